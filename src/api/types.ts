@@ -1,0 +1,153 @@
+import type { ServiceSummary } from '../state-machine/interfaces.ts';
+import type { InstanceName, Lifetime } from '../state-machine/types.ts';
+import type { WatchSink } from '../watch/types.ts';
+
+/** Who calls and from where, as the front end saw it. */
+export interface Caller {
+  readonly actor: string;
+  readonly origin: string;
+}
+
+/** A spec that was decoded strictly and whose every field is within its bounds. `bytes` is what the client sent. */
+export interface CheckedSpec {
+  readonly name: InstanceName;
+  readonly bytes: Uint8Array;
+  /** Fields this version does not know; kept in `bytes`, counted in metrics. */
+  readonly unknownFields: number;
+}
+
+export type Consistency = 'linearizable' | 'stale';
+
+export interface Header {
+  readonly revision: number;
+  readonly member: string;
+  readonly consistency: Consistency;
+  readonly ageMs: number;
+}
+
+export interface RegisterRequest {
+  readonly spec: CheckedSpec;
+  readonly lifetime: Lifetime;
+  readonly ifAbsent: boolean;
+  readonly ifIncarnation: number;
+  readonly requestId: string;
+}
+export interface RegisterAnswer {
+  readonly header: Header;
+  readonly incarnation: number;
+  readonly leaseId: number;
+  readonly ttlMs: number;
+  readonly replaced: boolean;
+}
+export interface UpdateRequest {
+  readonly spec: CheckedSpec;
+  readonly incarnation: number;
+  readonly requestId: string;
+}
+export interface UpdateAnswer {
+  readonly header: Header;
+  readonly changed: boolean;
+}
+export interface DeregisterRequest {
+  readonly name: InstanceName;
+  readonly incarnation: number;
+  readonly requestId: string;
+  readonly reason: string;
+}
+export interface DeregisterAnswer {
+  readonly header: Header;
+  readonly existed: boolean;
+}
+export interface GrantLeaseRequest {
+  readonly ttlMs: number;
+  readonly requestId: string;
+}
+export interface GrantLeaseAnswer {
+  readonly header: Header;
+  readonly leaseId: number;
+  readonly ttlMs: number;
+}
+export interface RevokeLeaseRequest {
+  readonly leaseId: number;
+  readonly requestId: string;
+  readonly reason: string;
+}
+export interface RevokeLeaseAnswer {
+  readonly header: Header;
+  readonly existed: boolean;
+  readonly instances: number;
+}
+export interface RenewAnswer {
+  readonly leaseId: number;
+  readonly status: 'renewed' | 'unknown' | 'unavailable';
+  readonly ttlMs: number;
+}
+export interface DiscoverRequest {
+  readonly namespace: string;
+  readonly service: string;
+  readonly consistency: Consistency;
+  readonly minRevision: number;
+  /** 0: as many as fit. */
+  readonly pageSize: number;
+  readonly pageToken: string;
+}
+export interface DiscoverAnswer {
+  readonly header: Header;
+  readonly known: boolean;
+  /** Encoded InstanceViews, in byte order of ids. Kept bytes: not to be changed. */
+  readonly views: readonly Uint8Array[];
+  readonly nextPageToken: string;
+  readonly firstRevision: number;
+}
+export interface ListServicesRequest {
+  readonly namespace: string;
+  readonly prefix: string;
+  readonly consistency: Consistency;
+  readonly minRevision: number;
+  readonly pageSize: number;
+  readonly pageToken: string;
+}
+export interface ListServicesAnswer {
+  readonly header: Header;
+  readonly services: readonly ServiceSummary[];
+  readonly nextPageToken: string;
+  readonly firstRevision: number;
+}
+export interface WatchCreateRequest {
+  readonly watchId: number;
+  readonly namespace: string;
+  readonly service: string;
+  readonly resumeRevision: number;
+  readonly consistency: Consistency;
+  readonly once: boolean;
+  readonly progressIntervalMs: number;
+}
+
+/** One client's watch stream. `create` returns at once; what goes wrong with one watch ends that watch with an error. */
+export interface WatchSession {
+  create(request: WatchCreateRequest): void;
+  cancel(watchId: number): void;
+  drained(): void;
+  close(): void;
+  /** True once no watch is open and none is being opened: a client that has closed its side is then done. */
+  readonly idle: boolean;
+  /** Called when `idle` becomes true. */
+  onIdle(listener: () => void): void;
+}
+
+/**
+ * The use cases behind every front end. Requests are parsed (form and bounds checked by the functions of api/parse-*.ts)
+ * before they come here. All promises reject with RollcallError only; anything else is a broken invariant.
+ */
+export interface RegistryApi {
+  register(request: RegisterRequest, caller: Caller): Promise<RegisterAnswer>;
+  update(request: UpdateRequest, caller: Caller): Promise<UpdateAnswer>;
+  deregister(request: DeregisterRequest, caller: Caller): Promise<DeregisterAnswer>;
+  grantLease(request: GrantLeaseRequest, caller: Caller): Promise<GrantLeaseAnswer>;
+  revokeLease(request: RevokeLeaseRequest, caller: Caller): Promise<RevokeLeaseAnswer>;
+  /** Never rejects for a single lease: says 'unavailable' for it. */
+  renew(leaseIds: readonly number[], caller: Caller): Promise<readonly RenewAnswer[]>;
+  discover(request: DiscoverRequest, caller: Caller): Promise<DiscoverAnswer>;
+  listServices(request: ListServicesRequest, caller: Caller): Promise<ListServicesAnswer>;
+  openWatch(sink: WatchSink, caller: Caller): WatchSession;
+}
