@@ -18,7 +18,7 @@ function longFile(file: SourceFile): string[] {
 
 function longLines(file: SourceFile): string[] {
   return file.text.split('\n').flatMap((line, i) => {
-    const columns = [...line].length;
+    const columns = line.length;
     return columns <= lineColumnsMax ? [] : [`${file.path}:${i + 1}: ${columns} columns, at most ${lineColumnsMax}`];
   });
 }
@@ -80,7 +80,7 @@ function headerText(code: string, firstLine: number, open: number): string {
 
 /** Whether a block with this text before its brace is the body of a function, and not of a class, a loop, an object. */
 function isFunction(header: string): boolean {
-  if (/=>$/.test(header)) return true;
+  if (header.endsWith('=>')) return true;
   if (/^(?:export\s+|default\s+|abstract\s+|declare\s+)*(?:class|interface|type|enum|namespace)\b/.test(header))
     return false;
   if (/^(?:\}\s*)?(?:if|else|for|while|do|switch|try|catch|finally|case|default|return|throw)\b/.test(header))

@@ -42,7 +42,7 @@ class Blanker {
 
   constructor(text: string) {
     this.#text = text;
-    this.#code = [...Array(text.length)].map((_, i) => text[i] ?? '');
+    this.#code = Array.from({ length: text.length }, (_, i) => text[i] ?? '');
     this.#withStrings = [...this.#code];
   }
 
