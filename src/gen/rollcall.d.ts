@@ -1367,3 +1367,6688 @@ export namespace google {
         }
     }
 }
+
+/** Namespace rollcall. */
+export namespace rollcall {
+
+    /** Namespace raft. */
+    namespace raft {
+
+        /** Namespace v1. */
+        namespace v1 {
+
+            /** Represents a Peer */
+            class Peer extends $protobuf.rpc.Service {
+
+                /**
+                 * Constructs a new Peer service.
+                 * @param rpcImpl RPC implementation
+                 * @param [requestDelimited=false] Whether requests are length-delimited
+                 * @param [responseDelimited=false] Whether responses are length-delimited
+                 */
+                constructor(rpcImpl: $protobuf.RPCImpl, requestDelimited?: boolean, responseDelimited?: boolean);
+
+                /**
+                 * Creates new Peer service using the specified rpc implementation.
+                 * @param rpcImpl RPC implementation
+                 * @param [requestDelimited=false] Whether requests are length-delimited
+                 * @param [responseDelimited=false] Whether responses are length-delimited
+                 * @returns RPC service. Useful where requests and/or responses are streamed.
+                 */
+                static create(rpcImpl: $protobuf.RPCImpl, requestDelimited?: boolean, responseDelimited?: boolean): Peer;
+
+                /** Calls Messages. */
+                messages: rollcall.raft.v1.Peer.Messages;
+
+                /** Calls InstallSnapshot. */
+                installSnapshot: rollcall.raft.v1.Peer.InstallSnapshot;
+
+                /** Calls Form. */
+                form: rollcall.raft.v1.Peer.Form;
+            }
+
+            namespace Peer {
+
+                /**
+                 * Callback as used by {@link rollcall.raft.v1.Peer#messages}.
+                 * @param error Error, if any
+                 * @param [response] PeerBatchAck
+                 */
+                type MessagesCallback = (error: (Error|null), response?: rollcall.raft.v1.PeerBatchAck) => void;
+
+                /** Calls Messages. */
+                type Messages = {
+                  (request: rollcall.raft.v1.IPeerBatch, callback: rollcall.raft.v1.Peer.MessagesCallback): void;
+                  (request: rollcall.raft.v1.IPeerBatch): Promise<rollcall.raft.v1.PeerBatchAck>;
+                  readonly name: "Messages";
+                  readonly path: "/rollcall.raft.v1.Peer/Messages";
+                  readonly requestType: "PeerBatch";
+                  readonly responseType: "PeerBatchAck";
+                  readonly requestStream: true;
+                  readonly responseStream: true;
+                };
+
+                /**
+                 * Callback as used by {@link rollcall.raft.v1.Peer#installSnapshot}.
+                 * @param error Error, if any
+                 * @param [response] SnapshotAnswer
+                 */
+                type InstallSnapshotCallback = (error: (Error|null), response?: rollcall.raft.v1.SnapshotAnswer) => void;
+
+                /** Calls InstallSnapshot. */
+                type InstallSnapshot = {
+                  (request: rollcall.raft.v1.ISnapshotChunk, callback: rollcall.raft.v1.Peer.InstallSnapshotCallback): void;
+                  (request: rollcall.raft.v1.ISnapshotChunk): Promise<rollcall.raft.v1.SnapshotAnswer>;
+                  readonly name: "InstallSnapshot";
+                  readonly path: "/rollcall.raft.v1.Peer/InstallSnapshot";
+                  readonly requestType: "SnapshotChunk";
+                  readonly responseType: "SnapshotAnswer";
+                  readonly requestStream: true;
+                  readonly responseStream: undefined;
+                };
+
+                /**
+                 * Callback as used by {@link rollcall.raft.v1.Peer#form}.
+                 * @param error Error, if any
+                 * @param [response] FormResponse
+                 */
+                type FormCallback = (error: (Error|null), response?: rollcall.raft.v1.FormResponse) => void;
+
+                /** Calls Form. */
+                type Form = {
+                  (request: rollcall.raft.v1.IFormRequest, callback: rollcall.raft.v1.Peer.FormCallback): void;
+                  (request: rollcall.raft.v1.IFormRequest): Promise<rollcall.raft.v1.FormResponse>;
+                  readonly name: "Form";
+                  readonly path: "/rollcall.raft.v1.Peer/Form";
+                  readonly requestType: "FormRequest";
+                  readonly responseType: "FormResponse";
+                  readonly requestStream: undefined;
+                  readonly responseStream: undefined;
+                };
+            }
+
+            /**
+             * Properties of a PeerIdentity.
+             * @deprecated Use rollcall.raft.v1.PeerIdentity.$Properties instead.
+             */
+            interface IPeerIdentity extends rollcall.raft.v1.PeerIdentity.$Properties {
+            }
+
+            /** Represents a PeerIdentity. */
+            class PeerIdentity {
+
+                /**
+                 * Constructs a new PeerIdentity.
+                 * @param [properties] Properties to set
+                 */
+                constructor(properties?: rollcall.raft.v1.PeerIdentity.$Properties);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+
+                /** PeerIdentity clusterId. */
+                clusterId: string;
+
+                /** PeerIdentity memberId. */
+                memberId: string;
+
+                /** PeerIdentity directoryId. */
+                directoryId: string;
+
+                /** PeerIdentity boot. */
+                boot: number;
+
+                /** PeerIdentity toBoot. */
+                toBoot: number;
+
+                /** PeerIdentity clientAddress. */
+                clientAddress: string;
+
+                /** PeerIdentity toMemberId. */
+                toMemberId: string;
+
+                /**
+                 * Creates a new PeerIdentity instance using the specified properties.
+                 * @param [properties] Properties to set
+                 * @returns PeerIdentity instance
+                 */
+                static create(properties: rollcall.raft.v1.PeerIdentity.$Shape): rollcall.raft.v1.PeerIdentity & rollcall.raft.v1.PeerIdentity.$Shape;
+                static create(properties?: rollcall.raft.v1.PeerIdentity.$Properties): rollcall.raft.v1.PeerIdentity;
+
+                /**
+                 * Encodes the specified PeerIdentity message. Does not implicitly {@link rollcall.raft.v1.PeerIdentity.verify|verify} messages.
+                 * @param message PeerIdentity message or plain object to encode
+                 * @param [writer] Writer to encode to
+                 * @returns Writer
+                 */
+                static encode(message: rollcall.raft.v1.PeerIdentity.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+                /**
+                 * Decodes a PeerIdentity message from the specified reader or buffer.
+                 * @param reader Reader or buffer to decode from
+                 * @param [length] Message length if known beforehand
+                 * @returns {rollcall.raft.v1.PeerIdentity & rollcall.raft.v1.PeerIdentity.$Shape} PeerIdentity
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.raft.v1.PeerIdentity & rollcall.raft.v1.PeerIdentity.$Shape;
+
+                /**
+                 * Creates a PeerIdentity message from a plain object. Also converts values to their respective internal types.
+                 * @param object Plain object
+                 * @returns PeerIdentity
+                 */
+                static fromObject(object: { [k: string]: any }): rollcall.raft.v1.PeerIdentity;
+
+                /**
+                 * Creates a plain object from a PeerIdentity message. Also converts values to other types if specified.
+                 * @param message PeerIdentity
+                 * @param [options] Conversion options
+                 * @returns Plain object
+                 */
+                static toObject(message: rollcall.raft.v1.PeerIdentity, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+                /**
+                 * Converts this PeerIdentity to JSON.
+                 * @returns JSON object
+                 */
+                toJSON(): { [k: string]: any };
+
+                /**
+                 * Gets the type url for PeerIdentity
+                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+                 * @returns The type url
+                 */
+                static getTypeUrl(prefix?: string): string;
+            }
+
+            namespace PeerIdentity {
+
+                /** Properties of a PeerIdentity. */
+                interface $Properties {
+
+                    /** PeerIdentity clusterId */
+                    clusterId?: (string|null);
+
+                    /** PeerIdentity memberId */
+                    memberId?: (string|null);
+
+                    /** PeerIdentity directoryId */
+                    directoryId?: (string|null);
+
+                    /** PeerIdentity boot */
+                    boot?: (number|null);
+
+                    /** PeerIdentity toBoot */
+                    toBoot?: (number|null);
+
+                    /** PeerIdentity clientAddress */
+                    clientAddress?: (string|null);
+
+                    /** PeerIdentity toMemberId */
+                    toMemberId?: (string|null);
+
+                    /** Unknown fields preserved while decoding when enabled */
+                    $unknowns?: Uint8Array[];
+                }
+
+                /** Shape of a PeerIdentity. */
+                type $Shape = rollcall.raft.v1.PeerIdentity.$Properties;
+            }
+
+            /**
+             * Properties of a PeerBatch.
+             * @deprecated Use rollcall.raft.v1.PeerBatch.$Properties instead.
+             */
+            interface IPeerBatch extends rollcall.raft.v1.PeerBatch.$Properties {
+            }
+
+            /** Represents a PeerBatch. */
+            class PeerBatch {
+
+                /**
+                 * Constructs a new PeerBatch.
+                 * @param [properties] Properties to set
+                 */
+                constructor(properties?: rollcall.raft.v1.PeerBatch.$Properties);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+
+                /** PeerBatch identity. */
+                identity?: (rollcall.raft.v1.PeerIdentity.$Properties|null);
+
+                /** PeerBatch messages. */
+                messages: rollcall.raft.v1.RaftMessage.$Properties[];
+
+                /** PeerBatch forwarded. */
+                forwarded: rollcall.raft.v1.Forwarded.$Properties[];
+
+                /**
+                 * Creates a new PeerBatch instance using the specified properties.
+                 * @param [properties] Properties to set
+                 * @returns PeerBatch instance
+                 */
+                static create(properties: rollcall.raft.v1.PeerBatch.$Shape): rollcall.raft.v1.PeerBatch & rollcall.raft.v1.PeerBatch.$Shape;
+                static create(properties?: rollcall.raft.v1.PeerBatch.$Properties): rollcall.raft.v1.PeerBatch;
+
+                /**
+                 * Encodes the specified PeerBatch message. Does not implicitly {@link rollcall.raft.v1.PeerBatch.verify|verify} messages.
+                 * @param message PeerBatch message or plain object to encode
+                 * @param [writer] Writer to encode to
+                 * @returns Writer
+                 */
+                static encode(message: rollcall.raft.v1.PeerBatch.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+                /**
+                 * Decodes a PeerBatch message from the specified reader or buffer.
+                 * @param reader Reader or buffer to decode from
+                 * @param [length] Message length if known beforehand
+                 * @returns {rollcall.raft.v1.PeerBatch & rollcall.raft.v1.PeerBatch.$Shape} PeerBatch
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.raft.v1.PeerBatch & rollcall.raft.v1.PeerBatch.$Shape;
+
+                /**
+                 * Creates a PeerBatch message from a plain object. Also converts values to their respective internal types.
+                 * @param object Plain object
+                 * @returns PeerBatch
+                 */
+                static fromObject(object: { [k: string]: any }): rollcall.raft.v1.PeerBatch;
+
+                /**
+                 * Creates a plain object from a PeerBatch message. Also converts values to other types if specified.
+                 * @param message PeerBatch
+                 * @param [options] Conversion options
+                 * @returns Plain object
+                 */
+                static toObject(message: rollcall.raft.v1.PeerBatch, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+                /**
+                 * Converts this PeerBatch to JSON.
+                 * @returns JSON object
+                 */
+                toJSON(): { [k: string]: any };
+
+                /**
+                 * Gets the type url for PeerBatch
+                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+                 * @returns The type url
+                 */
+                static getTypeUrl(prefix?: string): string;
+            }
+
+            namespace PeerBatch {
+
+                /** Properties of a PeerBatch. */
+                interface $Properties {
+
+                    /** PeerBatch identity */
+                    identity?: (rollcall.raft.v1.PeerIdentity.$Properties|null);
+
+                    /** PeerBatch messages */
+                    messages?: (rollcall.raft.v1.RaftMessage.$Properties[]|null);
+
+                    /** PeerBatch forwarded */
+                    forwarded?: (rollcall.raft.v1.Forwarded.$Properties[]|null);
+
+                    /** Unknown fields preserved while decoding when enabled */
+                    $unknowns?: Uint8Array[];
+                }
+
+                /** Shape of a PeerBatch. */
+                type $Shape = {
+                  identity?: rollcall.raft.v1.PeerIdentity.$Shape|null;
+                  messages?: rollcall.raft.v1.RaftMessage.$Shape[]|null;
+                  forwarded?: rollcall.raft.v1.Forwarded.$Shape[]|null;
+                  $unknowns?: Uint8Array[];
+                };
+            }
+
+            /**
+             * Properties of a PeerBatchAck.
+             * @deprecated Use rollcall.raft.v1.PeerBatchAck.$Properties instead.
+             */
+            interface IPeerBatchAck extends rollcall.raft.v1.PeerBatchAck.$Properties {
+            }
+
+            /** Represents a PeerBatchAck. */
+            class PeerBatchAck {
+
+                /**
+                 * Constructs a new PeerBatchAck.
+                 * @param [properties] Properties to set
+                 */
+                constructor(properties?: rollcall.raft.v1.PeerBatchAck.$Properties);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+
+                /**
+                 * Creates a new PeerBatchAck instance using the specified properties.
+                 * @param [properties] Properties to set
+                 * @returns PeerBatchAck instance
+                 */
+                static create(properties: rollcall.raft.v1.PeerBatchAck.$Shape): rollcall.raft.v1.PeerBatchAck & rollcall.raft.v1.PeerBatchAck.$Shape;
+                static create(properties?: rollcall.raft.v1.PeerBatchAck.$Properties): rollcall.raft.v1.PeerBatchAck;
+
+                /**
+                 * Encodes the specified PeerBatchAck message. Does not implicitly {@link rollcall.raft.v1.PeerBatchAck.verify|verify} messages.
+                 * @param message PeerBatchAck message or plain object to encode
+                 * @param [writer] Writer to encode to
+                 * @returns Writer
+                 */
+                static encode(message: rollcall.raft.v1.PeerBatchAck.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+                /**
+                 * Decodes a PeerBatchAck message from the specified reader or buffer.
+                 * @param reader Reader or buffer to decode from
+                 * @param [length] Message length if known beforehand
+                 * @returns {rollcall.raft.v1.PeerBatchAck & rollcall.raft.v1.PeerBatchAck.$Shape} PeerBatchAck
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.raft.v1.PeerBatchAck & rollcall.raft.v1.PeerBatchAck.$Shape;
+
+                /**
+                 * Creates a PeerBatchAck message from a plain object. Also converts values to their respective internal types.
+                 * @param object Plain object
+                 * @returns PeerBatchAck
+                 */
+                static fromObject(object: { [k: string]: any }): rollcall.raft.v1.PeerBatchAck;
+
+                /**
+                 * Creates a plain object from a PeerBatchAck message. Also converts values to other types if specified.
+                 * @param message PeerBatchAck
+                 * @param [options] Conversion options
+                 * @returns Plain object
+                 */
+                static toObject(message: rollcall.raft.v1.PeerBatchAck, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+                /**
+                 * Converts this PeerBatchAck to JSON.
+                 * @returns JSON object
+                 */
+                toJSON(): { [k: string]: any };
+
+                /**
+                 * Gets the type url for PeerBatchAck
+                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+                 * @returns The type url
+                 */
+                static getTypeUrl(prefix?: string): string;
+            }
+
+            namespace PeerBatchAck {
+
+                /** Properties of a PeerBatchAck. */
+                interface $Properties {
+
+                    /** Unknown fields preserved while decoding when enabled */
+                    $unknowns?: Uint8Array[];
+                }
+
+                /** Shape of a PeerBatchAck. */
+                type $Shape = rollcall.raft.v1.PeerBatchAck.$Properties;
+            }
+
+            /**
+             * Properties of a Forwarded.
+             * @deprecated Use rollcall.raft.v1.Forwarded.$Properties instead.
+             */
+            interface IForwarded extends rollcall.raft.v1.Forwarded.$Properties {
+            }
+
+            /** Represents a Forwarded. */
+            class Forwarded {
+
+                /**
+                 * Constructs a new Forwarded.
+                 * @param [properties] Properties to set
+                 */
+                constructor(properties?: rollcall.raft.v1.Forwarded.$Properties);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+
+                /** Forwarded id. */
+                id: number;
+
+                /** Forwarded answer. */
+                answer: boolean;
+
+                /** Forwarded body. */
+                body: Uint8Array;
+
+                /**
+                 * Creates a new Forwarded instance using the specified properties.
+                 * @param [properties] Properties to set
+                 * @returns Forwarded instance
+                 */
+                static create(properties: rollcall.raft.v1.Forwarded.$Shape): rollcall.raft.v1.Forwarded & rollcall.raft.v1.Forwarded.$Shape;
+                static create(properties?: rollcall.raft.v1.Forwarded.$Properties): rollcall.raft.v1.Forwarded;
+
+                /**
+                 * Encodes the specified Forwarded message. Does not implicitly {@link rollcall.raft.v1.Forwarded.verify|verify} messages.
+                 * @param message Forwarded message or plain object to encode
+                 * @param [writer] Writer to encode to
+                 * @returns Writer
+                 */
+                static encode(message: rollcall.raft.v1.Forwarded.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+                /**
+                 * Decodes a Forwarded message from the specified reader or buffer.
+                 * @param reader Reader or buffer to decode from
+                 * @param [length] Message length if known beforehand
+                 * @returns {rollcall.raft.v1.Forwarded & rollcall.raft.v1.Forwarded.$Shape} Forwarded
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.raft.v1.Forwarded & rollcall.raft.v1.Forwarded.$Shape;
+
+                /**
+                 * Creates a Forwarded message from a plain object. Also converts values to their respective internal types.
+                 * @param object Plain object
+                 * @returns Forwarded
+                 */
+                static fromObject(object: { [k: string]: any }): rollcall.raft.v1.Forwarded;
+
+                /**
+                 * Creates a plain object from a Forwarded message. Also converts values to other types if specified.
+                 * @param message Forwarded
+                 * @param [options] Conversion options
+                 * @returns Plain object
+                 */
+                static toObject(message: rollcall.raft.v1.Forwarded, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+                /**
+                 * Converts this Forwarded to JSON.
+                 * @returns JSON object
+                 */
+                toJSON(): { [k: string]: any };
+
+                /**
+                 * Gets the type url for Forwarded
+                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+                 * @returns The type url
+                 */
+                static getTypeUrl(prefix?: string): string;
+            }
+
+            namespace Forwarded {
+
+                /** Properties of a Forwarded. */
+                interface $Properties {
+
+                    /** Forwarded id */
+                    id?: (number|null);
+
+                    /** Forwarded answer */
+                    answer?: (boolean|null);
+
+                    /** Forwarded body */
+                    body?: (Uint8Array|null);
+
+                    /** Unknown fields preserved while decoding when enabled */
+                    $unknowns?: Uint8Array[];
+                }
+
+                /** Shape of a Forwarded. */
+                type $Shape = rollcall.raft.v1.Forwarded.$Properties;
+            }
+
+            /**
+             * Properties of a LogEntry.
+             * @deprecated Use rollcall.raft.v1.LogEntry.$Properties instead.
+             */
+            interface ILogEntry extends rollcall.raft.v1.LogEntry.$Properties {
+            }
+
+            /** Represents a LogEntry. */
+            class LogEntry {
+
+                /**
+                 * Constructs a new LogEntry.
+                 * @param [properties] Properties to set
+                 */
+                constructor(properties?: rollcall.raft.v1.LogEntry.$Properties);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+
+                /** LogEntry index. */
+                index: number;
+
+                /** LogEntry term. */
+                term: number;
+
+                /** LogEntry hash. */
+                hash: string;
+
+                /** LogEntry data. */
+                data: Uint8Array;
+
+                /**
+                 * Creates a new LogEntry instance using the specified properties.
+                 * @param [properties] Properties to set
+                 * @returns LogEntry instance
+                 */
+                static create(properties: rollcall.raft.v1.LogEntry.$Shape): rollcall.raft.v1.LogEntry & rollcall.raft.v1.LogEntry.$Shape;
+                static create(properties?: rollcall.raft.v1.LogEntry.$Properties): rollcall.raft.v1.LogEntry;
+
+                /**
+                 * Encodes the specified LogEntry message. Does not implicitly {@link rollcall.raft.v1.LogEntry.verify|verify} messages.
+                 * @param message LogEntry message or plain object to encode
+                 * @param [writer] Writer to encode to
+                 * @returns Writer
+                 */
+                static encode(message: rollcall.raft.v1.LogEntry.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+                /**
+                 * Decodes a LogEntry message from the specified reader or buffer.
+                 * @param reader Reader or buffer to decode from
+                 * @param [length] Message length if known beforehand
+                 * @returns {rollcall.raft.v1.LogEntry & rollcall.raft.v1.LogEntry.$Shape} LogEntry
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.raft.v1.LogEntry & rollcall.raft.v1.LogEntry.$Shape;
+
+                /**
+                 * Creates a LogEntry message from a plain object. Also converts values to their respective internal types.
+                 * @param object Plain object
+                 * @returns LogEntry
+                 */
+                static fromObject(object: { [k: string]: any }): rollcall.raft.v1.LogEntry;
+
+                /**
+                 * Creates a plain object from a LogEntry message. Also converts values to other types if specified.
+                 * @param message LogEntry
+                 * @param [options] Conversion options
+                 * @returns Plain object
+                 */
+                static toObject(message: rollcall.raft.v1.LogEntry, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+                /**
+                 * Converts this LogEntry to JSON.
+                 * @returns JSON object
+                 */
+                toJSON(): { [k: string]: any };
+
+                /**
+                 * Gets the type url for LogEntry
+                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+                 * @returns The type url
+                 */
+                static getTypeUrl(prefix?: string): string;
+            }
+
+            namespace LogEntry {
+
+                /** Properties of a LogEntry. */
+                interface $Properties {
+
+                    /** LogEntry index */
+                    index?: (number|null);
+
+                    /** LogEntry term */
+                    term?: (number|null);
+
+                    /** LogEntry hash */
+                    hash?: (string|null);
+
+                    /** LogEntry data */
+                    data?: (Uint8Array|null);
+
+                    /** Unknown fields preserved while decoding when enabled */
+                    $unknowns?: Uint8Array[];
+                }
+
+                /** Shape of a LogEntry. */
+                type $Shape = rollcall.raft.v1.LogEntry.$Properties;
+            }
+
+            /**
+             * Properties of a ReadContext.
+             * @deprecated Use rollcall.raft.v1.ReadContext.$Properties instead.
+             */
+            interface IReadContext extends rollcall.raft.v1.ReadContext.$Properties {
+            }
+
+            /** Represents a ReadContext. */
+            class ReadContext {
+
+                /**
+                 * Constructs a new ReadContext.
+                 * @param [properties] Properties to set
+                 */
+                constructor(properties?: rollcall.raft.v1.ReadContext.$Properties);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+
+                /** ReadContext memberId. */
+                memberId: string;
+
+                /** ReadContext boot. */
+                boot: number;
+
+                /** ReadContext counter. */
+                counter: number;
+
+                /**
+                 * Creates a new ReadContext instance using the specified properties.
+                 * @param [properties] Properties to set
+                 * @returns ReadContext instance
+                 */
+                static create(properties: rollcall.raft.v1.ReadContext.$Shape): rollcall.raft.v1.ReadContext & rollcall.raft.v1.ReadContext.$Shape;
+                static create(properties?: rollcall.raft.v1.ReadContext.$Properties): rollcall.raft.v1.ReadContext;
+
+                /**
+                 * Encodes the specified ReadContext message. Does not implicitly {@link rollcall.raft.v1.ReadContext.verify|verify} messages.
+                 * @param message ReadContext message or plain object to encode
+                 * @param [writer] Writer to encode to
+                 * @returns Writer
+                 */
+                static encode(message: rollcall.raft.v1.ReadContext.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+                /**
+                 * Decodes a ReadContext message from the specified reader or buffer.
+                 * @param reader Reader or buffer to decode from
+                 * @param [length] Message length if known beforehand
+                 * @returns {rollcall.raft.v1.ReadContext & rollcall.raft.v1.ReadContext.$Shape} ReadContext
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.raft.v1.ReadContext & rollcall.raft.v1.ReadContext.$Shape;
+
+                /**
+                 * Creates a ReadContext message from a plain object. Also converts values to their respective internal types.
+                 * @param object Plain object
+                 * @returns ReadContext
+                 */
+                static fromObject(object: { [k: string]: any }): rollcall.raft.v1.ReadContext;
+
+                /**
+                 * Creates a plain object from a ReadContext message. Also converts values to other types if specified.
+                 * @param message ReadContext
+                 * @param [options] Conversion options
+                 * @returns Plain object
+                 */
+                static toObject(message: rollcall.raft.v1.ReadContext, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+                /**
+                 * Converts this ReadContext to JSON.
+                 * @returns JSON object
+                 */
+                toJSON(): { [k: string]: any };
+
+                /**
+                 * Gets the type url for ReadContext
+                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+                 * @returns The type url
+                 */
+                static getTypeUrl(prefix?: string): string;
+            }
+
+            namespace ReadContext {
+
+                /** Properties of a ReadContext. */
+                interface $Properties {
+
+                    /** ReadContext memberId */
+                    memberId?: (string|null);
+
+                    /** ReadContext boot */
+                    boot?: (number|null);
+
+                    /** ReadContext counter */
+                    counter?: (number|null);
+
+                    /** Unknown fields preserved while decoding when enabled */
+                    $unknowns?: Uint8Array[];
+                }
+
+                /** Shape of a ReadContext. */
+                type $Shape = rollcall.raft.v1.ReadContext.$Properties;
+            }
+
+            /**
+             * Properties of a RaftMessage.
+             * @deprecated Use rollcall.raft.v1.RaftMessage.$Properties instead.
+             */
+            interface IRaftMessage extends rollcall.raft.v1.RaftMessage.$Properties {
+            }
+
+            /** Represents a RaftMessage. */
+            class RaftMessage {
+
+                /**
+                 * Constructs a new RaftMessage.
+                 * @param [properties] Properties to set
+                 */
+                constructor(properties?: rollcall.raft.v1.RaftMessage.$Properties);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+
+                /** RaftMessage term. */
+                term: number;
+
+                /** RaftMessage voteRequest. */
+                voteRequest?: (rollcall.raft.v1.VoteRequest.$Properties|null);
+
+                /** RaftMessage voteReply. */
+                voteReply?: (rollcall.raft.v1.VoteReply.$Properties|null);
+
+                /** RaftMessage append. */
+                append?: (rollcall.raft.v1.AppendRequest.$Properties|null);
+
+                /** RaftMessage appendReply. */
+                appendReply?: (rollcall.raft.v1.AppendReply.$Properties|null);
+
+                /** RaftMessage heartbeat. */
+                heartbeat?: (rollcall.raft.v1.Heartbeat.$Properties|null);
+
+                /** RaftMessage heartbeatReply. */
+                heartbeatReply?: (rollcall.raft.v1.HeartbeatReply.$Properties|null);
+
+                /** RaftMessage readIndex. */
+                readIndex?: (rollcall.raft.v1.ReadIndexRequest.$Properties|null);
+
+                /** RaftMessage readIndexReply. */
+                readIndexReply?: (rollcall.raft.v1.ReadIndexReply.$Properties|null);
+
+                /** RaftMessage fromBoot. */
+                fromBoot: number;
+
+                /** RaftMessage toBoot. */
+                toBoot: number;
+
+                /** RaftMessage kind. */
+                kind?: ("voteRequest"|"voteReply"|"append"|"appendReply"|"heartbeat"|"heartbeatReply"|"readIndex"|"readIndexReply");
+
+                /**
+                 * Creates a new RaftMessage instance using the specified properties.
+                 * @param [properties] Properties to set
+                 * @returns RaftMessage instance
+                 */
+                static create(properties: rollcall.raft.v1.RaftMessage.$Shape): rollcall.raft.v1.RaftMessage & rollcall.raft.v1.RaftMessage.$Shape;
+                static create(properties?: rollcall.raft.v1.RaftMessage.$Properties): rollcall.raft.v1.RaftMessage;
+
+                /**
+                 * Encodes the specified RaftMessage message. Does not implicitly {@link rollcall.raft.v1.RaftMessage.verify|verify} messages.
+                 * @param message RaftMessage message or plain object to encode
+                 * @param [writer] Writer to encode to
+                 * @returns Writer
+                 */
+                static encode(message: rollcall.raft.v1.RaftMessage.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+                /**
+                 * Decodes a RaftMessage message from the specified reader or buffer.
+                 * @param reader Reader or buffer to decode from
+                 * @param [length] Message length if known beforehand
+                 * @returns {rollcall.raft.v1.RaftMessage & rollcall.raft.v1.RaftMessage.$Shape} RaftMessage
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.raft.v1.RaftMessage & rollcall.raft.v1.RaftMessage.$Shape;
+
+                /**
+                 * Creates a RaftMessage message from a plain object. Also converts values to their respective internal types.
+                 * @param object Plain object
+                 * @returns RaftMessage
+                 */
+                static fromObject(object: { [k: string]: any }): rollcall.raft.v1.RaftMessage;
+
+                /**
+                 * Creates a plain object from a RaftMessage message. Also converts values to other types if specified.
+                 * @param message RaftMessage
+                 * @param [options] Conversion options
+                 * @returns Plain object
+                 */
+                static toObject(message: rollcall.raft.v1.RaftMessage, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+                /**
+                 * Converts this RaftMessage to JSON.
+                 * @returns JSON object
+                 */
+                toJSON(): { [k: string]: any };
+
+                /**
+                 * Gets the type url for RaftMessage
+                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+                 * @returns The type url
+                 */
+                static getTypeUrl(prefix?: string): string;
+            }
+
+            namespace RaftMessage {
+
+                /** Properties of a RaftMessage. */
+                interface $Properties {
+
+                    /** RaftMessage term */
+                    term?: (number|null);
+
+                    /** RaftMessage voteRequest */
+                    voteRequest?: (rollcall.raft.v1.VoteRequest.$Properties|null);
+
+                    /** RaftMessage voteReply */
+                    voteReply?: (rollcall.raft.v1.VoteReply.$Properties|null);
+
+                    /** RaftMessage append */
+                    append?: (rollcall.raft.v1.AppendRequest.$Properties|null);
+
+                    /** RaftMessage appendReply */
+                    appendReply?: (rollcall.raft.v1.AppendReply.$Properties|null);
+
+                    /** RaftMessage heartbeat */
+                    heartbeat?: (rollcall.raft.v1.Heartbeat.$Properties|null);
+
+                    /** RaftMessage heartbeatReply */
+                    heartbeatReply?: (rollcall.raft.v1.HeartbeatReply.$Properties|null);
+
+                    /** RaftMessage readIndex */
+                    readIndex?: (rollcall.raft.v1.ReadIndexRequest.$Properties|null);
+
+                    /** RaftMessage readIndexReply */
+                    readIndexReply?: (rollcall.raft.v1.ReadIndexReply.$Properties|null);
+
+                    /** RaftMessage fromBoot */
+                    fromBoot?: (number|null);
+
+                    /** RaftMessage toBoot */
+                    toBoot?: (number|null);
+
+                    /** RaftMessage kind */
+                    kind?: ("voteRequest"|"voteReply"|"append"|"appendReply"|"heartbeat"|"heartbeatReply"|"readIndex"|"readIndexReply");
+
+                    /** Unknown fields preserved while decoding when enabled */
+                    $unknowns?: Uint8Array[];
+                }
+
+                /** Narrowed shape of a RaftMessage. */
+                type $Shape = {
+                  term?: number|null;
+                  voteRequest?: rollcall.raft.v1.VoteRequest.$Shape|null;
+                  voteReply?: rollcall.raft.v1.VoteReply.$Shape|null;
+                  append?: rollcall.raft.v1.AppendRequest.$Shape|null;
+                  appendReply?: rollcall.raft.v1.AppendReply.$Shape|null;
+                  heartbeat?: rollcall.raft.v1.Heartbeat.$Shape|null;
+                  heartbeatReply?: rollcall.raft.v1.HeartbeatReply.$Shape|null;
+                  readIndex?: rollcall.raft.v1.ReadIndexRequest.$Shape|null;
+                  readIndexReply?: rollcall.raft.v1.ReadIndexReply.$Shape|null;
+                  fromBoot?: number|null;
+                  toBoot?: number|null;
+                  $unknowns?: Uint8Array[];
+                } & (
+                  ({ kind?: undefined; voteRequest?: null; voteReply?: null; append?: null; appendReply?: null; heartbeat?: null; heartbeatReply?: null; readIndex?: null; readIndexReply?: null }|{ kind?: "voteRequest"; voteRequest: rollcall.raft.v1.VoteRequest.$Shape; voteReply?: null; append?: null; appendReply?: null; heartbeat?: null; heartbeatReply?: null; readIndex?: null; readIndexReply?: null }|{ kind?: "voteReply"; voteRequest?: null; voteReply: rollcall.raft.v1.VoteReply.$Shape; append?: null; appendReply?: null; heartbeat?: null; heartbeatReply?: null; readIndex?: null; readIndexReply?: null }|{ kind?: "append"; voteRequest?: null; voteReply?: null; append: rollcall.raft.v1.AppendRequest.$Shape; appendReply?: null; heartbeat?: null; heartbeatReply?: null; readIndex?: null; readIndexReply?: null }|{ kind?: "appendReply"; voteRequest?: null; voteReply?: null; append?: null; appendReply: rollcall.raft.v1.AppendReply.$Shape; heartbeat?: null; heartbeatReply?: null; readIndex?: null; readIndexReply?: null }|{ kind?: "heartbeat"; voteRequest?: null; voteReply?: null; append?: null; appendReply?: null; heartbeat: rollcall.raft.v1.Heartbeat.$Shape; heartbeatReply?: null; readIndex?: null; readIndexReply?: null }|{ kind?: "heartbeatReply"; voteRequest?: null; voteReply?: null; append?: null; appendReply?: null; heartbeat?: null; heartbeatReply: rollcall.raft.v1.HeartbeatReply.$Shape; readIndex?: null; readIndexReply?: null }|{ kind?: "readIndex"; voteRequest?: null; voteReply?: null; append?: null; appendReply?: null; heartbeat?: null; heartbeatReply?: null; readIndex: rollcall.raft.v1.ReadIndexRequest.$Shape; readIndexReply?: null }|{ kind?: "readIndexReply"; voteRequest?: null; voteReply?: null; append?: null; appendReply?: null; heartbeat?: null; heartbeatReply?: null; readIndex?: null; readIndexReply: rollcall.raft.v1.ReadIndexReply.$Shape })
+                );
+            }
+
+            /**
+             * Properties of a VoteRequest.
+             * @deprecated Use rollcall.raft.v1.VoteRequest.$Properties instead.
+             */
+            interface IVoteRequest extends rollcall.raft.v1.VoteRequest.$Properties {
+            }
+
+            /** Represents a VoteRequest. */
+            class VoteRequest {
+
+                /**
+                 * Constructs a new VoteRequest.
+                 * @param [properties] Properties to set
+                 */
+                constructor(properties?: rollcall.raft.v1.VoteRequest.$Properties);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+
+                /** VoteRequest preVote. */
+                preVote: boolean;
+
+                /** VoteRequest lastIndex. */
+                lastIndex: number;
+
+                /** VoteRequest lastTerm. */
+                lastTerm: number;
+
+                /**
+                 * Creates a new VoteRequest instance using the specified properties.
+                 * @param [properties] Properties to set
+                 * @returns VoteRequest instance
+                 */
+                static create(properties: rollcall.raft.v1.VoteRequest.$Shape): rollcall.raft.v1.VoteRequest & rollcall.raft.v1.VoteRequest.$Shape;
+                static create(properties?: rollcall.raft.v1.VoteRequest.$Properties): rollcall.raft.v1.VoteRequest;
+
+                /**
+                 * Encodes the specified VoteRequest message. Does not implicitly {@link rollcall.raft.v1.VoteRequest.verify|verify} messages.
+                 * @param message VoteRequest message or plain object to encode
+                 * @param [writer] Writer to encode to
+                 * @returns Writer
+                 */
+                static encode(message: rollcall.raft.v1.VoteRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+                /**
+                 * Decodes a VoteRequest message from the specified reader or buffer.
+                 * @param reader Reader or buffer to decode from
+                 * @param [length] Message length if known beforehand
+                 * @returns {rollcall.raft.v1.VoteRequest & rollcall.raft.v1.VoteRequest.$Shape} VoteRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.raft.v1.VoteRequest & rollcall.raft.v1.VoteRequest.$Shape;
+
+                /**
+                 * Creates a VoteRequest message from a plain object. Also converts values to their respective internal types.
+                 * @param object Plain object
+                 * @returns VoteRequest
+                 */
+                static fromObject(object: { [k: string]: any }): rollcall.raft.v1.VoteRequest;
+
+                /**
+                 * Creates a plain object from a VoteRequest message. Also converts values to other types if specified.
+                 * @param message VoteRequest
+                 * @param [options] Conversion options
+                 * @returns Plain object
+                 */
+                static toObject(message: rollcall.raft.v1.VoteRequest, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+                /**
+                 * Converts this VoteRequest to JSON.
+                 * @returns JSON object
+                 */
+                toJSON(): { [k: string]: any };
+
+                /**
+                 * Gets the type url for VoteRequest
+                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+                 * @returns The type url
+                 */
+                static getTypeUrl(prefix?: string): string;
+            }
+
+            namespace VoteRequest {
+
+                /** Properties of a VoteRequest. */
+                interface $Properties {
+
+                    /** VoteRequest preVote */
+                    preVote?: (boolean|null);
+
+                    /** VoteRequest lastIndex */
+                    lastIndex?: (number|null);
+
+                    /** VoteRequest lastTerm */
+                    lastTerm?: (number|null);
+
+                    /** Unknown fields preserved while decoding when enabled */
+                    $unknowns?: Uint8Array[];
+                }
+
+                /** Shape of a VoteRequest. */
+                type $Shape = rollcall.raft.v1.VoteRequest.$Properties;
+            }
+
+            /**
+             * Properties of a VoteReply.
+             * @deprecated Use rollcall.raft.v1.VoteReply.$Properties instead.
+             */
+            interface IVoteReply extends rollcall.raft.v1.VoteReply.$Properties {
+            }
+
+            /** Represents a VoteReply. */
+            class VoteReply {
+
+                /**
+                 * Constructs a new VoteReply.
+                 * @param [properties] Properties to set
+                 */
+                constructor(properties?: rollcall.raft.v1.VoteReply.$Properties);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+
+                /** VoteReply preVote. */
+                preVote: boolean;
+
+                /** VoteReply granted. */
+                granted: boolean;
+
+                /**
+                 * Creates a new VoteReply instance using the specified properties.
+                 * @param [properties] Properties to set
+                 * @returns VoteReply instance
+                 */
+                static create(properties: rollcall.raft.v1.VoteReply.$Shape): rollcall.raft.v1.VoteReply & rollcall.raft.v1.VoteReply.$Shape;
+                static create(properties?: rollcall.raft.v1.VoteReply.$Properties): rollcall.raft.v1.VoteReply;
+
+                /**
+                 * Encodes the specified VoteReply message. Does not implicitly {@link rollcall.raft.v1.VoteReply.verify|verify} messages.
+                 * @param message VoteReply message or plain object to encode
+                 * @param [writer] Writer to encode to
+                 * @returns Writer
+                 */
+                static encode(message: rollcall.raft.v1.VoteReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+                /**
+                 * Decodes a VoteReply message from the specified reader or buffer.
+                 * @param reader Reader or buffer to decode from
+                 * @param [length] Message length if known beforehand
+                 * @returns {rollcall.raft.v1.VoteReply & rollcall.raft.v1.VoteReply.$Shape} VoteReply
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.raft.v1.VoteReply & rollcall.raft.v1.VoteReply.$Shape;
+
+                /**
+                 * Creates a VoteReply message from a plain object. Also converts values to their respective internal types.
+                 * @param object Plain object
+                 * @returns VoteReply
+                 */
+                static fromObject(object: { [k: string]: any }): rollcall.raft.v1.VoteReply;
+
+                /**
+                 * Creates a plain object from a VoteReply message. Also converts values to other types if specified.
+                 * @param message VoteReply
+                 * @param [options] Conversion options
+                 * @returns Plain object
+                 */
+                static toObject(message: rollcall.raft.v1.VoteReply, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+                /**
+                 * Converts this VoteReply to JSON.
+                 * @returns JSON object
+                 */
+                toJSON(): { [k: string]: any };
+
+                /**
+                 * Gets the type url for VoteReply
+                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+                 * @returns The type url
+                 */
+                static getTypeUrl(prefix?: string): string;
+            }
+
+            namespace VoteReply {
+
+                /** Properties of a VoteReply. */
+                interface $Properties {
+
+                    /** VoteReply preVote */
+                    preVote?: (boolean|null);
+
+                    /** VoteReply granted */
+                    granted?: (boolean|null);
+
+                    /** Unknown fields preserved while decoding when enabled */
+                    $unknowns?: Uint8Array[];
+                }
+
+                /** Shape of a VoteReply. */
+                type $Shape = rollcall.raft.v1.VoteReply.$Properties;
+            }
+
+            /**
+             * Properties of an AppendRequest.
+             * @deprecated Use rollcall.raft.v1.AppendRequest.$Properties instead.
+             */
+            interface IAppendRequest extends rollcall.raft.v1.AppendRequest.$Properties {
+            }
+
+            /** Represents an AppendRequest. */
+            class AppendRequest {
+
+                /**
+                 * Constructs a new AppendRequest.
+                 * @param [properties] Properties to set
+                 */
+                constructor(properties?: rollcall.raft.v1.AppendRequest.$Properties);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+
+                /** AppendRequest prevIndex. */
+                prevIndex: number;
+
+                /** AppendRequest prevTerm. */
+                prevTerm: number;
+
+                /** AppendRequest prevHash. */
+                prevHash: string;
+
+                /** AppendRequest entries. */
+                entries: rollcall.raft.v1.LogEntry.$Properties[];
+
+                /** AppendRequest commit. */
+                commit: number;
+
+                /**
+                 * Creates a new AppendRequest instance using the specified properties.
+                 * @param [properties] Properties to set
+                 * @returns AppendRequest instance
+                 */
+                static create(properties: rollcall.raft.v1.AppendRequest.$Shape): rollcall.raft.v1.AppendRequest & rollcall.raft.v1.AppendRequest.$Shape;
+                static create(properties?: rollcall.raft.v1.AppendRequest.$Properties): rollcall.raft.v1.AppendRequest;
+
+                /**
+                 * Encodes the specified AppendRequest message. Does not implicitly {@link rollcall.raft.v1.AppendRequest.verify|verify} messages.
+                 * @param message AppendRequest message or plain object to encode
+                 * @param [writer] Writer to encode to
+                 * @returns Writer
+                 */
+                static encode(message: rollcall.raft.v1.AppendRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+                /**
+                 * Decodes an AppendRequest message from the specified reader or buffer.
+                 * @param reader Reader or buffer to decode from
+                 * @param [length] Message length if known beforehand
+                 * @returns {rollcall.raft.v1.AppendRequest & rollcall.raft.v1.AppendRequest.$Shape} AppendRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.raft.v1.AppendRequest & rollcall.raft.v1.AppendRequest.$Shape;
+
+                /**
+                 * Creates an AppendRequest message from a plain object. Also converts values to their respective internal types.
+                 * @param object Plain object
+                 * @returns AppendRequest
+                 */
+                static fromObject(object: { [k: string]: any }): rollcall.raft.v1.AppendRequest;
+
+                /**
+                 * Creates a plain object from an AppendRequest message. Also converts values to other types if specified.
+                 * @param message AppendRequest
+                 * @param [options] Conversion options
+                 * @returns Plain object
+                 */
+                static toObject(message: rollcall.raft.v1.AppendRequest, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+                /**
+                 * Converts this AppendRequest to JSON.
+                 * @returns JSON object
+                 */
+                toJSON(): { [k: string]: any };
+
+                /**
+                 * Gets the type url for AppendRequest
+                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+                 * @returns The type url
+                 */
+                static getTypeUrl(prefix?: string): string;
+            }
+
+            namespace AppendRequest {
+
+                /** Properties of an AppendRequest. */
+                interface $Properties {
+
+                    /** AppendRequest prevIndex */
+                    prevIndex?: (number|null);
+
+                    /** AppendRequest prevTerm */
+                    prevTerm?: (number|null);
+
+                    /** AppendRequest prevHash */
+                    prevHash?: (string|null);
+
+                    /** AppendRequest entries */
+                    entries?: (rollcall.raft.v1.LogEntry.$Properties[]|null);
+
+                    /** AppendRequest commit */
+                    commit?: (number|null);
+
+                    /** Unknown fields preserved while decoding when enabled */
+                    $unknowns?: Uint8Array[];
+                }
+
+                /** Shape of an AppendRequest. */
+                type $Shape = rollcall.raft.v1.AppendRequest.$Properties;
+            }
+
+            /**
+             * Properties of an AppendReply.
+             * @deprecated Use rollcall.raft.v1.AppendReply.$Properties instead.
+             */
+            interface IAppendReply extends rollcall.raft.v1.AppendReply.$Properties {
+            }
+
+            /** Represents an AppendReply. */
+            class AppendReply {
+
+                /**
+                 * Constructs a new AppendReply.
+                 * @param [properties] Properties to set
+                 */
+                constructor(properties?: rollcall.raft.v1.AppendReply.$Properties);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+
+                /** AppendReply accepted. */
+                accepted: boolean;
+
+                /** AppendReply matchIndex. */
+                matchIndex: number;
+
+                /** AppendReply rejectedIndex. */
+                rejectedIndex: number;
+
+                /** AppendReply hintIndex. */
+                hintIndex: number;
+
+                /** AppendReply hintTerm. */
+                hintTerm: number;
+
+                /**
+                 * Creates a new AppendReply instance using the specified properties.
+                 * @param [properties] Properties to set
+                 * @returns AppendReply instance
+                 */
+                static create(properties: rollcall.raft.v1.AppendReply.$Shape): rollcall.raft.v1.AppendReply & rollcall.raft.v1.AppendReply.$Shape;
+                static create(properties?: rollcall.raft.v1.AppendReply.$Properties): rollcall.raft.v1.AppendReply;
+
+                /**
+                 * Encodes the specified AppendReply message. Does not implicitly {@link rollcall.raft.v1.AppendReply.verify|verify} messages.
+                 * @param message AppendReply message or plain object to encode
+                 * @param [writer] Writer to encode to
+                 * @returns Writer
+                 */
+                static encode(message: rollcall.raft.v1.AppendReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+                /**
+                 * Decodes an AppendReply message from the specified reader or buffer.
+                 * @param reader Reader or buffer to decode from
+                 * @param [length] Message length if known beforehand
+                 * @returns {rollcall.raft.v1.AppendReply & rollcall.raft.v1.AppendReply.$Shape} AppendReply
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.raft.v1.AppendReply & rollcall.raft.v1.AppendReply.$Shape;
+
+                /**
+                 * Creates an AppendReply message from a plain object. Also converts values to their respective internal types.
+                 * @param object Plain object
+                 * @returns AppendReply
+                 */
+                static fromObject(object: { [k: string]: any }): rollcall.raft.v1.AppendReply;
+
+                /**
+                 * Creates a plain object from an AppendReply message. Also converts values to other types if specified.
+                 * @param message AppendReply
+                 * @param [options] Conversion options
+                 * @returns Plain object
+                 */
+                static toObject(message: rollcall.raft.v1.AppendReply, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+                /**
+                 * Converts this AppendReply to JSON.
+                 * @returns JSON object
+                 */
+                toJSON(): { [k: string]: any };
+
+                /**
+                 * Gets the type url for AppendReply
+                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+                 * @returns The type url
+                 */
+                static getTypeUrl(prefix?: string): string;
+            }
+
+            namespace AppendReply {
+
+                /** Properties of an AppendReply. */
+                interface $Properties {
+
+                    /** AppendReply accepted */
+                    accepted?: (boolean|null);
+
+                    /** AppendReply matchIndex */
+                    matchIndex?: (number|null);
+
+                    /** AppendReply rejectedIndex */
+                    rejectedIndex?: (number|null);
+
+                    /** AppendReply hintIndex */
+                    hintIndex?: (number|null);
+
+                    /** AppendReply hintTerm */
+                    hintTerm?: (number|null);
+
+                    /** Unknown fields preserved while decoding when enabled */
+                    $unknowns?: Uint8Array[];
+                }
+
+                /** Shape of an AppendReply. */
+                type $Shape = rollcall.raft.v1.AppendReply.$Properties;
+            }
+
+            /**
+             * Properties of a Heartbeat.
+             * @deprecated Use rollcall.raft.v1.Heartbeat.$Properties instead.
+             */
+            interface IHeartbeat extends rollcall.raft.v1.Heartbeat.$Properties {
+            }
+
+            /** Represents a Heartbeat. */
+            class Heartbeat {
+
+                /**
+                 * Constructs a new Heartbeat.
+                 * @param [properties] Properties to set
+                 */
+                constructor(properties?: rollcall.raft.v1.Heartbeat.$Properties);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+
+                /** Heartbeat commit. */
+                commit: number;
+
+                /** Heartbeat round. */
+                round: number;
+
+                /**
+                 * Creates a new Heartbeat instance using the specified properties.
+                 * @param [properties] Properties to set
+                 * @returns Heartbeat instance
+                 */
+                static create(properties: rollcall.raft.v1.Heartbeat.$Shape): rollcall.raft.v1.Heartbeat & rollcall.raft.v1.Heartbeat.$Shape;
+                static create(properties?: rollcall.raft.v1.Heartbeat.$Properties): rollcall.raft.v1.Heartbeat;
+
+                /**
+                 * Encodes the specified Heartbeat message. Does not implicitly {@link rollcall.raft.v1.Heartbeat.verify|verify} messages.
+                 * @param message Heartbeat message or plain object to encode
+                 * @param [writer] Writer to encode to
+                 * @returns Writer
+                 */
+                static encode(message: rollcall.raft.v1.Heartbeat.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+                /**
+                 * Decodes a Heartbeat message from the specified reader or buffer.
+                 * @param reader Reader or buffer to decode from
+                 * @param [length] Message length if known beforehand
+                 * @returns {rollcall.raft.v1.Heartbeat & rollcall.raft.v1.Heartbeat.$Shape} Heartbeat
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.raft.v1.Heartbeat & rollcall.raft.v1.Heartbeat.$Shape;
+
+                /**
+                 * Creates a Heartbeat message from a plain object. Also converts values to their respective internal types.
+                 * @param object Plain object
+                 * @returns Heartbeat
+                 */
+                static fromObject(object: { [k: string]: any }): rollcall.raft.v1.Heartbeat;
+
+                /**
+                 * Creates a plain object from a Heartbeat message. Also converts values to other types if specified.
+                 * @param message Heartbeat
+                 * @param [options] Conversion options
+                 * @returns Plain object
+                 */
+                static toObject(message: rollcall.raft.v1.Heartbeat, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+                /**
+                 * Converts this Heartbeat to JSON.
+                 * @returns JSON object
+                 */
+                toJSON(): { [k: string]: any };
+
+                /**
+                 * Gets the type url for Heartbeat
+                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+                 * @returns The type url
+                 */
+                static getTypeUrl(prefix?: string): string;
+            }
+
+            namespace Heartbeat {
+
+                /** Properties of a Heartbeat. */
+                interface $Properties {
+
+                    /** Heartbeat commit */
+                    commit?: (number|null);
+
+                    /** Heartbeat round */
+                    round?: (number|null);
+
+                    /** Unknown fields preserved while decoding when enabled */
+                    $unknowns?: Uint8Array[];
+                }
+
+                /** Shape of a Heartbeat. */
+                type $Shape = rollcall.raft.v1.Heartbeat.$Properties;
+            }
+
+            /**
+             * Properties of a HeartbeatReply.
+             * @deprecated Use rollcall.raft.v1.HeartbeatReply.$Properties instead.
+             */
+            interface IHeartbeatReply extends rollcall.raft.v1.HeartbeatReply.$Properties {
+            }
+
+            /** Represents a HeartbeatReply. */
+            class HeartbeatReply {
+
+                /**
+                 * Constructs a new HeartbeatReply.
+                 * @param [properties] Properties to set
+                 */
+                constructor(properties?: rollcall.raft.v1.HeartbeatReply.$Properties);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+
+                /** HeartbeatReply round. */
+                round: number;
+
+                /**
+                 * Creates a new HeartbeatReply instance using the specified properties.
+                 * @param [properties] Properties to set
+                 * @returns HeartbeatReply instance
+                 */
+                static create(properties: rollcall.raft.v1.HeartbeatReply.$Shape): rollcall.raft.v1.HeartbeatReply & rollcall.raft.v1.HeartbeatReply.$Shape;
+                static create(properties?: rollcall.raft.v1.HeartbeatReply.$Properties): rollcall.raft.v1.HeartbeatReply;
+
+                /**
+                 * Encodes the specified HeartbeatReply message. Does not implicitly {@link rollcall.raft.v1.HeartbeatReply.verify|verify} messages.
+                 * @param message HeartbeatReply message or plain object to encode
+                 * @param [writer] Writer to encode to
+                 * @returns Writer
+                 */
+                static encode(message: rollcall.raft.v1.HeartbeatReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+                /**
+                 * Decodes a HeartbeatReply message from the specified reader or buffer.
+                 * @param reader Reader or buffer to decode from
+                 * @param [length] Message length if known beforehand
+                 * @returns {rollcall.raft.v1.HeartbeatReply & rollcall.raft.v1.HeartbeatReply.$Shape} HeartbeatReply
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.raft.v1.HeartbeatReply & rollcall.raft.v1.HeartbeatReply.$Shape;
+
+                /**
+                 * Creates a HeartbeatReply message from a plain object. Also converts values to their respective internal types.
+                 * @param object Plain object
+                 * @returns HeartbeatReply
+                 */
+                static fromObject(object: { [k: string]: any }): rollcall.raft.v1.HeartbeatReply;
+
+                /**
+                 * Creates a plain object from a HeartbeatReply message. Also converts values to other types if specified.
+                 * @param message HeartbeatReply
+                 * @param [options] Conversion options
+                 * @returns Plain object
+                 */
+                static toObject(message: rollcall.raft.v1.HeartbeatReply, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+                /**
+                 * Converts this HeartbeatReply to JSON.
+                 * @returns JSON object
+                 */
+                toJSON(): { [k: string]: any };
+
+                /**
+                 * Gets the type url for HeartbeatReply
+                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+                 * @returns The type url
+                 */
+                static getTypeUrl(prefix?: string): string;
+            }
+
+            namespace HeartbeatReply {
+
+                /** Properties of a HeartbeatReply. */
+                interface $Properties {
+
+                    /** HeartbeatReply round */
+                    round?: (number|null);
+
+                    /** Unknown fields preserved while decoding when enabled */
+                    $unknowns?: Uint8Array[];
+                }
+
+                /** Shape of a HeartbeatReply. */
+                type $Shape = rollcall.raft.v1.HeartbeatReply.$Properties;
+            }
+
+            /**
+             * Properties of a ReadIndexRequest.
+             * @deprecated Use rollcall.raft.v1.ReadIndexRequest.$Properties instead.
+             */
+            interface IReadIndexRequest extends rollcall.raft.v1.ReadIndexRequest.$Properties {
+            }
+
+            /** Represents a ReadIndexRequest. */
+            class ReadIndexRequest {
+
+                /**
+                 * Constructs a new ReadIndexRequest.
+                 * @param [properties] Properties to set
+                 */
+                constructor(properties?: rollcall.raft.v1.ReadIndexRequest.$Properties);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+
+                /** ReadIndexRequest contexts. */
+                contexts: rollcall.raft.v1.ReadContext.$Properties[];
+
+                /**
+                 * Creates a new ReadIndexRequest instance using the specified properties.
+                 * @param [properties] Properties to set
+                 * @returns ReadIndexRequest instance
+                 */
+                static create(properties: rollcall.raft.v1.ReadIndexRequest.$Shape): rollcall.raft.v1.ReadIndexRequest & rollcall.raft.v1.ReadIndexRequest.$Shape;
+                static create(properties?: rollcall.raft.v1.ReadIndexRequest.$Properties): rollcall.raft.v1.ReadIndexRequest;
+
+                /**
+                 * Encodes the specified ReadIndexRequest message. Does not implicitly {@link rollcall.raft.v1.ReadIndexRequest.verify|verify} messages.
+                 * @param message ReadIndexRequest message or plain object to encode
+                 * @param [writer] Writer to encode to
+                 * @returns Writer
+                 */
+                static encode(message: rollcall.raft.v1.ReadIndexRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+                /**
+                 * Decodes a ReadIndexRequest message from the specified reader or buffer.
+                 * @param reader Reader or buffer to decode from
+                 * @param [length] Message length if known beforehand
+                 * @returns {rollcall.raft.v1.ReadIndexRequest & rollcall.raft.v1.ReadIndexRequest.$Shape} ReadIndexRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.raft.v1.ReadIndexRequest & rollcall.raft.v1.ReadIndexRequest.$Shape;
+
+                /**
+                 * Creates a ReadIndexRequest message from a plain object. Also converts values to their respective internal types.
+                 * @param object Plain object
+                 * @returns ReadIndexRequest
+                 */
+                static fromObject(object: { [k: string]: any }): rollcall.raft.v1.ReadIndexRequest;
+
+                /**
+                 * Creates a plain object from a ReadIndexRequest message. Also converts values to other types if specified.
+                 * @param message ReadIndexRequest
+                 * @param [options] Conversion options
+                 * @returns Plain object
+                 */
+                static toObject(message: rollcall.raft.v1.ReadIndexRequest, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+                /**
+                 * Converts this ReadIndexRequest to JSON.
+                 * @returns JSON object
+                 */
+                toJSON(): { [k: string]: any };
+
+                /**
+                 * Gets the type url for ReadIndexRequest
+                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+                 * @returns The type url
+                 */
+                static getTypeUrl(prefix?: string): string;
+            }
+
+            namespace ReadIndexRequest {
+
+                /** Properties of a ReadIndexRequest. */
+                interface $Properties {
+
+                    /** ReadIndexRequest contexts */
+                    contexts?: (rollcall.raft.v1.ReadContext.$Properties[]|null);
+
+                    /** Unknown fields preserved while decoding when enabled */
+                    $unknowns?: Uint8Array[];
+                }
+
+                /** Shape of a ReadIndexRequest. */
+                type $Shape = rollcall.raft.v1.ReadIndexRequest.$Properties;
+            }
+
+            /**
+             * Properties of a ReadIndexReply.
+             * @deprecated Use rollcall.raft.v1.ReadIndexReply.$Properties instead.
+             */
+            interface IReadIndexReply extends rollcall.raft.v1.ReadIndexReply.$Properties {
+            }
+
+            /** Represents a ReadIndexReply. */
+            class ReadIndexReply {
+
+                /**
+                 * Constructs a new ReadIndexReply.
+                 * @param [properties] Properties to set
+                 */
+                constructor(properties?: rollcall.raft.v1.ReadIndexReply.$Properties);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+
+                /** ReadIndexReply contexts. */
+                contexts: rollcall.raft.v1.ReadContext.$Properties[];
+
+                /** ReadIndexReply index. */
+                index: number;
+
+                /**
+                 * Creates a new ReadIndexReply instance using the specified properties.
+                 * @param [properties] Properties to set
+                 * @returns ReadIndexReply instance
+                 */
+                static create(properties: rollcall.raft.v1.ReadIndexReply.$Shape): rollcall.raft.v1.ReadIndexReply & rollcall.raft.v1.ReadIndexReply.$Shape;
+                static create(properties?: rollcall.raft.v1.ReadIndexReply.$Properties): rollcall.raft.v1.ReadIndexReply;
+
+                /**
+                 * Encodes the specified ReadIndexReply message. Does not implicitly {@link rollcall.raft.v1.ReadIndexReply.verify|verify} messages.
+                 * @param message ReadIndexReply message or plain object to encode
+                 * @param [writer] Writer to encode to
+                 * @returns Writer
+                 */
+                static encode(message: rollcall.raft.v1.ReadIndexReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+                /**
+                 * Decodes a ReadIndexReply message from the specified reader or buffer.
+                 * @param reader Reader or buffer to decode from
+                 * @param [length] Message length if known beforehand
+                 * @returns {rollcall.raft.v1.ReadIndexReply & rollcall.raft.v1.ReadIndexReply.$Shape} ReadIndexReply
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.raft.v1.ReadIndexReply & rollcall.raft.v1.ReadIndexReply.$Shape;
+
+                /**
+                 * Creates a ReadIndexReply message from a plain object. Also converts values to their respective internal types.
+                 * @param object Plain object
+                 * @returns ReadIndexReply
+                 */
+                static fromObject(object: { [k: string]: any }): rollcall.raft.v1.ReadIndexReply;
+
+                /**
+                 * Creates a plain object from a ReadIndexReply message. Also converts values to other types if specified.
+                 * @param message ReadIndexReply
+                 * @param [options] Conversion options
+                 * @returns Plain object
+                 */
+                static toObject(message: rollcall.raft.v1.ReadIndexReply, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+                /**
+                 * Converts this ReadIndexReply to JSON.
+                 * @returns JSON object
+                 */
+                toJSON(): { [k: string]: any };
+
+                /**
+                 * Gets the type url for ReadIndexReply
+                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+                 * @returns The type url
+                 */
+                static getTypeUrl(prefix?: string): string;
+            }
+
+            namespace ReadIndexReply {
+
+                /** Properties of a ReadIndexReply. */
+                interface $Properties {
+
+                    /** ReadIndexReply contexts */
+                    contexts?: (rollcall.raft.v1.ReadContext.$Properties[]|null);
+
+                    /** ReadIndexReply index */
+                    index?: (number|null);
+
+                    /** Unknown fields preserved while decoding when enabled */
+                    $unknowns?: Uint8Array[];
+                }
+
+                /** Shape of a ReadIndexReply. */
+                type $Shape = rollcall.raft.v1.ReadIndexReply.$Properties;
+            }
+
+            /**
+             * Properties of a SnapshotChunk.
+             * @deprecated Use rollcall.raft.v1.SnapshotChunk.$Properties instead.
+             */
+            interface ISnapshotChunk extends rollcall.raft.v1.SnapshotChunk.$Properties {
+            }
+
+            /** Represents a SnapshotChunk. */
+            class SnapshotChunk {
+
+                /**
+                 * Constructs a new SnapshotChunk.
+                 * @param [properties] Properties to set
+                 */
+                constructor(properties?: rollcall.raft.v1.SnapshotChunk.$Properties);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+
+                /** SnapshotChunk identity. */
+                identity?: (rollcall.raft.v1.PeerIdentity.$Properties|null);
+
+                /** SnapshotChunk term. */
+                term: number;
+
+                /** SnapshotChunk fromBoot. */
+                fromBoot: number;
+
+                /** SnapshotChunk index. */
+                index: number;
+
+                /** SnapshotChunk snapshotTerm. */
+                snapshotTerm: number;
+
+                /** SnapshotChunk prefixHash. */
+                prefixHash: string;
+
+                /** SnapshotChunk body. */
+                body: Uint8Array;
+
+                /**
+                 * Creates a new SnapshotChunk instance using the specified properties.
+                 * @param [properties] Properties to set
+                 * @returns SnapshotChunk instance
+                 */
+                static create(properties: rollcall.raft.v1.SnapshotChunk.$Shape): rollcall.raft.v1.SnapshotChunk & rollcall.raft.v1.SnapshotChunk.$Shape;
+                static create(properties?: rollcall.raft.v1.SnapshotChunk.$Properties): rollcall.raft.v1.SnapshotChunk;
+
+                /**
+                 * Encodes the specified SnapshotChunk message. Does not implicitly {@link rollcall.raft.v1.SnapshotChunk.verify|verify} messages.
+                 * @param message SnapshotChunk message or plain object to encode
+                 * @param [writer] Writer to encode to
+                 * @returns Writer
+                 */
+                static encode(message: rollcall.raft.v1.SnapshotChunk.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+                /**
+                 * Decodes a SnapshotChunk message from the specified reader or buffer.
+                 * @param reader Reader or buffer to decode from
+                 * @param [length] Message length if known beforehand
+                 * @returns {rollcall.raft.v1.SnapshotChunk & rollcall.raft.v1.SnapshotChunk.$Shape} SnapshotChunk
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.raft.v1.SnapshotChunk & rollcall.raft.v1.SnapshotChunk.$Shape;
+
+                /**
+                 * Creates a SnapshotChunk message from a plain object. Also converts values to their respective internal types.
+                 * @param object Plain object
+                 * @returns SnapshotChunk
+                 */
+                static fromObject(object: { [k: string]: any }): rollcall.raft.v1.SnapshotChunk;
+
+                /**
+                 * Creates a plain object from a SnapshotChunk message. Also converts values to other types if specified.
+                 * @param message SnapshotChunk
+                 * @param [options] Conversion options
+                 * @returns Plain object
+                 */
+                static toObject(message: rollcall.raft.v1.SnapshotChunk, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+                /**
+                 * Converts this SnapshotChunk to JSON.
+                 * @returns JSON object
+                 */
+                toJSON(): { [k: string]: any };
+
+                /**
+                 * Gets the type url for SnapshotChunk
+                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+                 * @returns The type url
+                 */
+                static getTypeUrl(prefix?: string): string;
+            }
+
+            namespace SnapshotChunk {
+
+                /** Properties of a SnapshotChunk. */
+                interface $Properties {
+
+                    /** SnapshotChunk identity */
+                    identity?: (rollcall.raft.v1.PeerIdentity.$Properties|null);
+
+                    /** SnapshotChunk term */
+                    term?: (number|null);
+
+                    /** SnapshotChunk fromBoot */
+                    fromBoot?: (number|null);
+
+                    /** SnapshotChunk index */
+                    index?: (number|null);
+
+                    /** SnapshotChunk snapshotTerm */
+                    snapshotTerm?: (number|null);
+
+                    /** SnapshotChunk prefixHash */
+                    prefixHash?: (string|null);
+
+                    /** SnapshotChunk body */
+                    body?: (Uint8Array|null);
+
+                    /** Unknown fields preserved while decoding when enabled */
+                    $unknowns?: Uint8Array[];
+                }
+
+                /** Shape of a SnapshotChunk. */
+                type $Shape = rollcall.raft.v1.SnapshotChunk.$Properties;
+            }
+
+            /**
+             * Properties of a SnapshotAnswer.
+             * @deprecated Use rollcall.raft.v1.SnapshotAnswer.$Properties instead.
+             */
+            interface ISnapshotAnswer extends rollcall.raft.v1.SnapshotAnswer.$Properties {
+            }
+
+            /** Represents a SnapshotAnswer. */
+            class SnapshotAnswer {
+
+                /**
+                 * Constructs a new SnapshotAnswer.
+                 * @param [properties] Properties to set
+                 */
+                constructor(properties?: rollcall.raft.v1.SnapshotAnswer.$Properties);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+
+                /** SnapshotAnswer index. */
+                index: number;
+
+                /**
+                 * Creates a new SnapshotAnswer instance using the specified properties.
+                 * @param [properties] Properties to set
+                 * @returns SnapshotAnswer instance
+                 */
+                static create(properties: rollcall.raft.v1.SnapshotAnswer.$Shape): rollcall.raft.v1.SnapshotAnswer & rollcall.raft.v1.SnapshotAnswer.$Shape;
+                static create(properties?: rollcall.raft.v1.SnapshotAnswer.$Properties): rollcall.raft.v1.SnapshotAnswer;
+
+                /**
+                 * Encodes the specified SnapshotAnswer message. Does not implicitly {@link rollcall.raft.v1.SnapshotAnswer.verify|verify} messages.
+                 * @param message SnapshotAnswer message or plain object to encode
+                 * @param [writer] Writer to encode to
+                 * @returns Writer
+                 */
+                static encode(message: rollcall.raft.v1.SnapshotAnswer.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+                /**
+                 * Decodes a SnapshotAnswer message from the specified reader or buffer.
+                 * @param reader Reader or buffer to decode from
+                 * @param [length] Message length if known beforehand
+                 * @returns {rollcall.raft.v1.SnapshotAnswer & rollcall.raft.v1.SnapshotAnswer.$Shape} SnapshotAnswer
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.raft.v1.SnapshotAnswer & rollcall.raft.v1.SnapshotAnswer.$Shape;
+
+                /**
+                 * Creates a SnapshotAnswer message from a plain object. Also converts values to their respective internal types.
+                 * @param object Plain object
+                 * @returns SnapshotAnswer
+                 */
+                static fromObject(object: { [k: string]: any }): rollcall.raft.v1.SnapshotAnswer;
+
+                /**
+                 * Creates a plain object from a SnapshotAnswer message. Also converts values to other types if specified.
+                 * @param message SnapshotAnswer
+                 * @param [options] Conversion options
+                 * @returns Plain object
+                 */
+                static toObject(message: rollcall.raft.v1.SnapshotAnswer, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+                /**
+                 * Converts this SnapshotAnswer to JSON.
+                 * @returns JSON object
+                 */
+                toJSON(): { [k: string]: any };
+
+                /**
+                 * Gets the type url for SnapshotAnswer
+                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+                 * @returns The type url
+                 */
+                static getTypeUrl(prefix?: string): string;
+            }
+
+            namespace SnapshotAnswer {
+
+                /** Properties of a SnapshotAnswer. */
+                interface $Properties {
+
+                    /** SnapshotAnswer index */
+                    index?: (number|null);
+
+                    /** Unknown fields preserved while decoding when enabled */
+                    $unknowns?: Uint8Array[];
+                }
+
+                /** Shape of a SnapshotAnswer. */
+                type $Shape = rollcall.raft.v1.SnapshotAnswer.$Properties;
+            }
+
+            /**
+             * Properties of an InitialMember.
+             * @deprecated Use rollcall.raft.v1.InitialMember.$Properties instead.
+             */
+            interface IInitialMember extends rollcall.raft.v1.InitialMember.$Properties {
+            }
+
+            /** Represents an InitialMember. */
+            class InitialMember {
+
+                /**
+                 * Constructs a new InitialMember.
+                 * @param [properties] Properties to set
+                 */
+                constructor(properties?: rollcall.raft.v1.InitialMember.$Properties);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+
+                /** InitialMember memberId. */
+                memberId: string;
+
+                /** InitialMember peerAddress. */
+                peerAddress: string;
+
+                /**
+                 * Creates a new InitialMember instance using the specified properties.
+                 * @param [properties] Properties to set
+                 * @returns InitialMember instance
+                 */
+                static create(properties: rollcall.raft.v1.InitialMember.$Shape): rollcall.raft.v1.InitialMember & rollcall.raft.v1.InitialMember.$Shape;
+                static create(properties?: rollcall.raft.v1.InitialMember.$Properties): rollcall.raft.v1.InitialMember;
+
+                /**
+                 * Encodes the specified InitialMember message. Does not implicitly {@link rollcall.raft.v1.InitialMember.verify|verify} messages.
+                 * @param message InitialMember message or plain object to encode
+                 * @param [writer] Writer to encode to
+                 * @returns Writer
+                 */
+                static encode(message: rollcall.raft.v1.InitialMember.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+                /**
+                 * Decodes an InitialMember message from the specified reader or buffer.
+                 * @param reader Reader or buffer to decode from
+                 * @param [length] Message length if known beforehand
+                 * @returns {rollcall.raft.v1.InitialMember & rollcall.raft.v1.InitialMember.$Shape} InitialMember
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.raft.v1.InitialMember & rollcall.raft.v1.InitialMember.$Shape;
+
+                /**
+                 * Creates an InitialMember message from a plain object. Also converts values to their respective internal types.
+                 * @param object Plain object
+                 * @returns InitialMember
+                 */
+                static fromObject(object: { [k: string]: any }): rollcall.raft.v1.InitialMember;
+
+                /**
+                 * Creates a plain object from an InitialMember message. Also converts values to other types if specified.
+                 * @param message InitialMember
+                 * @param [options] Conversion options
+                 * @returns Plain object
+                 */
+                static toObject(message: rollcall.raft.v1.InitialMember, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+                /**
+                 * Converts this InitialMember to JSON.
+                 * @returns JSON object
+                 */
+                toJSON(): { [k: string]: any };
+
+                /**
+                 * Gets the type url for InitialMember
+                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+                 * @returns The type url
+                 */
+                static getTypeUrl(prefix?: string): string;
+            }
+
+            namespace InitialMember {
+
+                /** Properties of an InitialMember. */
+                interface $Properties {
+
+                    /** InitialMember memberId */
+                    memberId?: (string|null);
+
+                    /** InitialMember peerAddress */
+                    peerAddress?: (string|null);
+
+                    /** Unknown fields preserved while decoding when enabled */
+                    $unknowns?: Uint8Array[];
+                }
+
+                /** Shape of an InitialMember. */
+                type $Shape = rollcall.raft.v1.InitialMember.$Properties;
+            }
+
+            /**
+             * Properties of a FormRequest.
+             * @deprecated Use rollcall.raft.v1.FormRequest.$Properties instead.
+             */
+            interface IFormRequest extends rollcall.raft.v1.FormRequest.$Properties {
+            }
+
+            /** Represents a FormRequest. */
+            class FormRequest {
+
+                /**
+                 * Constructs a new FormRequest.
+                 * @param [properties] Properties to set
+                 */
+                constructor(properties?: rollcall.raft.v1.FormRequest.$Properties);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+
+                /** FormRequest state. */
+                state?: (rollcall.raft.v1.FormState.$Properties|null);
+
+                /**
+                 * Creates a new FormRequest instance using the specified properties.
+                 * @param [properties] Properties to set
+                 * @returns FormRequest instance
+                 */
+                static create(properties: rollcall.raft.v1.FormRequest.$Shape): rollcall.raft.v1.FormRequest & rollcall.raft.v1.FormRequest.$Shape;
+                static create(properties?: rollcall.raft.v1.FormRequest.$Properties): rollcall.raft.v1.FormRequest;
+
+                /**
+                 * Encodes the specified FormRequest message. Does not implicitly {@link rollcall.raft.v1.FormRequest.verify|verify} messages.
+                 * @param message FormRequest message or plain object to encode
+                 * @param [writer] Writer to encode to
+                 * @returns Writer
+                 */
+                static encode(message: rollcall.raft.v1.FormRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+                /**
+                 * Decodes a FormRequest message from the specified reader or buffer.
+                 * @param reader Reader or buffer to decode from
+                 * @param [length] Message length if known beforehand
+                 * @returns {rollcall.raft.v1.FormRequest & rollcall.raft.v1.FormRequest.$Shape} FormRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.raft.v1.FormRequest & rollcall.raft.v1.FormRequest.$Shape;
+
+                /**
+                 * Creates a FormRequest message from a plain object. Also converts values to their respective internal types.
+                 * @param object Plain object
+                 * @returns FormRequest
+                 */
+                static fromObject(object: { [k: string]: any }): rollcall.raft.v1.FormRequest;
+
+                /**
+                 * Creates a plain object from a FormRequest message. Also converts values to other types if specified.
+                 * @param message FormRequest
+                 * @param [options] Conversion options
+                 * @returns Plain object
+                 */
+                static toObject(message: rollcall.raft.v1.FormRequest, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+                /**
+                 * Converts this FormRequest to JSON.
+                 * @returns JSON object
+                 */
+                toJSON(): { [k: string]: any };
+
+                /**
+                 * Gets the type url for FormRequest
+                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+                 * @returns The type url
+                 */
+                static getTypeUrl(prefix?: string): string;
+            }
+
+            namespace FormRequest {
+
+                /** Properties of a FormRequest. */
+                interface $Properties {
+
+                    /** FormRequest state */
+                    state?: (rollcall.raft.v1.FormState.$Properties|null);
+
+                    /** Unknown fields preserved while decoding when enabled */
+                    $unknowns?: Uint8Array[];
+                }
+
+                /** Shape of a FormRequest. */
+                type $Shape = rollcall.raft.v1.FormRequest.$Properties;
+            }
+
+            /**
+             * Properties of a FormResponse.
+             * @deprecated Use rollcall.raft.v1.FormResponse.$Properties instead.
+             */
+            interface IFormResponse extends rollcall.raft.v1.FormResponse.$Properties {
+            }
+
+            /** Represents a FormResponse. */
+            class FormResponse {
+
+                /**
+                 * Constructs a new FormResponse.
+                 * @param [properties] Properties to set
+                 */
+                constructor(properties?: rollcall.raft.v1.FormResponse.$Properties);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+
+                /** FormResponse state. */
+                state?: (rollcall.raft.v1.FormState.$Properties|null);
+
+                /**
+                 * Creates a new FormResponse instance using the specified properties.
+                 * @param [properties] Properties to set
+                 * @returns FormResponse instance
+                 */
+                static create(properties: rollcall.raft.v1.FormResponse.$Shape): rollcall.raft.v1.FormResponse & rollcall.raft.v1.FormResponse.$Shape;
+                static create(properties?: rollcall.raft.v1.FormResponse.$Properties): rollcall.raft.v1.FormResponse;
+
+                /**
+                 * Encodes the specified FormResponse message. Does not implicitly {@link rollcall.raft.v1.FormResponse.verify|verify} messages.
+                 * @param message FormResponse message or plain object to encode
+                 * @param [writer] Writer to encode to
+                 * @returns Writer
+                 */
+                static encode(message: rollcall.raft.v1.FormResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+                /**
+                 * Decodes a FormResponse message from the specified reader or buffer.
+                 * @param reader Reader or buffer to decode from
+                 * @param [length] Message length if known beforehand
+                 * @returns {rollcall.raft.v1.FormResponse & rollcall.raft.v1.FormResponse.$Shape} FormResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.raft.v1.FormResponse & rollcall.raft.v1.FormResponse.$Shape;
+
+                /**
+                 * Creates a FormResponse message from a plain object. Also converts values to their respective internal types.
+                 * @param object Plain object
+                 * @returns FormResponse
+                 */
+                static fromObject(object: { [k: string]: any }): rollcall.raft.v1.FormResponse;
+
+                /**
+                 * Creates a plain object from a FormResponse message. Also converts values to other types if specified.
+                 * @param message FormResponse
+                 * @param [options] Conversion options
+                 * @returns Plain object
+                 */
+                static toObject(message: rollcall.raft.v1.FormResponse, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+                /**
+                 * Converts this FormResponse to JSON.
+                 * @returns JSON object
+                 */
+                toJSON(): { [k: string]: any };
+
+                /**
+                 * Gets the type url for FormResponse
+                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+                 * @returns The type url
+                 */
+                static getTypeUrl(prefix?: string): string;
+            }
+
+            namespace FormResponse {
+
+                /** Properties of a FormResponse. */
+                interface $Properties {
+
+                    /** FormResponse state */
+                    state?: (rollcall.raft.v1.FormState.$Properties|null);
+
+                    /** Unknown fields preserved while decoding when enabled */
+                    $unknowns?: Uint8Array[];
+                }
+
+                /** Shape of a FormResponse. */
+                type $Shape = rollcall.raft.v1.FormResponse.$Properties;
+            }
+
+            /**
+             * Properties of a FormState.
+             * @deprecated Use rollcall.raft.v1.FormState.$Properties instead.
+             */
+            interface IFormState extends rollcall.raft.v1.FormState.$Properties {
+            }
+
+            /** Represents a FormState. */
+            class FormState {
+
+                /**
+                 * Constructs a new FormState.
+                 * @param [properties] Properties to set
+                 */
+                constructor(properties?: rollcall.raft.v1.FormState.$Properties);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+
+                /** FormState memberId. */
+                memberId: string;
+
+                /** FormState directoryId. */
+                directoryId: string;
+
+                /** FormState phase. */
+                phase: string;
+
+                /** FormState clusterId. */
+                clusterId: string;
+
+                /** FormState initialMembers. */
+                initialMembers: rollcall.raft.v1.InitialMember.$Properties[];
+
+                /** FormState members. */
+                members: rollcall.raft.v1.MemberDirectory.$Properties[];
+
+                /**
+                 * Creates a new FormState instance using the specified properties.
+                 * @param [properties] Properties to set
+                 * @returns FormState instance
+                 */
+                static create(properties: rollcall.raft.v1.FormState.$Shape): rollcall.raft.v1.FormState & rollcall.raft.v1.FormState.$Shape;
+                static create(properties?: rollcall.raft.v1.FormState.$Properties): rollcall.raft.v1.FormState;
+
+                /**
+                 * Encodes the specified FormState message. Does not implicitly {@link rollcall.raft.v1.FormState.verify|verify} messages.
+                 * @param message FormState message or plain object to encode
+                 * @param [writer] Writer to encode to
+                 * @returns Writer
+                 */
+                static encode(message: rollcall.raft.v1.FormState.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+                /**
+                 * Decodes a FormState message from the specified reader or buffer.
+                 * @param reader Reader or buffer to decode from
+                 * @param [length] Message length if known beforehand
+                 * @returns {rollcall.raft.v1.FormState & rollcall.raft.v1.FormState.$Shape} FormState
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.raft.v1.FormState & rollcall.raft.v1.FormState.$Shape;
+
+                /**
+                 * Creates a FormState message from a plain object. Also converts values to their respective internal types.
+                 * @param object Plain object
+                 * @returns FormState
+                 */
+                static fromObject(object: { [k: string]: any }): rollcall.raft.v1.FormState;
+
+                /**
+                 * Creates a plain object from a FormState message. Also converts values to other types if specified.
+                 * @param message FormState
+                 * @param [options] Conversion options
+                 * @returns Plain object
+                 */
+                static toObject(message: rollcall.raft.v1.FormState, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+                /**
+                 * Converts this FormState to JSON.
+                 * @returns JSON object
+                 */
+                toJSON(): { [k: string]: any };
+
+                /**
+                 * Gets the type url for FormState
+                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+                 * @returns The type url
+                 */
+                static getTypeUrl(prefix?: string): string;
+            }
+
+            namespace FormState {
+
+                /** Properties of a FormState. */
+                interface $Properties {
+
+                    /** FormState memberId */
+                    memberId?: (string|null);
+
+                    /** FormState directoryId */
+                    directoryId?: (string|null);
+
+                    /** FormState phase */
+                    phase?: (string|null);
+
+                    /** FormState clusterId */
+                    clusterId?: (string|null);
+
+                    /** FormState initialMembers */
+                    initialMembers?: (rollcall.raft.v1.InitialMember.$Properties[]|null);
+
+                    /** FormState members */
+                    members?: (rollcall.raft.v1.MemberDirectory.$Properties[]|null);
+
+                    /** Unknown fields preserved while decoding when enabled */
+                    $unknowns?: Uint8Array[];
+                }
+
+                /** Shape of a FormState. */
+                type $Shape = rollcall.raft.v1.FormState.$Properties;
+            }
+
+            /**
+             * Properties of a MemberDirectory.
+             * @deprecated Use rollcall.raft.v1.MemberDirectory.$Properties instead.
+             */
+            interface IMemberDirectory extends rollcall.raft.v1.MemberDirectory.$Properties {
+            }
+
+            /** Represents a MemberDirectory. */
+            class MemberDirectory {
+
+                /**
+                 * Constructs a new MemberDirectory.
+                 * @param [properties] Properties to set
+                 */
+                constructor(properties?: rollcall.raft.v1.MemberDirectory.$Properties);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+
+                /** MemberDirectory memberId. */
+                memberId: string;
+
+                /** MemberDirectory directoryId. */
+                directoryId: string;
+
+                /**
+                 * Creates a new MemberDirectory instance using the specified properties.
+                 * @param [properties] Properties to set
+                 * @returns MemberDirectory instance
+                 */
+                static create(properties: rollcall.raft.v1.MemberDirectory.$Shape): rollcall.raft.v1.MemberDirectory & rollcall.raft.v1.MemberDirectory.$Shape;
+                static create(properties?: rollcall.raft.v1.MemberDirectory.$Properties): rollcall.raft.v1.MemberDirectory;
+
+                /**
+                 * Encodes the specified MemberDirectory message. Does not implicitly {@link rollcall.raft.v1.MemberDirectory.verify|verify} messages.
+                 * @param message MemberDirectory message or plain object to encode
+                 * @param [writer] Writer to encode to
+                 * @returns Writer
+                 */
+                static encode(message: rollcall.raft.v1.MemberDirectory.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+                /**
+                 * Decodes a MemberDirectory message from the specified reader or buffer.
+                 * @param reader Reader or buffer to decode from
+                 * @param [length] Message length if known beforehand
+                 * @returns {rollcall.raft.v1.MemberDirectory & rollcall.raft.v1.MemberDirectory.$Shape} MemberDirectory
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.raft.v1.MemberDirectory & rollcall.raft.v1.MemberDirectory.$Shape;
+
+                /**
+                 * Creates a MemberDirectory message from a plain object. Also converts values to their respective internal types.
+                 * @param object Plain object
+                 * @returns MemberDirectory
+                 */
+                static fromObject(object: { [k: string]: any }): rollcall.raft.v1.MemberDirectory;
+
+                /**
+                 * Creates a plain object from a MemberDirectory message. Also converts values to other types if specified.
+                 * @param message MemberDirectory
+                 * @param [options] Conversion options
+                 * @returns Plain object
+                 */
+                static toObject(message: rollcall.raft.v1.MemberDirectory, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+                /**
+                 * Converts this MemberDirectory to JSON.
+                 * @returns JSON object
+                 */
+                toJSON(): { [k: string]: any };
+
+                /**
+                 * Gets the type url for MemberDirectory
+                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+                 * @returns The type url
+                 */
+                static getTypeUrl(prefix?: string): string;
+            }
+
+            namespace MemberDirectory {
+
+                /** Properties of a MemberDirectory. */
+                interface $Properties {
+
+                    /** MemberDirectory memberId */
+                    memberId?: (string|null);
+
+                    /** MemberDirectory directoryId */
+                    directoryId?: (string|null);
+
+                    /** Unknown fields preserved while decoding when enabled */
+                    $unknowns?: Uint8Array[];
+                }
+
+                /** Shape of a MemberDirectory. */
+                type $Shape = rollcall.raft.v1.MemberDirectory.$Properties;
+            }
+        }
+    }
+
+    /** Namespace v1. */
+    namespace v1 {
+
+        /** Represents a Cluster */
+        class Cluster extends $protobuf.rpc.Service {
+
+            /**
+             * Constructs a new Cluster service.
+             * @param rpcImpl RPC implementation
+             * @param [requestDelimited=false] Whether requests are length-delimited
+             * @param [responseDelimited=false] Whether responses are length-delimited
+             */
+            constructor(rpcImpl: $protobuf.RPCImpl, requestDelimited?: boolean, responseDelimited?: boolean);
+
+            /**
+             * Creates new Cluster service using the specified rpc implementation.
+             * @param rpcImpl RPC implementation
+             * @param [requestDelimited=false] Whether requests are length-delimited
+             * @param [responseDelimited=false] Whether responses are length-delimited
+             * @returns RPC service. Useful where requests and/or responses are streamed.
+             */
+            static create(rpcImpl: $protobuf.RPCImpl, requestDelimited?: boolean, responseDelimited?: boolean): Cluster;
+
+            /** Calls Status. */
+            status: rollcall.v1.Cluster.Status;
+        }
+
+        namespace Cluster {
+
+            /**
+             * Callback as used by {@link rollcall.v1.Cluster#status}.
+             * @param error Error, if any
+             * @param [response] StatusResponse
+             */
+            type StatusCallback = (error: (Error|null), response?: rollcall.v1.StatusResponse) => void;
+
+            /** Calls Status. */
+            type Status = {
+              (request: rollcall.v1.IStatusRequest, callback: rollcall.v1.Cluster.StatusCallback): void;
+              (request: rollcall.v1.IStatusRequest): Promise<rollcall.v1.StatusResponse>;
+              readonly name: "Status";
+              readonly path: "/rollcall.v1.Cluster/Status";
+              readonly requestType: "StatusRequest";
+              readonly responseType: "StatusResponse";
+              readonly requestStream: undefined;
+              readonly responseStream: undefined;
+            };
+        }
+
+        /**
+         * Properties of a StatusRequest.
+         * @deprecated Use rollcall.v1.StatusRequest.$Properties instead.
+         */
+        interface IStatusRequest extends rollcall.v1.StatusRequest.$Properties {
+        }
+
+        /** Represents a StatusRequest. */
+        class StatusRequest {
+
+            /**
+             * Constructs a new StatusRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.StatusRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /**
+             * Creates a new StatusRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns StatusRequest instance
+             */
+            static create(properties: rollcall.v1.StatusRequest.$Shape): rollcall.v1.StatusRequest & rollcall.v1.StatusRequest.$Shape;
+            static create(properties?: rollcall.v1.StatusRequest.$Properties): rollcall.v1.StatusRequest;
+
+            /**
+             * Encodes the specified StatusRequest message. Does not implicitly {@link rollcall.v1.StatusRequest.verify|verify} messages.
+             * @param message StatusRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.StatusRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a StatusRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.StatusRequest & rollcall.v1.StatusRequest.$Shape} StatusRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.StatusRequest & rollcall.v1.StatusRequest.$Shape;
+
+            /**
+             * Creates a StatusRequest message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns StatusRequest
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.StatusRequest;
+
+            /**
+             * Creates a plain object from a StatusRequest message. Also converts values to other types if specified.
+             * @param message StatusRequest
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.StatusRequest, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this StatusRequest to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+
+            /**
+             * Gets the type url for StatusRequest
+             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+             * @returns The type url
+             */
+            static getTypeUrl(prefix?: string): string;
+        }
+
+        namespace StatusRequest {
+
+            /** Properties of a StatusRequest. */
+            interface $Properties {
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a StatusRequest. */
+            type $Shape = rollcall.v1.StatusRequest.$Properties;
+        }
+
+        /** MemberRole enum. */
+        enum MemberRole {
+
+            /** MEMBER_ROLE_UNSPECIFIED value */
+            MEMBER_ROLE_UNSPECIFIED = 0,
+
+            /** MEMBER_ROLE_FOLLOWER value */
+            MEMBER_ROLE_FOLLOWER = 1,
+
+            /** MEMBER_ROLE_CANDIDATE value */
+            MEMBER_ROLE_CANDIDATE = 2,
+
+            /** MEMBER_ROLE_LEADER value */
+            MEMBER_ROLE_LEADER = 3,
+
+            /** MEMBER_ROLE_FORMING value */
+            MEMBER_ROLE_FORMING = 4
+        }
+
+        /**
+         * Properties of a StatusResponse.
+         * @deprecated Use rollcall.v1.StatusResponse.$Properties instead.
+         */
+        interface IStatusResponse extends rollcall.v1.StatusResponse.$Properties {
+        }
+
+        /** Represents a StatusResponse. */
+        class StatusResponse {
+
+            /**
+             * Constructs a new StatusResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.StatusResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** StatusResponse clusterId. */
+            clusterId: string;
+
+            /** StatusResponse memberId. */
+            memberId: string;
+
+            /** StatusResponse directoryId. */
+            directoryId: string;
+
+            /** StatusResponse boot. */
+            boot: number;
+
+            /** StatusResponse role. */
+            role: rollcall.v1.MemberRole;
+
+            /** StatusResponse leaderId. */
+            leaderId: string;
+
+            /** StatusResponse term. */
+            term: number;
+
+            /** StatusResponse commitIndex. */
+            commitIndex: number;
+
+            /** StatusResponse appliedIndex. */
+            appliedIndex: number;
+
+            /** StatusResponse lastIndex. */
+            lastIndex: number;
+
+            /** StatusResponse durableIndex. */
+            durableIndex: number;
+
+            /** StatusResponse flushedIndex. */
+            flushedIndex: number;
+
+            /** StatusResponse firstKeptIndex. */
+            firstKeptIndex: number;
+
+            /** StatusResponse revision. */
+            revision: number;
+
+            /** StatusResponse stateHash. */
+            stateHash: string;
+
+            /** StatusResponse fenced. */
+            fenced: boolean;
+
+            /** StatusResponse members. */
+            members: rollcall.v1.MemberStatus.$Properties[];
+
+            /** StatusResponse version. */
+            version: string;
+
+            /** StatusResponse uptimeMs. */
+            uptimeMs: number;
+
+            /** StatusResponse instances. */
+            instances: number;
+
+            /** StatusResponse services. */
+            services: number;
+
+            /** StatusResponse leases. */
+            leases: number;
+
+            /** StatusResponse watches. */
+            watches: number;
+
+            /** StatusResponse diskFreeBytes. */
+            diskFreeBytes: number;
+
+            /** StatusResponse logBytes. */
+            logBytes: number;
+
+            /** StatusResponse waitingFor. */
+            waitingFor: string;
+
+            /**
+             * Creates a new StatusResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns StatusResponse instance
+             */
+            static create(properties: rollcall.v1.StatusResponse.$Shape): rollcall.v1.StatusResponse & rollcall.v1.StatusResponse.$Shape;
+            static create(properties?: rollcall.v1.StatusResponse.$Properties): rollcall.v1.StatusResponse;
+
+            /**
+             * Encodes the specified StatusResponse message. Does not implicitly {@link rollcall.v1.StatusResponse.verify|verify} messages.
+             * @param message StatusResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.StatusResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a StatusResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.StatusResponse & rollcall.v1.StatusResponse.$Shape} StatusResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.StatusResponse & rollcall.v1.StatusResponse.$Shape;
+
+            /**
+             * Creates a StatusResponse message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns StatusResponse
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.StatusResponse;
+
+            /**
+             * Creates a plain object from a StatusResponse message. Also converts values to other types if specified.
+             * @param message StatusResponse
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.StatusResponse, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this StatusResponse to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+
+            /**
+             * Gets the type url for StatusResponse
+             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+             * @returns The type url
+             */
+            static getTypeUrl(prefix?: string): string;
+        }
+
+        namespace StatusResponse {
+
+            /** Properties of a StatusResponse. */
+            interface $Properties {
+
+                /** StatusResponse clusterId */
+                clusterId?: (string|null);
+
+                /** StatusResponse memberId */
+                memberId?: (string|null);
+
+                /** StatusResponse directoryId */
+                directoryId?: (string|null);
+
+                /** StatusResponse boot */
+                boot?: (number|null);
+
+                /** StatusResponse role */
+                role?: (rollcall.v1.MemberRole|null);
+
+                /** StatusResponse leaderId */
+                leaderId?: (string|null);
+
+                /** StatusResponse term */
+                term?: (number|null);
+
+                /** StatusResponse commitIndex */
+                commitIndex?: (number|null);
+
+                /** StatusResponse appliedIndex */
+                appliedIndex?: (number|null);
+
+                /** StatusResponse lastIndex */
+                lastIndex?: (number|null);
+
+                /** StatusResponse durableIndex */
+                durableIndex?: (number|null);
+
+                /** StatusResponse flushedIndex */
+                flushedIndex?: (number|null);
+
+                /** StatusResponse firstKeptIndex */
+                firstKeptIndex?: (number|null);
+
+                /** StatusResponse revision */
+                revision?: (number|null);
+
+                /** StatusResponse stateHash */
+                stateHash?: (string|null);
+
+                /** StatusResponse fenced */
+                fenced?: (boolean|null);
+
+                /** StatusResponse members */
+                members?: (rollcall.v1.MemberStatus.$Properties[]|null);
+
+                /** StatusResponse version */
+                version?: (string|null);
+
+                /** StatusResponse uptimeMs */
+                uptimeMs?: (number|null);
+
+                /** StatusResponse instances */
+                instances?: (number|null);
+
+                /** StatusResponse services */
+                services?: (number|null);
+
+                /** StatusResponse leases */
+                leases?: (number|null);
+
+                /** StatusResponse watches */
+                watches?: (number|null);
+
+                /** StatusResponse diskFreeBytes */
+                diskFreeBytes?: (number|null);
+
+                /** StatusResponse logBytes */
+                logBytes?: (number|null);
+
+                /** StatusResponse waitingFor */
+                waitingFor?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a StatusResponse. */
+            type $Shape = rollcall.v1.StatusResponse.$Properties;
+        }
+
+        /**
+         * Properties of a MemberStatus.
+         * @deprecated Use rollcall.v1.MemberStatus.$Properties instead.
+         */
+        interface IMemberStatus extends rollcall.v1.MemberStatus.$Properties {
+        }
+
+        /** Represents a MemberStatus. */
+        class MemberStatus {
+
+            /**
+             * Constructs a new MemberStatus.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.MemberStatus.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** MemberStatus memberId. */
+            memberId: string;
+
+            /** MemberStatus peerAddress. */
+            peerAddress: string;
+
+            /** MemberStatus clientAddress. */
+            clientAddress: string;
+
+            /** MemberStatus reachable. */
+            reachable: boolean;
+
+            /** MemberStatus matchIndex. */
+            matchIndex: number;
+
+            /** MemberStatus replicationState. */
+            replicationState: string;
+
+            /** MemberStatus lastContactMs. */
+            lastContactMs: number;
+
+            /**
+             * Creates a new MemberStatus instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns MemberStatus instance
+             */
+            static create(properties: rollcall.v1.MemberStatus.$Shape): rollcall.v1.MemberStatus & rollcall.v1.MemberStatus.$Shape;
+            static create(properties?: rollcall.v1.MemberStatus.$Properties): rollcall.v1.MemberStatus;
+
+            /**
+             * Encodes the specified MemberStatus message. Does not implicitly {@link rollcall.v1.MemberStatus.verify|verify} messages.
+             * @param message MemberStatus message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.MemberStatus.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a MemberStatus message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.MemberStatus & rollcall.v1.MemberStatus.$Shape} MemberStatus
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.MemberStatus & rollcall.v1.MemberStatus.$Shape;
+
+            /**
+             * Creates a MemberStatus message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns MemberStatus
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.MemberStatus;
+
+            /**
+             * Creates a plain object from a MemberStatus message. Also converts values to other types if specified.
+             * @param message MemberStatus
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.MemberStatus, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this MemberStatus to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+
+            /**
+             * Gets the type url for MemberStatus
+             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+             * @returns The type url
+             */
+            static getTypeUrl(prefix?: string): string;
+        }
+
+        namespace MemberStatus {
+
+            /** Properties of a MemberStatus. */
+            interface $Properties {
+
+                /** MemberStatus memberId */
+                memberId?: (string|null);
+
+                /** MemberStatus peerAddress */
+                peerAddress?: (string|null);
+
+                /** MemberStatus clientAddress */
+                clientAddress?: (string|null);
+
+                /** MemberStatus reachable */
+                reachable?: (boolean|null);
+
+                /** MemberStatus matchIndex */
+                matchIndex?: (number|null);
+
+                /** MemberStatus replicationState */
+                replicationState?: (string|null);
+
+                /** MemberStatus lastContactMs */
+                lastContactMs?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a MemberStatus. */
+            type $Shape = rollcall.v1.MemberStatus.$Properties;
+        }
+
+        /**
+         * Properties of an InstanceSpec.
+         * @deprecated Use rollcall.v1.InstanceSpec.$Properties instead.
+         */
+        interface IInstanceSpec extends rollcall.v1.InstanceSpec.$Properties {
+        }
+
+        /** Represents an InstanceSpec. */
+        class InstanceSpec {
+
+            /**
+             * Constructs a new InstanceSpec.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.InstanceSpec.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** InstanceSpec namespace. */
+            namespace: string;
+
+            /** InstanceSpec service. */
+            service: string;
+
+            /** InstanceSpec id. */
+            id: string;
+
+            /** InstanceSpec endpoints. */
+            endpoints: rollcall.v1.Endpoint.$Properties[];
+
+            /** InstanceSpec version. */
+            version: string;
+
+            /** InstanceSpec weight. */
+            weight?: (number|null);
+
+            /** InstanceSpec tags. */
+            tags: string[];
+
+            /** InstanceSpec metadata. */
+            metadata: { [k: string]: string };
+
+            /** InstanceSpec locality. */
+            locality?: (rollcall.v1.Locality.$Properties|null);
+
+            /** InstanceSpec status. */
+            status: rollcall.v1.InstanceStatus;
+
+            /**
+             * Creates a new InstanceSpec instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns InstanceSpec instance
+             */
+            static create(properties: rollcall.v1.InstanceSpec.$Shape): rollcall.v1.InstanceSpec & rollcall.v1.InstanceSpec.$Shape;
+            static create(properties?: rollcall.v1.InstanceSpec.$Properties): rollcall.v1.InstanceSpec;
+
+            /**
+             * Encodes the specified InstanceSpec message. Does not implicitly {@link rollcall.v1.InstanceSpec.verify|verify} messages.
+             * @param message InstanceSpec message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.InstanceSpec.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an InstanceSpec message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.InstanceSpec & rollcall.v1.InstanceSpec.$Shape} InstanceSpec
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.InstanceSpec & rollcall.v1.InstanceSpec.$Shape;
+
+            /**
+             * Creates an InstanceSpec message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns InstanceSpec
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.InstanceSpec;
+
+            /**
+             * Creates a plain object from an InstanceSpec message. Also converts values to other types if specified.
+             * @param message InstanceSpec
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.InstanceSpec, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this InstanceSpec to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+
+            /**
+             * Gets the type url for InstanceSpec
+             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+             * @returns The type url
+             */
+            static getTypeUrl(prefix?: string): string;
+        }
+
+        namespace InstanceSpec {
+
+            /** Properties of an InstanceSpec. */
+            interface $Properties {
+
+                /** InstanceSpec namespace */
+                namespace?: (string|null);
+
+                /** InstanceSpec service */
+                service?: (string|null);
+
+                /** InstanceSpec id */
+                id?: (string|null);
+
+                /** InstanceSpec endpoints */
+                endpoints?: (rollcall.v1.Endpoint.$Properties[]|null);
+
+                /** InstanceSpec version */
+                version?: (string|null);
+
+                /** InstanceSpec weight */
+                weight?: (number|null);
+
+                /** InstanceSpec tags */
+                tags?: (string[]|null);
+
+                /** InstanceSpec metadata */
+                metadata?: ({ [k: string]: string }|null);
+
+                /** InstanceSpec locality */
+                locality?: (rollcall.v1.Locality.$Properties|null);
+
+                /** InstanceSpec status */
+                status?: (rollcall.v1.InstanceStatus|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an InstanceSpec. */
+            type $Shape = rollcall.v1.InstanceSpec.$Properties;
+        }
+
+        /**
+         * Properties of an Endpoint.
+         * @deprecated Use rollcall.v1.Endpoint.$Properties instead.
+         */
+        interface IEndpoint extends rollcall.v1.Endpoint.$Properties {
+        }
+
+        /** Represents an Endpoint. */
+        class Endpoint {
+
+            /**
+             * Constructs a new Endpoint.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.Endpoint.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Endpoint name. */
+            name: string;
+
+            /** Endpoint protocol. */
+            protocol: string;
+
+            /** Endpoint address. */
+            address: string;
+
+            /** Endpoint port. */
+            port: number;
+
+            /**
+             * Creates a new Endpoint instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns Endpoint instance
+             */
+            static create(properties: rollcall.v1.Endpoint.$Shape): rollcall.v1.Endpoint & rollcall.v1.Endpoint.$Shape;
+            static create(properties?: rollcall.v1.Endpoint.$Properties): rollcall.v1.Endpoint;
+
+            /**
+             * Encodes the specified Endpoint message. Does not implicitly {@link rollcall.v1.Endpoint.verify|verify} messages.
+             * @param message Endpoint message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.Endpoint.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an Endpoint message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.Endpoint & rollcall.v1.Endpoint.$Shape} Endpoint
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.Endpoint & rollcall.v1.Endpoint.$Shape;
+
+            /**
+             * Creates an Endpoint message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns Endpoint
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.Endpoint;
+
+            /**
+             * Creates a plain object from an Endpoint message. Also converts values to other types if specified.
+             * @param message Endpoint
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.Endpoint, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this Endpoint to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+
+            /**
+             * Gets the type url for Endpoint
+             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+             * @returns The type url
+             */
+            static getTypeUrl(prefix?: string): string;
+        }
+
+        namespace Endpoint {
+
+            /** Properties of an Endpoint. */
+            interface $Properties {
+
+                /** Endpoint name */
+                name?: (string|null);
+
+                /** Endpoint protocol */
+                protocol?: (string|null);
+
+                /** Endpoint address */
+                address?: (string|null);
+
+                /** Endpoint port */
+                port?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an Endpoint. */
+            type $Shape = rollcall.v1.Endpoint.$Properties;
+        }
+
+        /**
+         * Properties of a Locality.
+         * @deprecated Use rollcall.v1.Locality.$Properties instead.
+         */
+        interface ILocality extends rollcall.v1.Locality.$Properties {
+        }
+
+        /** Represents a Locality. */
+        class Locality {
+
+            /**
+             * Constructs a new Locality.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.Locality.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Locality region. */
+            region: string;
+
+            /** Locality zone. */
+            zone: string;
+
+            /**
+             * Creates a new Locality instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns Locality instance
+             */
+            static create(properties: rollcall.v1.Locality.$Shape): rollcall.v1.Locality & rollcall.v1.Locality.$Shape;
+            static create(properties?: rollcall.v1.Locality.$Properties): rollcall.v1.Locality;
+
+            /**
+             * Encodes the specified Locality message. Does not implicitly {@link rollcall.v1.Locality.verify|verify} messages.
+             * @param message Locality message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.Locality.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a Locality message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.Locality & rollcall.v1.Locality.$Shape} Locality
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.Locality & rollcall.v1.Locality.$Shape;
+
+            /**
+             * Creates a Locality message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns Locality
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.Locality;
+
+            /**
+             * Creates a plain object from a Locality message. Also converts values to other types if specified.
+             * @param message Locality
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.Locality, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this Locality to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+
+            /**
+             * Gets the type url for Locality
+             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+             * @returns The type url
+             */
+            static getTypeUrl(prefix?: string): string;
+        }
+
+        namespace Locality {
+
+            /** Properties of a Locality. */
+            interface $Properties {
+
+                /** Locality region */
+                region?: (string|null);
+
+                /** Locality zone */
+                zone?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a Locality. */
+            type $Shape = rollcall.v1.Locality.$Properties;
+        }
+
+        /** InstanceStatus enum. */
+        enum InstanceStatus {
+
+            /** INSTANCE_STATUS_UNSPECIFIED value */
+            INSTANCE_STATUS_UNSPECIFIED = 0,
+
+            /** INSTANCE_STATUS_STARTING value */
+            INSTANCE_STATUS_STARTING = 1,
+
+            /** INSTANCE_STATUS_UP value */
+            INSTANCE_STATUS_UP = 2,
+
+            /** INSTANCE_STATUS_DRAINING value */
+            INSTANCE_STATUS_DRAINING = 3,
+
+            /** INSTANCE_STATUS_DOWN value */
+            INSTANCE_STATUS_DOWN = 4
+        }
+
+        /**
+         * Properties of an InstanceMeta.
+         * @deprecated Use rollcall.v1.InstanceMeta.$Properties instead.
+         */
+        interface IInstanceMeta extends rollcall.v1.InstanceMeta.$Properties {
+        }
+
+        /** Represents an InstanceMeta. */
+        class InstanceMeta {
+
+            /**
+             * Constructs a new InstanceMeta.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.InstanceMeta.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** InstanceMeta incarnation. */
+            incarnation: number;
+
+            /** InstanceMeta createRevision. */
+            createRevision: number;
+
+            /** InstanceMeta modifyRevision. */
+            modifyRevision: number;
+
+            /** InstanceMeta createTimeMs. */
+            createTimeMs: number;
+
+            /** InstanceMeta modifyTimeMs. */
+            modifyTimeMs: number;
+
+            /** InstanceMeta leaseId. */
+            leaseId: number;
+
+            /**
+             * Creates a new InstanceMeta instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns InstanceMeta instance
+             */
+            static create(properties: rollcall.v1.InstanceMeta.$Shape): rollcall.v1.InstanceMeta & rollcall.v1.InstanceMeta.$Shape;
+            static create(properties?: rollcall.v1.InstanceMeta.$Properties): rollcall.v1.InstanceMeta;
+
+            /**
+             * Encodes the specified InstanceMeta message. Does not implicitly {@link rollcall.v1.InstanceMeta.verify|verify} messages.
+             * @param message InstanceMeta message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.InstanceMeta.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an InstanceMeta message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.InstanceMeta & rollcall.v1.InstanceMeta.$Shape} InstanceMeta
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.InstanceMeta & rollcall.v1.InstanceMeta.$Shape;
+
+            /**
+             * Creates an InstanceMeta message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns InstanceMeta
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.InstanceMeta;
+
+            /**
+             * Creates a plain object from an InstanceMeta message. Also converts values to other types if specified.
+             * @param message InstanceMeta
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.InstanceMeta, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this InstanceMeta to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+
+            /**
+             * Gets the type url for InstanceMeta
+             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+             * @returns The type url
+             */
+            static getTypeUrl(prefix?: string): string;
+        }
+
+        namespace InstanceMeta {
+
+            /** Properties of an InstanceMeta. */
+            interface $Properties {
+
+                /** InstanceMeta incarnation */
+                incarnation?: (number|null);
+
+                /** InstanceMeta createRevision */
+                createRevision?: (number|null);
+
+                /** InstanceMeta modifyRevision */
+                modifyRevision?: (number|null);
+
+                /** InstanceMeta createTimeMs */
+                createTimeMs?: (number|null);
+
+                /** InstanceMeta modifyTimeMs */
+                modifyTimeMs?: (number|null);
+
+                /** InstanceMeta leaseId */
+                leaseId?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an InstanceMeta. */
+            type $Shape = rollcall.v1.InstanceMeta.$Properties;
+        }
+
+        /**
+         * Properties of an InstanceView.
+         * @deprecated Use rollcall.v1.InstanceView.$Properties instead.
+         */
+        interface IInstanceView extends rollcall.v1.InstanceView.$Properties {
+        }
+
+        /** Represents an InstanceView. */
+        class InstanceView {
+
+            /**
+             * Constructs a new InstanceView.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.InstanceView.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** InstanceView spec. */
+            spec?: (rollcall.v1.InstanceSpec.$Properties|null);
+
+            /** InstanceView meta. */
+            meta?: (rollcall.v1.InstanceMeta.$Properties|null);
+
+            /**
+             * Creates a new InstanceView instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns InstanceView instance
+             */
+            static create(properties: rollcall.v1.InstanceView.$Shape): rollcall.v1.InstanceView & rollcall.v1.InstanceView.$Shape;
+            static create(properties?: rollcall.v1.InstanceView.$Properties): rollcall.v1.InstanceView;
+
+            /**
+             * Encodes the specified InstanceView message. Does not implicitly {@link rollcall.v1.InstanceView.verify|verify} messages.
+             * @param message InstanceView message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.InstanceView.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an InstanceView message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.InstanceView & rollcall.v1.InstanceView.$Shape} InstanceView
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.InstanceView & rollcall.v1.InstanceView.$Shape;
+
+            /**
+             * Creates an InstanceView message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns InstanceView
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.InstanceView;
+
+            /**
+             * Creates a plain object from an InstanceView message. Also converts values to other types if specified.
+             * @param message InstanceView
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.InstanceView, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this InstanceView to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+
+            /**
+             * Gets the type url for InstanceView
+             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+             * @returns The type url
+             */
+            static getTypeUrl(prefix?: string): string;
+        }
+
+        namespace InstanceView {
+
+            /** Properties of an InstanceView. */
+            interface $Properties {
+
+                /** InstanceView spec */
+                spec?: (rollcall.v1.InstanceSpec.$Properties|null);
+
+                /** InstanceView meta */
+                meta?: (rollcall.v1.InstanceMeta.$Properties|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an InstanceView. */
+            type $Shape = rollcall.v1.InstanceView.$Properties;
+        }
+
+        /**
+         * Properties of an InstanceKey.
+         * @deprecated Use rollcall.v1.InstanceKey.$Properties instead.
+         */
+        interface IInstanceKey extends rollcall.v1.InstanceKey.$Properties {
+        }
+
+        /** Represents an InstanceKey. */
+        class InstanceKey {
+
+            /**
+             * Constructs a new InstanceKey.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.InstanceKey.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** InstanceKey namespace. */
+            namespace: string;
+
+            /** InstanceKey service. */
+            service: string;
+
+            /** InstanceKey id. */
+            id: string;
+
+            /**
+             * Creates a new InstanceKey instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns InstanceKey instance
+             */
+            static create(properties: rollcall.v1.InstanceKey.$Shape): rollcall.v1.InstanceKey & rollcall.v1.InstanceKey.$Shape;
+            static create(properties?: rollcall.v1.InstanceKey.$Properties): rollcall.v1.InstanceKey;
+
+            /**
+             * Encodes the specified InstanceKey message. Does not implicitly {@link rollcall.v1.InstanceKey.verify|verify} messages.
+             * @param message InstanceKey message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.InstanceKey.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an InstanceKey message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.InstanceKey & rollcall.v1.InstanceKey.$Shape} InstanceKey
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.InstanceKey & rollcall.v1.InstanceKey.$Shape;
+
+            /**
+             * Creates an InstanceKey message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns InstanceKey
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.InstanceKey;
+
+            /**
+             * Creates a plain object from an InstanceKey message. Also converts values to other types if specified.
+             * @param message InstanceKey
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.InstanceKey, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this InstanceKey to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+
+            /**
+             * Gets the type url for InstanceKey
+             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+             * @returns The type url
+             */
+            static getTypeUrl(prefix?: string): string;
+        }
+
+        namespace InstanceKey {
+
+            /** Properties of an InstanceKey. */
+            interface $Properties {
+
+                /** InstanceKey namespace */
+                namespace?: (string|null);
+
+                /** InstanceKey service */
+                service?: (string|null);
+
+                /** InstanceKey id */
+                id?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an InstanceKey. */
+            type $Shape = rollcall.v1.InstanceKey.$Properties;
+        }
+
+        /** Represents a Registry */
+        class Registry extends $protobuf.rpc.Service {
+
+            /**
+             * Constructs a new Registry service.
+             * @param rpcImpl RPC implementation
+             * @param [requestDelimited=false] Whether requests are length-delimited
+             * @param [responseDelimited=false] Whether responses are length-delimited
+             */
+            constructor(rpcImpl: $protobuf.RPCImpl, requestDelimited?: boolean, responseDelimited?: boolean);
+
+            /**
+             * Creates new Registry service using the specified rpc implementation.
+             * @param rpcImpl RPC implementation
+             * @param [requestDelimited=false] Whether requests are length-delimited
+             * @param [responseDelimited=false] Whether responses are length-delimited
+             * @returns RPC service. Useful where requests and/or responses are streamed.
+             */
+            static create(rpcImpl: $protobuf.RPCImpl, requestDelimited?: boolean, responseDelimited?: boolean): Registry;
+
+            /** Calls Register. */
+            register: rollcall.v1.Registry.Register;
+
+            /** Calls Update. */
+            update: rollcall.v1.Registry.Update;
+
+            /** Calls Deregister. */
+            deregister: rollcall.v1.Registry.Deregister;
+
+            /** Calls GrantLease. */
+            grantLease: rollcall.v1.Registry.GrantLease;
+
+            /** Calls RevokeLease. */
+            revokeLease: rollcall.v1.Registry.RevokeLease;
+
+            /** Calls KeepAlive. */
+            keepAlive: rollcall.v1.Registry.KeepAlive;
+
+            /** Calls Discover. */
+            discover: rollcall.v1.Registry.Discover;
+
+            /** Calls ListServices. */
+            listServices: rollcall.v1.Registry.ListServices;
+
+            /** Calls Watch. */
+            watch: rollcall.v1.Registry.Watch;
+        }
+
+        namespace Registry {
+
+            /**
+             * Callback as used by {@link rollcall.v1.Registry#register}.
+             * @param error Error, if any
+             * @param [response] RegisterResponse
+             */
+            type RegisterCallback = (error: (Error|null), response?: rollcall.v1.RegisterResponse) => void;
+
+            /** Calls Register. */
+            type Register = {
+              (request: rollcall.v1.IRegisterRequest, callback: rollcall.v1.Registry.RegisterCallback): void;
+              (request: rollcall.v1.IRegisterRequest): Promise<rollcall.v1.RegisterResponse>;
+              readonly name: "Register";
+              readonly path: "/rollcall.v1.Registry/Register";
+              readonly requestType: "RegisterRequest";
+              readonly responseType: "RegisterResponse";
+              readonly requestStream: undefined;
+              readonly responseStream: undefined;
+            };
+
+            /**
+             * Callback as used by {@link rollcall.v1.Registry#update}.
+             * @param error Error, if any
+             * @param [response] UpdateResponse
+             */
+            type UpdateCallback = (error: (Error|null), response?: rollcall.v1.UpdateResponse) => void;
+
+            /** Calls Update. */
+            type Update = {
+              (request: rollcall.v1.IUpdateRequest, callback: rollcall.v1.Registry.UpdateCallback): void;
+              (request: rollcall.v1.IUpdateRequest): Promise<rollcall.v1.UpdateResponse>;
+              readonly name: "Update";
+              readonly path: "/rollcall.v1.Registry/Update";
+              readonly requestType: "UpdateRequest";
+              readonly responseType: "UpdateResponse";
+              readonly requestStream: undefined;
+              readonly responseStream: undefined;
+            };
+
+            /**
+             * Callback as used by {@link rollcall.v1.Registry#deregister}.
+             * @param error Error, if any
+             * @param [response] DeregisterResponse
+             */
+            type DeregisterCallback = (error: (Error|null), response?: rollcall.v1.DeregisterResponse) => void;
+
+            /** Calls Deregister. */
+            type Deregister = {
+              (request: rollcall.v1.IDeregisterRequest, callback: rollcall.v1.Registry.DeregisterCallback): void;
+              (request: rollcall.v1.IDeregisterRequest): Promise<rollcall.v1.DeregisterResponse>;
+              readonly name: "Deregister";
+              readonly path: "/rollcall.v1.Registry/Deregister";
+              readonly requestType: "DeregisterRequest";
+              readonly responseType: "DeregisterResponse";
+              readonly requestStream: undefined;
+              readonly responseStream: undefined;
+            };
+
+            /**
+             * Callback as used by {@link rollcall.v1.Registry#grantLease}.
+             * @param error Error, if any
+             * @param [response] GrantLeaseResponse
+             */
+            type GrantLeaseCallback = (error: (Error|null), response?: rollcall.v1.GrantLeaseResponse) => void;
+
+            /** Calls GrantLease. */
+            type GrantLease = {
+              (request: rollcall.v1.IGrantLeaseRequest, callback: rollcall.v1.Registry.GrantLeaseCallback): void;
+              (request: rollcall.v1.IGrantLeaseRequest): Promise<rollcall.v1.GrantLeaseResponse>;
+              readonly name: "GrantLease";
+              readonly path: "/rollcall.v1.Registry/GrantLease";
+              readonly requestType: "GrantLeaseRequest";
+              readonly responseType: "GrantLeaseResponse";
+              readonly requestStream: undefined;
+              readonly responseStream: undefined;
+            };
+
+            /**
+             * Callback as used by {@link rollcall.v1.Registry#revokeLease}.
+             * @param error Error, if any
+             * @param [response] RevokeLeaseResponse
+             */
+            type RevokeLeaseCallback = (error: (Error|null), response?: rollcall.v1.RevokeLeaseResponse) => void;
+
+            /** Calls RevokeLease. */
+            type RevokeLease = {
+              (request: rollcall.v1.IRevokeLeaseRequest, callback: rollcall.v1.Registry.RevokeLeaseCallback): void;
+              (request: rollcall.v1.IRevokeLeaseRequest): Promise<rollcall.v1.RevokeLeaseResponse>;
+              readonly name: "RevokeLease";
+              readonly path: "/rollcall.v1.Registry/RevokeLease";
+              readonly requestType: "RevokeLeaseRequest";
+              readonly responseType: "RevokeLeaseResponse";
+              readonly requestStream: undefined;
+              readonly responseStream: undefined;
+            };
+
+            /**
+             * Callback as used by {@link rollcall.v1.Registry#keepAlive}.
+             * @param error Error, if any
+             * @param [response] KeepAliveResponse
+             */
+            type KeepAliveCallback = (error: (Error|null), response?: rollcall.v1.KeepAliveResponse) => void;
+
+            /** Calls KeepAlive. */
+            type KeepAlive = {
+              (request: rollcall.v1.IKeepAliveRequest, callback: rollcall.v1.Registry.KeepAliveCallback): void;
+              (request: rollcall.v1.IKeepAliveRequest): Promise<rollcall.v1.KeepAliveResponse>;
+              readonly name: "KeepAlive";
+              readonly path: "/rollcall.v1.Registry/KeepAlive";
+              readonly requestType: "KeepAliveRequest";
+              readonly responseType: "KeepAliveResponse";
+              readonly requestStream: true;
+              readonly responseStream: true;
+            };
+
+            /**
+             * Callback as used by {@link rollcall.v1.Registry#discover}.
+             * @param error Error, if any
+             * @param [response] DiscoverResponse
+             */
+            type DiscoverCallback = (error: (Error|null), response?: rollcall.v1.DiscoverResponse) => void;
+
+            /** Calls Discover. */
+            type Discover = {
+              (request: rollcall.v1.IDiscoverRequest, callback: rollcall.v1.Registry.DiscoverCallback): void;
+              (request: rollcall.v1.IDiscoverRequest): Promise<rollcall.v1.DiscoverResponse>;
+              readonly name: "Discover";
+              readonly path: "/rollcall.v1.Registry/Discover";
+              readonly requestType: "DiscoverRequest";
+              readonly responseType: "DiscoverResponse";
+              readonly requestStream: undefined;
+              readonly responseStream: undefined;
+            };
+
+            /**
+             * Callback as used by {@link rollcall.v1.Registry#listServices}.
+             * @param error Error, if any
+             * @param [response] ListServicesResponse
+             */
+            type ListServicesCallback = (error: (Error|null), response?: rollcall.v1.ListServicesResponse) => void;
+
+            /** Calls ListServices. */
+            type ListServices = {
+              (request: rollcall.v1.IListServicesRequest, callback: rollcall.v1.Registry.ListServicesCallback): void;
+              (request: rollcall.v1.IListServicesRequest): Promise<rollcall.v1.ListServicesResponse>;
+              readonly name: "ListServices";
+              readonly path: "/rollcall.v1.Registry/ListServices";
+              readonly requestType: "ListServicesRequest";
+              readonly responseType: "ListServicesResponse";
+              readonly requestStream: undefined;
+              readonly responseStream: undefined;
+            };
+
+            /**
+             * Callback as used by {@link rollcall.v1.Registry#watch}.
+             * @param error Error, if any
+             * @param [response] WatchResponse
+             */
+            type WatchCallback = (error: (Error|null), response?: rollcall.v1.WatchResponse) => void;
+
+            /** Calls Watch. */
+            type Watch = {
+              (request: rollcall.v1.IWatchRequest, callback: rollcall.v1.Registry.WatchCallback): void;
+              (request: rollcall.v1.IWatchRequest): Promise<rollcall.v1.WatchResponse>;
+              readonly name: "Watch";
+              readonly path: "/rollcall.v1.Registry/Watch";
+              readonly requestType: "WatchRequest";
+              readonly responseType: "WatchResponse";
+              readonly requestStream: true;
+              readonly responseStream: true;
+            };
+        }
+
+        /** Consistency enum. */
+        enum Consistency {
+
+            /** CONSISTENCY_LINEARIZABLE value */
+            CONSISTENCY_LINEARIZABLE = 0,
+
+            /** CONSISTENCY_STALE value */
+            CONSISTENCY_STALE = 1
+        }
+
+        /**
+         * Properties of a ResponseHeader.
+         * @deprecated Use rollcall.v1.ResponseHeader.$Properties instead.
+         */
+        interface IResponseHeader extends rollcall.v1.ResponseHeader.$Properties {
+        }
+
+        /** Represents a ResponseHeader. */
+        class ResponseHeader {
+
+            /**
+             * Constructs a new ResponseHeader.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.ResponseHeader.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ResponseHeader revision. */
+            revision: number;
+
+            /** ResponseHeader member. */
+            member: string;
+
+            /** ResponseHeader consistency. */
+            consistency: rollcall.v1.Consistency;
+
+            /** ResponseHeader ageMs. */
+            ageMs: number;
+
+            /**
+             * Creates a new ResponseHeader instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns ResponseHeader instance
+             */
+            static create(properties: rollcall.v1.ResponseHeader.$Shape): rollcall.v1.ResponseHeader & rollcall.v1.ResponseHeader.$Shape;
+            static create(properties?: rollcall.v1.ResponseHeader.$Properties): rollcall.v1.ResponseHeader;
+
+            /**
+             * Encodes the specified ResponseHeader message. Does not implicitly {@link rollcall.v1.ResponseHeader.verify|verify} messages.
+             * @param message ResponseHeader message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.ResponseHeader.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ResponseHeader message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.ResponseHeader & rollcall.v1.ResponseHeader.$Shape} ResponseHeader
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.ResponseHeader & rollcall.v1.ResponseHeader.$Shape;
+
+            /**
+             * Creates a ResponseHeader message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns ResponseHeader
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.ResponseHeader;
+
+            /**
+             * Creates a plain object from a ResponseHeader message. Also converts values to other types if specified.
+             * @param message ResponseHeader
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.ResponseHeader, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this ResponseHeader to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+
+            /**
+             * Gets the type url for ResponseHeader
+             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+             * @returns The type url
+             */
+            static getTypeUrl(prefix?: string): string;
+        }
+
+        namespace ResponseHeader {
+
+            /** Properties of a ResponseHeader. */
+            interface $Properties {
+
+                /** ResponseHeader revision */
+                revision?: (number|null);
+
+                /** ResponseHeader member */
+                member?: (string|null);
+
+                /** ResponseHeader consistency */
+                consistency?: (rollcall.v1.Consistency|null);
+
+                /** ResponseHeader ageMs */
+                ageMs?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ResponseHeader. */
+            type $Shape = rollcall.v1.ResponseHeader.$Properties;
+        }
+
+        /**
+         * Properties of a RegisterRequest.
+         * @deprecated Use rollcall.v1.RegisterRequest.$Properties instead.
+         */
+        interface IRegisterRequest extends rollcall.v1.RegisterRequest.$Properties {
+        }
+
+        /** Represents a RegisterRequest. */
+        class RegisterRequest {
+
+            /**
+             * Constructs a new RegisterRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.RegisterRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** RegisterRequest instance. */
+            instance?: (rollcall.v1.InstanceSpec.$Properties|null);
+
+            /** RegisterRequest ttlMs. */
+            ttlMs?: (number|null);
+
+            /** RegisterRequest leaseId. */
+            leaseId?: (number|null);
+
+            /** RegisterRequest persistent. */
+            persistent?: (boolean|null);
+
+            /** RegisterRequest ifAbsent. */
+            ifAbsent: boolean;
+
+            /** RegisterRequest ifIncarnation. */
+            ifIncarnation: number;
+
+            /** RegisterRequest requestId. */
+            requestId: string;
+
+            /** RegisterRequest lifetime. */
+            lifetime?: ("ttlMs"|"leaseId"|"persistent");
+
+            /**
+             * Creates a new RegisterRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns RegisterRequest instance
+             */
+            static create(properties: rollcall.v1.RegisterRequest.$Shape): rollcall.v1.RegisterRequest & rollcall.v1.RegisterRequest.$Shape;
+            static create(properties?: rollcall.v1.RegisterRequest.$Properties): rollcall.v1.RegisterRequest;
+
+            /**
+             * Encodes the specified RegisterRequest message. Does not implicitly {@link rollcall.v1.RegisterRequest.verify|verify} messages.
+             * @param message RegisterRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.RegisterRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a RegisterRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.RegisterRequest & rollcall.v1.RegisterRequest.$Shape} RegisterRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.RegisterRequest & rollcall.v1.RegisterRequest.$Shape;
+
+            /**
+             * Creates a RegisterRequest message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns RegisterRequest
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.RegisterRequest;
+
+            /**
+             * Creates a plain object from a RegisterRequest message. Also converts values to other types if specified.
+             * @param message RegisterRequest
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.RegisterRequest, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this RegisterRequest to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+
+            /**
+             * Gets the type url for RegisterRequest
+             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+             * @returns The type url
+             */
+            static getTypeUrl(prefix?: string): string;
+        }
+
+        namespace RegisterRequest {
+
+            /** Properties of a RegisterRequest. */
+            interface $Properties {
+
+                /** RegisterRequest instance */
+                instance?: (rollcall.v1.InstanceSpec.$Properties|null);
+
+                /** RegisterRequest ttlMs */
+                ttlMs?: (number|null);
+
+                /** RegisterRequest leaseId */
+                leaseId?: (number|null);
+
+                /** RegisterRequest persistent */
+                persistent?: (boolean|null);
+
+                /** RegisterRequest ifAbsent */
+                ifAbsent?: (boolean|null);
+
+                /** RegisterRequest ifIncarnation */
+                ifIncarnation?: (number|null);
+
+                /** RegisterRequest requestId */
+                requestId?: (string|null);
+
+                /** RegisterRequest lifetime */
+                lifetime?: ("ttlMs"|"leaseId"|"persistent");
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Narrowed shape of a RegisterRequest. */
+            type $Shape = {
+              instance?: rollcall.v1.InstanceSpec.$Shape|null;
+              ttlMs?: number|null;
+              leaseId?: number|null;
+              persistent?: boolean|null;
+              ifAbsent?: boolean|null;
+              ifIncarnation?: number|null;
+              requestId?: string|null;
+              $unknowns?: Uint8Array[];
+            } & (
+              ({ lifetime?: undefined; ttlMs?: null; leaseId?: null; persistent?: null }|{ lifetime?: "ttlMs"; ttlMs: number; leaseId?: null; persistent?: null }|{ lifetime?: "leaseId"; ttlMs?: null; leaseId: number; persistent?: null }|{ lifetime?: "persistent"; ttlMs?: null; leaseId?: null; persistent: boolean })
+            );
+        }
+
+        /**
+         * Properties of a RegisterResponse.
+         * @deprecated Use rollcall.v1.RegisterResponse.$Properties instead.
+         */
+        interface IRegisterResponse extends rollcall.v1.RegisterResponse.$Properties {
+        }
+
+        /** Represents a RegisterResponse. */
+        class RegisterResponse {
+
+            /**
+             * Constructs a new RegisterResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.RegisterResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** RegisterResponse header. */
+            header?: (rollcall.v1.ResponseHeader.$Properties|null);
+
+            /** RegisterResponse incarnation. */
+            incarnation: number;
+
+            /** RegisterResponse leaseId. */
+            leaseId: number;
+
+            /** RegisterResponse ttlMs. */
+            ttlMs: number;
+
+            /** RegisterResponse replaced. */
+            replaced: boolean;
+
+            /**
+             * Creates a new RegisterResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns RegisterResponse instance
+             */
+            static create(properties: rollcall.v1.RegisterResponse.$Shape): rollcall.v1.RegisterResponse & rollcall.v1.RegisterResponse.$Shape;
+            static create(properties?: rollcall.v1.RegisterResponse.$Properties): rollcall.v1.RegisterResponse;
+
+            /**
+             * Encodes the specified RegisterResponse message. Does not implicitly {@link rollcall.v1.RegisterResponse.verify|verify} messages.
+             * @param message RegisterResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.RegisterResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a RegisterResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.RegisterResponse & rollcall.v1.RegisterResponse.$Shape} RegisterResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.RegisterResponse & rollcall.v1.RegisterResponse.$Shape;
+
+            /**
+             * Creates a RegisterResponse message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns RegisterResponse
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.RegisterResponse;
+
+            /**
+             * Creates a plain object from a RegisterResponse message. Also converts values to other types if specified.
+             * @param message RegisterResponse
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.RegisterResponse, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this RegisterResponse to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+
+            /**
+             * Gets the type url for RegisterResponse
+             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+             * @returns The type url
+             */
+            static getTypeUrl(prefix?: string): string;
+        }
+
+        namespace RegisterResponse {
+
+            /** Properties of a RegisterResponse. */
+            interface $Properties {
+
+                /** RegisterResponse header */
+                header?: (rollcall.v1.ResponseHeader.$Properties|null);
+
+                /** RegisterResponse incarnation */
+                incarnation?: (number|null);
+
+                /** RegisterResponse leaseId */
+                leaseId?: (number|null);
+
+                /** RegisterResponse ttlMs */
+                ttlMs?: (number|null);
+
+                /** RegisterResponse replaced */
+                replaced?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a RegisterResponse. */
+            type $Shape = rollcall.v1.RegisterResponse.$Properties;
+        }
+
+        /**
+         * Properties of an UpdateRequest.
+         * @deprecated Use rollcall.v1.UpdateRequest.$Properties instead.
+         */
+        interface IUpdateRequest extends rollcall.v1.UpdateRequest.$Properties {
+        }
+
+        /** Represents an UpdateRequest. */
+        class UpdateRequest {
+
+            /**
+             * Constructs a new UpdateRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.UpdateRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** UpdateRequest instance. */
+            instance?: (rollcall.v1.InstanceSpec.$Properties|null);
+
+            /** UpdateRequest incarnation. */
+            incarnation: number;
+
+            /** UpdateRequest requestId. */
+            requestId: string;
+
+            /**
+             * Creates a new UpdateRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns UpdateRequest instance
+             */
+            static create(properties: rollcall.v1.UpdateRequest.$Shape): rollcall.v1.UpdateRequest & rollcall.v1.UpdateRequest.$Shape;
+            static create(properties?: rollcall.v1.UpdateRequest.$Properties): rollcall.v1.UpdateRequest;
+
+            /**
+             * Encodes the specified UpdateRequest message. Does not implicitly {@link rollcall.v1.UpdateRequest.verify|verify} messages.
+             * @param message UpdateRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.UpdateRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an UpdateRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.UpdateRequest & rollcall.v1.UpdateRequest.$Shape} UpdateRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.UpdateRequest & rollcall.v1.UpdateRequest.$Shape;
+
+            /**
+             * Creates an UpdateRequest message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns UpdateRequest
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.UpdateRequest;
+
+            /**
+             * Creates a plain object from an UpdateRequest message. Also converts values to other types if specified.
+             * @param message UpdateRequest
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.UpdateRequest, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this UpdateRequest to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+
+            /**
+             * Gets the type url for UpdateRequest
+             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+             * @returns The type url
+             */
+            static getTypeUrl(prefix?: string): string;
+        }
+
+        namespace UpdateRequest {
+
+            /** Properties of an UpdateRequest. */
+            interface $Properties {
+
+                /** UpdateRequest instance */
+                instance?: (rollcall.v1.InstanceSpec.$Properties|null);
+
+                /** UpdateRequest incarnation */
+                incarnation?: (number|null);
+
+                /** UpdateRequest requestId */
+                requestId?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an UpdateRequest. */
+            type $Shape = rollcall.v1.UpdateRequest.$Properties;
+        }
+
+        /**
+         * Properties of an UpdateResponse.
+         * @deprecated Use rollcall.v1.UpdateResponse.$Properties instead.
+         */
+        interface IUpdateResponse extends rollcall.v1.UpdateResponse.$Properties {
+        }
+
+        /** Represents an UpdateResponse. */
+        class UpdateResponse {
+
+            /**
+             * Constructs a new UpdateResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.UpdateResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** UpdateResponse header. */
+            header?: (rollcall.v1.ResponseHeader.$Properties|null);
+
+            /** UpdateResponse changed. */
+            changed: boolean;
+
+            /**
+             * Creates a new UpdateResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns UpdateResponse instance
+             */
+            static create(properties: rollcall.v1.UpdateResponse.$Shape): rollcall.v1.UpdateResponse & rollcall.v1.UpdateResponse.$Shape;
+            static create(properties?: rollcall.v1.UpdateResponse.$Properties): rollcall.v1.UpdateResponse;
+
+            /**
+             * Encodes the specified UpdateResponse message. Does not implicitly {@link rollcall.v1.UpdateResponse.verify|verify} messages.
+             * @param message UpdateResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.UpdateResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an UpdateResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.UpdateResponse & rollcall.v1.UpdateResponse.$Shape} UpdateResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.UpdateResponse & rollcall.v1.UpdateResponse.$Shape;
+
+            /**
+             * Creates an UpdateResponse message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns UpdateResponse
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.UpdateResponse;
+
+            /**
+             * Creates a plain object from an UpdateResponse message. Also converts values to other types if specified.
+             * @param message UpdateResponse
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.UpdateResponse, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this UpdateResponse to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+
+            /**
+             * Gets the type url for UpdateResponse
+             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+             * @returns The type url
+             */
+            static getTypeUrl(prefix?: string): string;
+        }
+
+        namespace UpdateResponse {
+
+            /** Properties of an UpdateResponse. */
+            interface $Properties {
+
+                /** UpdateResponse header */
+                header?: (rollcall.v1.ResponseHeader.$Properties|null);
+
+                /** UpdateResponse changed */
+                changed?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an UpdateResponse. */
+            type $Shape = rollcall.v1.UpdateResponse.$Properties;
+        }
+
+        /**
+         * Properties of a DeregisterRequest.
+         * @deprecated Use rollcall.v1.DeregisterRequest.$Properties instead.
+         */
+        interface IDeregisterRequest extends rollcall.v1.DeregisterRequest.$Properties {
+        }
+
+        /** Represents a DeregisterRequest. */
+        class DeregisterRequest {
+
+            /**
+             * Constructs a new DeregisterRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.DeregisterRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DeregisterRequest key. */
+            key?: (rollcall.v1.InstanceKey.$Properties|null);
+
+            /** DeregisterRequest incarnation. */
+            incarnation: number;
+
+            /** DeregisterRequest requestId. */
+            requestId: string;
+
+            /** DeregisterRequest reason. */
+            reason: string;
+
+            /**
+             * Creates a new DeregisterRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns DeregisterRequest instance
+             */
+            static create(properties: rollcall.v1.DeregisterRequest.$Shape): rollcall.v1.DeregisterRequest & rollcall.v1.DeregisterRequest.$Shape;
+            static create(properties?: rollcall.v1.DeregisterRequest.$Properties): rollcall.v1.DeregisterRequest;
+
+            /**
+             * Encodes the specified DeregisterRequest message. Does not implicitly {@link rollcall.v1.DeregisterRequest.verify|verify} messages.
+             * @param message DeregisterRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.DeregisterRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DeregisterRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.DeregisterRequest & rollcall.v1.DeregisterRequest.$Shape} DeregisterRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.DeregisterRequest & rollcall.v1.DeregisterRequest.$Shape;
+
+            /**
+             * Creates a DeregisterRequest message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns DeregisterRequest
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.DeregisterRequest;
+
+            /**
+             * Creates a plain object from a DeregisterRequest message. Also converts values to other types if specified.
+             * @param message DeregisterRequest
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.DeregisterRequest, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this DeregisterRequest to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+
+            /**
+             * Gets the type url for DeregisterRequest
+             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+             * @returns The type url
+             */
+            static getTypeUrl(prefix?: string): string;
+        }
+
+        namespace DeregisterRequest {
+
+            /** Properties of a DeregisterRequest. */
+            interface $Properties {
+
+                /** DeregisterRequest key */
+                key?: (rollcall.v1.InstanceKey.$Properties|null);
+
+                /** DeregisterRequest incarnation */
+                incarnation?: (number|null);
+
+                /** DeregisterRequest requestId */
+                requestId?: (string|null);
+
+                /** DeregisterRequest reason */
+                reason?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DeregisterRequest. */
+            type $Shape = rollcall.v1.DeregisterRequest.$Properties;
+        }
+
+        /**
+         * Properties of a DeregisterResponse.
+         * @deprecated Use rollcall.v1.DeregisterResponse.$Properties instead.
+         */
+        interface IDeregisterResponse extends rollcall.v1.DeregisterResponse.$Properties {
+        }
+
+        /** Represents a DeregisterResponse. */
+        class DeregisterResponse {
+
+            /**
+             * Constructs a new DeregisterResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.DeregisterResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DeregisterResponse header. */
+            header?: (rollcall.v1.ResponseHeader.$Properties|null);
+
+            /** DeregisterResponse existed. */
+            existed: boolean;
+
+            /**
+             * Creates a new DeregisterResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns DeregisterResponse instance
+             */
+            static create(properties: rollcall.v1.DeregisterResponse.$Shape): rollcall.v1.DeregisterResponse & rollcall.v1.DeregisterResponse.$Shape;
+            static create(properties?: rollcall.v1.DeregisterResponse.$Properties): rollcall.v1.DeregisterResponse;
+
+            /**
+             * Encodes the specified DeregisterResponse message. Does not implicitly {@link rollcall.v1.DeregisterResponse.verify|verify} messages.
+             * @param message DeregisterResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.DeregisterResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DeregisterResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.DeregisterResponse & rollcall.v1.DeregisterResponse.$Shape} DeregisterResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.DeregisterResponse & rollcall.v1.DeregisterResponse.$Shape;
+
+            /**
+             * Creates a DeregisterResponse message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns DeregisterResponse
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.DeregisterResponse;
+
+            /**
+             * Creates a plain object from a DeregisterResponse message. Also converts values to other types if specified.
+             * @param message DeregisterResponse
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.DeregisterResponse, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this DeregisterResponse to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+
+            /**
+             * Gets the type url for DeregisterResponse
+             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+             * @returns The type url
+             */
+            static getTypeUrl(prefix?: string): string;
+        }
+
+        namespace DeregisterResponse {
+
+            /** Properties of a DeregisterResponse. */
+            interface $Properties {
+
+                /** DeregisterResponse header */
+                header?: (rollcall.v1.ResponseHeader.$Properties|null);
+
+                /** DeregisterResponse existed */
+                existed?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DeregisterResponse. */
+            type $Shape = rollcall.v1.DeregisterResponse.$Properties;
+        }
+
+        /**
+         * Properties of a GrantLeaseRequest.
+         * @deprecated Use rollcall.v1.GrantLeaseRequest.$Properties instead.
+         */
+        interface IGrantLeaseRequest extends rollcall.v1.GrantLeaseRequest.$Properties {
+        }
+
+        /** Represents a GrantLeaseRequest. */
+        class GrantLeaseRequest {
+
+            /**
+             * Constructs a new GrantLeaseRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.GrantLeaseRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** GrantLeaseRequest ttlMs. */
+            ttlMs: number;
+
+            /** GrantLeaseRequest requestId. */
+            requestId: string;
+
+            /**
+             * Creates a new GrantLeaseRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns GrantLeaseRequest instance
+             */
+            static create(properties: rollcall.v1.GrantLeaseRequest.$Shape): rollcall.v1.GrantLeaseRequest & rollcall.v1.GrantLeaseRequest.$Shape;
+            static create(properties?: rollcall.v1.GrantLeaseRequest.$Properties): rollcall.v1.GrantLeaseRequest;
+
+            /**
+             * Encodes the specified GrantLeaseRequest message. Does not implicitly {@link rollcall.v1.GrantLeaseRequest.verify|verify} messages.
+             * @param message GrantLeaseRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.GrantLeaseRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a GrantLeaseRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.GrantLeaseRequest & rollcall.v1.GrantLeaseRequest.$Shape} GrantLeaseRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.GrantLeaseRequest & rollcall.v1.GrantLeaseRequest.$Shape;
+
+            /**
+             * Creates a GrantLeaseRequest message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns GrantLeaseRequest
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.GrantLeaseRequest;
+
+            /**
+             * Creates a plain object from a GrantLeaseRequest message. Also converts values to other types if specified.
+             * @param message GrantLeaseRequest
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.GrantLeaseRequest, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this GrantLeaseRequest to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+
+            /**
+             * Gets the type url for GrantLeaseRequest
+             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+             * @returns The type url
+             */
+            static getTypeUrl(prefix?: string): string;
+        }
+
+        namespace GrantLeaseRequest {
+
+            /** Properties of a GrantLeaseRequest. */
+            interface $Properties {
+
+                /** GrantLeaseRequest ttlMs */
+                ttlMs?: (number|null);
+
+                /** GrantLeaseRequest requestId */
+                requestId?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a GrantLeaseRequest. */
+            type $Shape = rollcall.v1.GrantLeaseRequest.$Properties;
+        }
+
+        /**
+         * Properties of a GrantLeaseResponse.
+         * @deprecated Use rollcall.v1.GrantLeaseResponse.$Properties instead.
+         */
+        interface IGrantLeaseResponse extends rollcall.v1.GrantLeaseResponse.$Properties {
+        }
+
+        /** Represents a GrantLeaseResponse. */
+        class GrantLeaseResponse {
+
+            /**
+             * Constructs a new GrantLeaseResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.GrantLeaseResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** GrantLeaseResponse header. */
+            header?: (rollcall.v1.ResponseHeader.$Properties|null);
+
+            /** GrantLeaseResponse leaseId. */
+            leaseId: number;
+
+            /** GrantLeaseResponse ttlMs. */
+            ttlMs: number;
+
+            /**
+             * Creates a new GrantLeaseResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns GrantLeaseResponse instance
+             */
+            static create(properties: rollcall.v1.GrantLeaseResponse.$Shape): rollcall.v1.GrantLeaseResponse & rollcall.v1.GrantLeaseResponse.$Shape;
+            static create(properties?: rollcall.v1.GrantLeaseResponse.$Properties): rollcall.v1.GrantLeaseResponse;
+
+            /**
+             * Encodes the specified GrantLeaseResponse message. Does not implicitly {@link rollcall.v1.GrantLeaseResponse.verify|verify} messages.
+             * @param message GrantLeaseResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.GrantLeaseResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a GrantLeaseResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.GrantLeaseResponse & rollcall.v1.GrantLeaseResponse.$Shape} GrantLeaseResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.GrantLeaseResponse & rollcall.v1.GrantLeaseResponse.$Shape;
+
+            /**
+             * Creates a GrantLeaseResponse message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns GrantLeaseResponse
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.GrantLeaseResponse;
+
+            /**
+             * Creates a plain object from a GrantLeaseResponse message. Also converts values to other types if specified.
+             * @param message GrantLeaseResponse
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.GrantLeaseResponse, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this GrantLeaseResponse to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+
+            /**
+             * Gets the type url for GrantLeaseResponse
+             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+             * @returns The type url
+             */
+            static getTypeUrl(prefix?: string): string;
+        }
+
+        namespace GrantLeaseResponse {
+
+            /** Properties of a GrantLeaseResponse. */
+            interface $Properties {
+
+                /** GrantLeaseResponse header */
+                header?: (rollcall.v1.ResponseHeader.$Properties|null);
+
+                /** GrantLeaseResponse leaseId */
+                leaseId?: (number|null);
+
+                /** GrantLeaseResponse ttlMs */
+                ttlMs?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a GrantLeaseResponse. */
+            type $Shape = rollcall.v1.GrantLeaseResponse.$Properties;
+        }
+
+        /**
+         * Properties of a RevokeLeaseRequest.
+         * @deprecated Use rollcall.v1.RevokeLeaseRequest.$Properties instead.
+         */
+        interface IRevokeLeaseRequest extends rollcall.v1.RevokeLeaseRequest.$Properties {
+        }
+
+        /** Represents a RevokeLeaseRequest. */
+        class RevokeLeaseRequest {
+
+            /**
+             * Constructs a new RevokeLeaseRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.RevokeLeaseRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** RevokeLeaseRequest leaseId. */
+            leaseId: number;
+
+            /** RevokeLeaseRequest requestId. */
+            requestId: string;
+
+            /** RevokeLeaseRequest reason. */
+            reason: string;
+
+            /**
+             * Creates a new RevokeLeaseRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns RevokeLeaseRequest instance
+             */
+            static create(properties: rollcall.v1.RevokeLeaseRequest.$Shape): rollcall.v1.RevokeLeaseRequest & rollcall.v1.RevokeLeaseRequest.$Shape;
+            static create(properties?: rollcall.v1.RevokeLeaseRequest.$Properties): rollcall.v1.RevokeLeaseRequest;
+
+            /**
+             * Encodes the specified RevokeLeaseRequest message. Does not implicitly {@link rollcall.v1.RevokeLeaseRequest.verify|verify} messages.
+             * @param message RevokeLeaseRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.RevokeLeaseRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a RevokeLeaseRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.RevokeLeaseRequest & rollcall.v1.RevokeLeaseRequest.$Shape} RevokeLeaseRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.RevokeLeaseRequest & rollcall.v1.RevokeLeaseRequest.$Shape;
+
+            /**
+             * Creates a RevokeLeaseRequest message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns RevokeLeaseRequest
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.RevokeLeaseRequest;
+
+            /**
+             * Creates a plain object from a RevokeLeaseRequest message. Also converts values to other types if specified.
+             * @param message RevokeLeaseRequest
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.RevokeLeaseRequest, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this RevokeLeaseRequest to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+
+            /**
+             * Gets the type url for RevokeLeaseRequest
+             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+             * @returns The type url
+             */
+            static getTypeUrl(prefix?: string): string;
+        }
+
+        namespace RevokeLeaseRequest {
+
+            /** Properties of a RevokeLeaseRequest. */
+            interface $Properties {
+
+                /** RevokeLeaseRequest leaseId */
+                leaseId?: (number|null);
+
+                /** RevokeLeaseRequest requestId */
+                requestId?: (string|null);
+
+                /** RevokeLeaseRequest reason */
+                reason?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a RevokeLeaseRequest. */
+            type $Shape = rollcall.v1.RevokeLeaseRequest.$Properties;
+        }
+
+        /**
+         * Properties of a RevokeLeaseResponse.
+         * @deprecated Use rollcall.v1.RevokeLeaseResponse.$Properties instead.
+         */
+        interface IRevokeLeaseResponse extends rollcall.v1.RevokeLeaseResponse.$Properties {
+        }
+
+        /** Represents a RevokeLeaseResponse. */
+        class RevokeLeaseResponse {
+
+            /**
+             * Constructs a new RevokeLeaseResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.RevokeLeaseResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** RevokeLeaseResponse header. */
+            header?: (rollcall.v1.ResponseHeader.$Properties|null);
+
+            /** RevokeLeaseResponse existed. */
+            existed: boolean;
+
+            /** RevokeLeaseResponse instances. */
+            instances: number;
+
+            /**
+             * Creates a new RevokeLeaseResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns RevokeLeaseResponse instance
+             */
+            static create(properties: rollcall.v1.RevokeLeaseResponse.$Shape): rollcall.v1.RevokeLeaseResponse & rollcall.v1.RevokeLeaseResponse.$Shape;
+            static create(properties?: rollcall.v1.RevokeLeaseResponse.$Properties): rollcall.v1.RevokeLeaseResponse;
+
+            /**
+             * Encodes the specified RevokeLeaseResponse message. Does not implicitly {@link rollcall.v1.RevokeLeaseResponse.verify|verify} messages.
+             * @param message RevokeLeaseResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.RevokeLeaseResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a RevokeLeaseResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.RevokeLeaseResponse & rollcall.v1.RevokeLeaseResponse.$Shape} RevokeLeaseResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.RevokeLeaseResponse & rollcall.v1.RevokeLeaseResponse.$Shape;
+
+            /**
+             * Creates a RevokeLeaseResponse message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns RevokeLeaseResponse
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.RevokeLeaseResponse;
+
+            /**
+             * Creates a plain object from a RevokeLeaseResponse message. Also converts values to other types if specified.
+             * @param message RevokeLeaseResponse
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.RevokeLeaseResponse, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this RevokeLeaseResponse to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+
+            /**
+             * Gets the type url for RevokeLeaseResponse
+             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+             * @returns The type url
+             */
+            static getTypeUrl(prefix?: string): string;
+        }
+
+        namespace RevokeLeaseResponse {
+
+            /** Properties of a RevokeLeaseResponse. */
+            interface $Properties {
+
+                /** RevokeLeaseResponse header */
+                header?: (rollcall.v1.ResponseHeader.$Properties|null);
+
+                /** RevokeLeaseResponse existed */
+                existed?: (boolean|null);
+
+                /** RevokeLeaseResponse instances */
+                instances?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a RevokeLeaseResponse. */
+            type $Shape = rollcall.v1.RevokeLeaseResponse.$Properties;
+        }
+
+        /**
+         * Properties of a KeepAliveRequest.
+         * @deprecated Use rollcall.v1.KeepAliveRequest.$Properties instead.
+         */
+        interface IKeepAliveRequest extends rollcall.v1.KeepAliveRequest.$Properties {
+        }
+
+        /** Represents a KeepAliveRequest. */
+        class KeepAliveRequest {
+
+            /**
+             * Constructs a new KeepAliveRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.KeepAliveRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** KeepAliveRequest leaseIds. */
+            leaseIds: number[];
+
+            /**
+             * Creates a new KeepAliveRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns KeepAliveRequest instance
+             */
+            static create(properties: rollcall.v1.KeepAliveRequest.$Shape): rollcall.v1.KeepAliveRequest & rollcall.v1.KeepAliveRequest.$Shape;
+            static create(properties?: rollcall.v1.KeepAliveRequest.$Properties): rollcall.v1.KeepAliveRequest;
+
+            /**
+             * Encodes the specified KeepAliveRequest message. Does not implicitly {@link rollcall.v1.KeepAliveRequest.verify|verify} messages.
+             * @param message KeepAliveRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.KeepAliveRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a KeepAliveRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.KeepAliveRequest & rollcall.v1.KeepAliveRequest.$Shape} KeepAliveRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.KeepAliveRequest & rollcall.v1.KeepAliveRequest.$Shape;
+
+            /**
+             * Creates a KeepAliveRequest message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns KeepAliveRequest
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.KeepAliveRequest;
+
+            /**
+             * Creates a plain object from a KeepAliveRequest message. Also converts values to other types if specified.
+             * @param message KeepAliveRequest
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.KeepAliveRequest, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this KeepAliveRequest to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+
+            /**
+             * Gets the type url for KeepAliveRequest
+             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+             * @returns The type url
+             */
+            static getTypeUrl(prefix?: string): string;
+        }
+
+        namespace KeepAliveRequest {
+
+            /** Properties of a KeepAliveRequest. */
+            interface $Properties {
+
+                /** KeepAliveRequest leaseIds */
+                leaseIds?: (number[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a KeepAliveRequest. */
+            type $Shape = rollcall.v1.KeepAliveRequest.$Properties;
+        }
+
+        /** KeepAliveStatus enum. */
+        enum KeepAliveStatus {
+
+            /** KEEP_ALIVE_STATUS_UNSPECIFIED value */
+            KEEP_ALIVE_STATUS_UNSPECIFIED = 0,
+
+            /** KEEP_ALIVE_STATUS_RENEWED value */
+            KEEP_ALIVE_STATUS_RENEWED = 1,
+
+            /** KEEP_ALIVE_STATUS_UNKNOWN value */
+            KEEP_ALIVE_STATUS_UNKNOWN = 2,
+
+            /** KEEP_ALIVE_STATUS_UNAVAILABLE value */
+            KEEP_ALIVE_STATUS_UNAVAILABLE = 3
+        }
+
+        /**
+         * Properties of a KeepAliveResult.
+         * @deprecated Use rollcall.v1.KeepAliveResult.$Properties instead.
+         */
+        interface IKeepAliveResult extends rollcall.v1.KeepAliveResult.$Properties {
+        }
+
+        /** Represents a KeepAliveResult. */
+        class KeepAliveResult {
+
+            /**
+             * Constructs a new KeepAliveResult.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.KeepAliveResult.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** KeepAliveResult leaseId. */
+            leaseId: number;
+
+            /** KeepAliveResult status. */
+            status: rollcall.v1.KeepAliveStatus;
+
+            /** KeepAliveResult ttlMs. */
+            ttlMs: number;
+
+            /**
+             * Creates a new KeepAliveResult instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns KeepAliveResult instance
+             */
+            static create(properties: rollcall.v1.KeepAliveResult.$Shape): rollcall.v1.KeepAliveResult & rollcall.v1.KeepAliveResult.$Shape;
+            static create(properties?: rollcall.v1.KeepAliveResult.$Properties): rollcall.v1.KeepAliveResult;
+
+            /**
+             * Encodes the specified KeepAliveResult message. Does not implicitly {@link rollcall.v1.KeepAliveResult.verify|verify} messages.
+             * @param message KeepAliveResult message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.KeepAliveResult.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a KeepAliveResult message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.KeepAliveResult & rollcall.v1.KeepAliveResult.$Shape} KeepAliveResult
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.KeepAliveResult & rollcall.v1.KeepAliveResult.$Shape;
+
+            /**
+             * Creates a KeepAliveResult message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns KeepAliveResult
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.KeepAliveResult;
+
+            /**
+             * Creates a plain object from a KeepAliveResult message. Also converts values to other types if specified.
+             * @param message KeepAliveResult
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.KeepAliveResult, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this KeepAliveResult to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+
+            /**
+             * Gets the type url for KeepAliveResult
+             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+             * @returns The type url
+             */
+            static getTypeUrl(prefix?: string): string;
+        }
+
+        namespace KeepAliveResult {
+
+            /** Properties of a KeepAliveResult. */
+            interface $Properties {
+
+                /** KeepAliveResult leaseId */
+                leaseId?: (number|null);
+
+                /** KeepAliveResult status */
+                status?: (rollcall.v1.KeepAliveStatus|null);
+
+                /** KeepAliveResult ttlMs */
+                ttlMs?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a KeepAliveResult. */
+            type $Shape = rollcall.v1.KeepAliveResult.$Properties;
+        }
+
+        /**
+         * Properties of a KeepAliveResponse.
+         * @deprecated Use rollcall.v1.KeepAliveResponse.$Properties instead.
+         */
+        interface IKeepAliveResponse extends rollcall.v1.KeepAliveResponse.$Properties {
+        }
+
+        /** Represents a KeepAliveResponse. */
+        class KeepAliveResponse {
+
+            /**
+             * Constructs a new KeepAliveResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.KeepAliveResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** KeepAliveResponse results. */
+            results: rollcall.v1.KeepAliveResult.$Properties[];
+
+            /**
+             * Creates a new KeepAliveResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns KeepAliveResponse instance
+             */
+            static create(properties: rollcall.v1.KeepAliveResponse.$Shape): rollcall.v1.KeepAliveResponse & rollcall.v1.KeepAliveResponse.$Shape;
+            static create(properties?: rollcall.v1.KeepAliveResponse.$Properties): rollcall.v1.KeepAliveResponse;
+
+            /**
+             * Encodes the specified KeepAliveResponse message. Does not implicitly {@link rollcall.v1.KeepAliveResponse.verify|verify} messages.
+             * @param message KeepAliveResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.KeepAliveResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a KeepAliveResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.KeepAliveResponse & rollcall.v1.KeepAliveResponse.$Shape} KeepAliveResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.KeepAliveResponse & rollcall.v1.KeepAliveResponse.$Shape;
+
+            /**
+             * Creates a KeepAliveResponse message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns KeepAliveResponse
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.KeepAliveResponse;
+
+            /**
+             * Creates a plain object from a KeepAliveResponse message. Also converts values to other types if specified.
+             * @param message KeepAliveResponse
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.KeepAliveResponse, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this KeepAliveResponse to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+
+            /**
+             * Gets the type url for KeepAliveResponse
+             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+             * @returns The type url
+             */
+            static getTypeUrl(prefix?: string): string;
+        }
+
+        namespace KeepAliveResponse {
+
+            /** Properties of a KeepAliveResponse. */
+            interface $Properties {
+
+                /** KeepAliveResponse results */
+                results?: (rollcall.v1.KeepAliveResult.$Properties[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a KeepAliveResponse. */
+            type $Shape = rollcall.v1.KeepAliveResponse.$Properties;
+        }
+
+        /**
+         * Properties of a DiscoverRequest.
+         * @deprecated Use rollcall.v1.DiscoverRequest.$Properties instead.
+         */
+        interface IDiscoverRequest extends rollcall.v1.DiscoverRequest.$Properties {
+        }
+
+        /** Represents a DiscoverRequest. */
+        class DiscoverRequest {
+
+            /**
+             * Constructs a new DiscoverRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.DiscoverRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DiscoverRequest namespace. */
+            namespace: string;
+
+            /** DiscoverRequest service. */
+            service: string;
+
+            /** DiscoverRequest consistency. */
+            consistency: rollcall.v1.Consistency;
+
+            /** DiscoverRequest minRevision. */
+            minRevision: number;
+
+            /** DiscoverRequest pageSize. */
+            pageSize: number;
+
+            /** DiscoverRequest pageToken. */
+            pageToken: string;
+
+            /**
+             * Creates a new DiscoverRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns DiscoverRequest instance
+             */
+            static create(properties: rollcall.v1.DiscoverRequest.$Shape): rollcall.v1.DiscoverRequest & rollcall.v1.DiscoverRequest.$Shape;
+            static create(properties?: rollcall.v1.DiscoverRequest.$Properties): rollcall.v1.DiscoverRequest;
+
+            /**
+             * Encodes the specified DiscoverRequest message. Does not implicitly {@link rollcall.v1.DiscoverRequest.verify|verify} messages.
+             * @param message DiscoverRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.DiscoverRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DiscoverRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.DiscoverRequest & rollcall.v1.DiscoverRequest.$Shape} DiscoverRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.DiscoverRequest & rollcall.v1.DiscoverRequest.$Shape;
+
+            /**
+             * Creates a DiscoverRequest message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns DiscoverRequest
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.DiscoverRequest;
+
+            /**
+             * Creates a plain object from a DiscoverRequest message. Also converts values to other types if specified.
+             * @param message DiscoverRequest
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.DiscoverRequest, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this DiscoverRequest to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+
+            /**
+             * Gets the type url for DiscoverRequest
+             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+             * @returns The type url
+             */
+            static getTypeUrl(prefix?: string): string;
+        }
+
+        namespace DiscoverRequest {
+
+            /** Properties of a DiscoverRequest. */
+            interface $Properties {
+
+                /** DiscoverRequest namespace */
+                namespace?: (string|null);
+
+                /** DiscoverRequest service */
+                service?: (string|null);
+
+                /** DiscoverRequest consistency */
+                consistency?: (rollcall.v1.Consistency|null);
+
+                /** DiscoverRequest minRevision */
+                minRevision?: (number|null);
+
+                /** DiscoverRequest pageSize */
+                pageSize?: (number|null);
+
+                /** DiscoverRequest pageToken */
+                pageToken?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DiscoverRequest. */
+            type $Shape = rollcall.v1.DiscoverRequest.$Properties;
+        }
+
+        /**
+         * Properties of a DiscoverResponse.
+         * @deprecated Use rollcall.v1.DiscoverResponse.$Properties instead.
+         */
+        interface IDiscoverResponse extends rollcall.v1.DiscoverResponse.$Properties {
+        }
+
+        /** Represents a DiscoverResponse. */
+        class DiscoverResponse {
+
+            /**
+             * Constructs a new DiscoverResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.DiscoverResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DiscoverResponse header. */
+            header?: (rollcall.v1.ResponseHeader.$Properties|null);
+
+            /** DiscoverResponse known. */
+            known: boolean;
+
+            /** DiscoverResponse instances. */
+            instances: rollcall.v1.InstanceView.$Properties[];
+
+            /** DiscoverResponse nextPageToken. */
+            nextPageToken: string;
+
+            /** DiscoverResponse firstRevision. */
+            firstRevision: number;
+
+            /**
+             * Creates a new DiscoverResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns DiscoverResponse instance
+             */
+            static create(properties: rollcall.v1.DiscoverResponse.$Shape): rollcall.v1.DiscoverResponse & rollcall.v1.DiscoverResponse.$Shape;
+            static create(properties?: rollcall.v1.DiscoverResponse.$Properties): rollcall.v1.DiscoverResponse;
+
+            /**
+             * Encodes the specified DiscoverResponse message. Does not implicitly {@link rollcall.v1.DiscoverResponse.verify|verify} messages.
+             * @param message DiscoverResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.DiscoverResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DiscoverResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.DiscoverResponse & rollcall.v1.DiscoverResponse.$Shape} DiscoverResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.DiscoverResponse & rollcall.v1.DiscoverResponse.$Shape;
+
+            /**
+             * Creates a DiscoverResponse message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns DiscoverResponse
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.DiscoverResponse;
+
+            /**
+             * Creates a plain object from a DiscoverResponse message. Also converts values to other types if specified.
+             * @param message DiscoverResponse
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.DiscoverResponse, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this DiscoverResponse to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+
+            /**
+             * Gets the type url for DiscoverResponse
+             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+             * @returns The type url
+             */
+            static getTypeUrl(prefix?: string): string;
+        }
+
+        namespace DiscoverResponse {
+
+            /** Properties of a DiscoverResponse. */
+            interface $Properties {
+
+                /** DiscoverResponse header */
+                header?: (rollcall.v1.ResponseHeader.$Properties|null);
+
+                /** DiscoverResponse known */
+                known?: (boolean|null);
+
+                /** DiscoverResponse instances */
+                instances?: (rollcall.v1.InstanceView.$Properties[]|null);
+
+                /** DiscoverResponse nextPageToken */
+                nextPageToken?: (string|null);
+
+                /** DiscoverResponse firstRevision */
+                firstRevision?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DiscoverResponse. */
+            type $Shape = rollcall.v1.DiscoverResponse.$Properties;
+        }
+
+        /**
+         * Properties of a ListServicesRequest.
+         * @deprecated Use rollcall.v1.ListServicesRequest.$Properties instead.
+         */
+        interface IListServicesRequest extends rollcall.v1.ListServicesRequest.$Properties {
+        }
+
+        /** Represents a ListServicesRequest. */
+        class ListServicesRequest {
+
+            /**
+             * Constructs a new ListServicesRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.ListServicesRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ListServicesRequest namespace. */
+            namespace: string;
+
+            /** ListServicesRequest prefix. */
+            prefix: string;
+
+            /** ListServicesRequest consistency. */
+            consistency: rollcall.v1.Consistency;
+
+            /** ListServicesRequest minRevision. */
+            minRevision: number;
+
+            /** ListServicesRequest pageSize. */
+            pageSize: number;
+
+            /** ListServicesRequest pageToken. */
+            pageToken: string;
+
+            /**
+             * Creates a new ListServicesRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns ListServicesRequest instance
+             */
+            static create(properties: rollcall.v1.ListServicesRequest.$Shape): rollcall.v1.ListServicesRequest & rollcall.v1.ListServicesRequest.$Shape;
+            static create(properties?: rollcall.v1.ListServicesRequest.$Properties): rollcall.v1.ListServicesRequest;
+
+            /**
+             * Encodes the specified ListServicesRequest message. Does not implicitly {@link rollcall.v1.ListServicesRequest.verify|verify} messages.
+             * @param message ListServicesRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.ListServicesRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ListServicesRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.ListServicesRequest & rollcall.v1.ListServicesRequest.$Shape} ListServicesRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.ListServicesRequest & rollcall.v1.ListServicesRequest.$Shape;
+
+            /**
+             * Creates a ListServicesRequest message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns ListServicesRequest
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.ListServicesRequest;
+
+            /**
+             * Creates a plain object from a ListServicesRequest message. Also converts values to other types if specified.
+             * @param message ListServicesRequest
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.ListServicesRequest, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this ListServicesRequest to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+
+            /**
+             * Gets the type url for ListServicesRequest
+             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+             * @returns The type url
+             */
+            static getTypeUrl(prefix?: string): string;
+        }
+
+        namespace ListServicesRequest {
+
+            /** Properties of a ListServicesRequest. */
+            interface $Properties {
+
+                /** ListServicesRequest namespace */
+                namespace?: (string|null);
+
+                /** ListServicesRequest prefix */
+                prefix?: (string|null);
+
+                /** ListServicesRequest consistency */
+                consistency?: (rollcall.v1.Consistency|null);
+
+                /** ListServicesRequest minRevision */
+                minRevision?: (number|null);
+
+                /** ListServicesRequest pageSize */
+                pageSize?: (number|null);
+
+                /** ListServicesRequest pageToken */
+                pageToken?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ListServicesRequest. */
+            type $Shape = rollcall.v1.ListServicesRequest.$Properties;
+        }
+
+        /**
+         * Properties of a ServiceSummary.
+         * @deprecated Use rollcall.v1.ServiceSummary.$Properties instead.
+         */
+        interface IServiceSummary extends rollcall.v1.ServiceSummary.$Properties {
+        }
+
+        /** Represents a ServiceSummary. */
+        class ServiceSummary {
+
+            /**
+             * Constructs a new ServiceSummary.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.ServiceSummary.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ServiceSummary namespace. */
+            namespace: string;
+
+            /** ServiceSummary service. */
+            service: string;
+
+            /** ServiceSummary instances. */
+            instances: number;
+
+            /** ServiceSummary modifyRevision. */
+            modifyRevision: number;
+
+            /**
+             * Creates a new ServiceSummary instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns ServiceSummary instance
+             */
+            static create(properties: rollcall.v1.ServiceSummary.$Shape): rollcall.v1.ServiceSummary & rollcall.v1.ServiceSummary.$Shape;
+            static create(properties?: rollcall.v1.ServiceSummary.$Properties): rollcall.v1.ServiceSummary;
+
+            /**
+             * Encodes the specified ServiceSummary message. Does not implicitly {@link rollcall.v1.ServiceSummary.verify|verify} messages.
+             * @param message ServiceSummary message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.ServiceSummary.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ServiceSummary message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.ServiceSummary & rollcall.v1.ServiceSummary.$Shape} ServiceSummary
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.ServiceSummary & rollcall.v1.ServiceSummary.$Shape;
+
+            /**
+             * Creates a ServiceSummary message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns ServiceSummary
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.ServiceSummary;
+
+            /**
+             * Creates a plain object from a ServiceSummary message. Also converts values to other types if specified.
+             * @param message ServiceSummary
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.ServiceSummary, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this ServiceSummary to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+
+            /**
+             * Gets the type url for ServiceSummary
+             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+             * @returns The type url
+             */
+            static getTypeUrl(prefix?: string): string;
+        }
+
+        namespace ServiceSummary {
+
+            /** Properties of a ServiceSummary. */
+            interface $Properties {
+
+                /** ServiceSummary namespace */
+                namespace?: (string|null);
+
+                /** ServiceSummary service */
+                service?: (string|null);
+
+                /** ServiceSummary instances */
+                instances?: (number|null);
+
+                /** ServiceSummary modifyRevision */
+                modifyRevision?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ServiceSummary. */
+            type $Shape = rollcall.v1.ServiceSummary.$Properties;
+        }
+
+        /**
+         * Properties of a ListServicesResponse.
+         * @deprecated Use rollcall.v1.ListServicesResponse.$Properties instead.
+         */
+        interface IListServicesResponse extends rollcall.v1.ListServicesResponse.$Properties {
+        }
+
+        /** Represents a ListServicesResponse. */
+        class ListServicesResponse {
+
+            /**
+             * Constructs a new ListServicesResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.ListServicesResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ListServicesResponse header. */
+            header?: (rollcall.v1.ResponseHeader.$Properties|null);
+
+            /** ListServicesResponse services. */
+            services: rollcall.v1.ServiceSummary.$Properties[];
+
+            /** ListServicesResponse nextPageToken. */
+            nextPageToken: string;
+
+            /** ListServicesResponse firstRevision. */
+            firstRevision: number;
+
+            /**
+             * Creates a new ListServicesResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns ListServicesResponse instance
+             */
+            static create(properties: rollcall.v1.ListServicesResponse.$Shape): rollcall.v1.ListServicesResponse & rollcall.v1.ListServicesResponse.$Shape;
+            static create(properties?: rollcall.v1.ListServicesResponse.$Properties): rollcall.v1.ListServicesResponse;
+
+            /**
+             * Encodes the specified ListServicesResponse message. Does not implicitly {@link rollcall.v1.ListServicesResponse.verify|verify} messages.
+             * @param message ListServicesResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.ListServicesResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ListServicesResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.ListServicesResponse & rollcall.v1.ListServicesResponse.$Shape} ListServicesResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.ListServicesResponse & rollcall.v1.ListServicesResponse.$Shape;
+
+            /**
+             * Creates a ListServicesResponse message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns ListServicesResponse
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.ListServicesResponse;
+
+            /**
+             * Creates a plain object from a ListServicesResponse message. Also converts values to other types if specified.
+             * @param message ListServicesResponse
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.ListServicesResponse, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this ListServicesResponse to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+
+            /**
+             * Gets the type url for ListServicesResponse
+             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+             * @returns The type url
+             */
+            static getTypeUrl(prefix?: string): string;
+        }
+
+        namespace ListServicesResponse {
+
+            /** Properties of a ListServicesResponse. */
+            interface $Properties {
+
+                /** ListServicesResponse header */
+                header?: (rollcall.v1.ResponseHeader.$Properties|null);
+
+                /** ListServicesResponse services */
+                services?: (rollcall.v1.ServiceSummary.$Properties[]|null);
+
+                /** ListServicesResponse nextPageToken */
+                nextPageToken?: (string|null);
+
+                /** ListServicesResponse firstRevision */
+                firstRevision?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ListServicesResponse. */
+            type $Shape = rollcall.v1.ListServicesResponse.$Properties;
+        }
+
+        /**
+         * Properties of a WatchRequest.
+         * @deprecated Use rollcall.v1.WatchRequest.$Properties instead.
+         */
+        interface IWatchRequest extends rollcall.v1.WatchRequest.$Properties {
+        }
+
+        /** Represents a WatchRequest. */
+        class WatchRequest {
+
+            /**
+             * Constructs a new WatchRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.WatchRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** WatchRequest create. */
+            create?: (rollcall.v1.WatchCreate.$Properties|null);
+
+            /** WatchRequest cancel. */
+            cancel?: (rollcall.v1.WatchCancel.$Properties|null);
+
+            /** WatchRequest request. */
+            request?: ("create"|"cancel");
+
+            /**
+             * Creates a new WatchRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns WatchRequest instance
+             */
+            static create(properties: rollcall.v1.WatchRequest.$Shape): rollcall.v1.WatchRequest & rollcall.v1.WatchRequest.$Shape;
+            static create(properties?: rollcall.v1.WatchRequest.$Properties): rollcall.v1.WatchRequest;
+
+            /**
+             * Encodes the specified WatchRequest message. Does not implicitly {@link rollcall.v1.WatchRequest.verify|verify} messages.
+             * @param message WatchRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.WatchRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a WatchRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.WatchRequest & rollcall.v1.WatchRequest.$Shape} WatchRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.WatchRequest & rollcall.v1.WatchRequest.$Shape;
+
+            /**
+             * Creates a WatchRequest message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns WatchRequest
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.WatchRequest;
+
+            /**
+             * Creates a plain object from a WatchRequest message. Also converts values to other types if specified.
+             * @param message WatchRequest
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.WatchRequest, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this WatchRequest to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+
+            /**
+             * Gets the type url for WatchRequest
+             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+             * @returns The type url
+             */
+            static getTypeUrl(prefix?: string): string;
+        }
+
+        namespace WatchRequest {
+
+            /** Properties of a WatchRequest. */
+            interface $Properties {
+
+                /** WatchRequest create */
+                create?: (rollcall.v1.WatchCreate.$Properties|null);
+
+                /** WatchRequest cancel */
+                cancel?: (rollcall.v1.WatchCancel.$Properties|null);
+
+                /** WatchRequest request */
+                request?: ("create"|"cancel");
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Narrowed shape of a WatchRequest. */
+            type $Shape = {
+              create?: rollcall.v1.WatchCreate.$Shape|null;
+              cancel?: rollcall.v1.WatchCancel.$Shape|null;
+              $unknowns?: Uint8Array[];
+            } & (
+              ({ request?: undefined; create?: null; cancel?: null }|{ request?: "create"; create: rollcall.v1.WatchCreate.$Shape; cancel?: null }|{ request?: "cancel"; create?: null; cancel: rollcall.v1.WatchCancel.$Shape })
+            );
+        }
+
+        /**
+         * Properties of a WatchCreate.
+         * @deprecated Use rollcall.v1.WatchCreate.$Properties instead.
+         */
+        interface IWatchCreate extends rollcall.v1.WatchCreate.$Properties {
+        }
+
+        /** Represents a WatchCreate. */
+        class WatchCreate {
+
+            /**
+             * Constructs a new WatchCreate.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.WatchCreate.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** WatchCreate watchId. */
+            watchId: number;
+
+            /** WatchCreate namespace. */
+            namespace: string;
+
+            /** WatchCreate service. */
+            service: string;
+
+            /** WatchCreate resumeRevision. */
+            resumeRevision: number;
+
+            /** WatchCreate consistency. */
+            consistency: rollcall.v1.Consistency;
+
+            /** WatchCreate once. */
+            once: boolean;
+
+            /** WatchCreate progressIntervalMs. */
+            progressIntervalMs: number;
+
+            /**
+             * Creates a new WatchCreate instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns WatchCreate instance
+             */
+            static create(properties: rollcall.v1.WatchCreate.$Shape): rollcall.v1.WatchCreate & rollcall.v1.WatchCreate.$Shape;
+            static create(properties?: rollcall.v1.WatchCreate.$Properties): rollcall.v1.WatchCreate;
+
+            /**
+             * Encodes the specified WatchCreate message. Does not implicitly {@link rollcall.v1.WatchCreate.verify|verify} messages.
+             * @param message WatchCreate message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.WatchCreate.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a WatchCreate message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.WatchCreate & rollcall.v1.WatchCreate.$Shape} WatchCreate
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.WatchCreate & rollcall.v1.WatchCreate.$Shape;
+
+            /**
+             * Creates a WatchCreate message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns WatchCreate
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.WatchCreate;
+
+            /**
+             * Creates a plain object from a WatchCreate message. Also converts values to other types if specified.
+             * @param message WatchCreate
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.WatchCreate, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this WatchCreate to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+
+            /**
+             * Gets the type url for WatchCreate
+             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+             * @returns The type url
+             */
+            static getTypeUrl(prefix?: string): string;
+        }
+
+        namespace WatchCreate {
+
+            /** Properties of a WatchCreate. */
+            interface $Properties {
+
+                /** WatchCreate watchId */
+                watchId?: (number|null);
+
+                /** WatchCreate namespace */
+                namespace?: (string|null);
+
+                /** WatchCreate service */
+                service?: (string|null);
+
+                /** WatchCreate resumeRevision */
+                resumeRevision?: (number|null);
+
+                /** WatchCreate consistency */
+                consistency?: (rollcall.v1.Consistency|null);
+
+                /** WatchCreate once */
+                once?: (boolean|null);
+
+                /** WatchCreate progressIntervalMs */
+                progressIntervalMs?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a WatchCreate. */
+            type $Shape = rollcall.v1.WatchCreate.$Properties;
+        }
+
+        /**
+         * Properties of a WatchCancel.
+         * @deprecated Use rollcall.v1.WatchCancel.$Properties instead.
+         */
+        interface IWatchCancel extends rollcall.v1.WatchCancel.$Properties {
+        }
+
+        /** Represents a WatchCancel. */
+        class WatchCancel {
+
+            /**
+             * Constructs a new WatchCancel.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.WatchCancel.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** WatchCancel watchId. */
+            watchId: number;
+
+            /**
+             * Creates a new WatchCancel instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns WatchCancel instance
+             */
+            static create(properties: rollcall.v1.WatchCancel.$Shape): rollcall.v1.WatchCancel & rollcall.v1.WatchCancel.$Shape;
+            static create(properties?: rollcall.v1.WatchCancel.$Properties): rollcall.v1.WatchCancel;
+
+            /**
+             * Encodes the specified WatchCancel message. Does not implicitly {@link rollcall.v1.WatchCancel.verify|verify} messages.
+             * @param message WatchCancel message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.WatchCancel.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a WatchCancel message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.WatchCancel & rollcall.v1.WatchCancel.$Shape} WatchCancel
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.WatchCancel & rollcall.v1.WatchCancel.$Shape;
+
+            /**
+             * Creates a WatchCancel message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns WatchCancel
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.WatchCancel;
+
+            /**
+             * Creates a plain object from a WatchCancel message. Also converts values to other types if specified.
+             * @param message WatchCancel
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.WatchCancel, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this WatchCancel to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+
+            /**
+             * Gets the type url for WatchCancel
+             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+             * @returns The type url
+             */
+            static getTypeUrl(prefix?: string): string;
+        }
+
+        namespace WatchCancel {
+
+            /** Properties of a WatchCancel. */
+            interface $Properties {
+
+                /** WatchCancel watchId */
+                watchId?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a WatchCancel. */
+            type $Shape = rollcall.v1.WatchCancel.$Properties;
+        }
+
+        /** WatchBatchKind enum. */
+        enum WatchBatchKind {
+
+            /** WATCH_BATCH_KIND_UNSPECIFIED value */
+            WATCH_BATCH_KIND_UNSPECIFIED = 0,
+
+            /** WATCH_BATCH_KIND_SNAPSHOT value */
+            WATCH_BATCH_KIND_SNAPSHOT = 1,
+
+            /** WATCH_BATCH_KIND_DELTA value */
+            WATCH_BATCH_KIND_DELTA = 2,
+
+            /** WATCH_BATCH_KIND_RESET value */
+            WATCH_BATCH_KIND_RESET = 3,
+
+            /** WATCH_BATCH_KIND_PROGRESS value */
+            WATCH_BATCH_KIND_PROGRESS = 4,
+
+            /** WATCH_BATCH_KIND_ENDED value */
+            WATCH_BATCH_KIND_ENDED = 5
+        }
+
+        /** WatchEventKind enum. */
+        enum WatchEventKind {
+
+            /** WATCH_EVENT_KIND_UNSPECIFIED value */
+            WATCH_EVENT_KIND_UNSPECIFIED = 0,
+
+            /** WATCH_EVENT_KIND_PUT value */
+            WATCH_EVENT_KIND_PUT = 1,
+
+            /** WATCH_EVENT_KIND_DELETE value */
+            WATCH_EVENT_KIND_DELETE = 2
+        }
+
+        /** RemovalCause enum. */
+        enum RemovalCause {
+
+            /** REMOVAL_CAUSE_UNSPECIFIED value */
+            REMOVAL_CAUSE_UNSPECIFIED = 0,
+
+            /** REMOVAL_CAUSE_DEREGISTERED value */
+            REMOVAL_CAUSE_DEREGISTERED = 1,
+
+            /** REMOVAL_CAUSE_LEASE_EXPIRED value */
+            REMOVAL_CAUSE_LEASE_EXPIRED = 2,
+
+            /** REMOVAL_CAUSE_LEASE_REVOKED value */
+            REMOVAL_CAUSE_LEASE_REVOKED = 3
+        }
+
+        /**
+         * Properties of a WatchEvent.
+         * @deprecated Use rollcall.v1.WatchEvent.$Properties instead.
+         */
+        interface IWatchEvent extends rollcall.v1.WatchEvent.$Properties {
+        }
+
+        /** Represents a WatchEvent. */
+        class WatchEvent {
+
+            /**
+             * Constructs a new WatchEvent.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.WatchEvent.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** WatchEvent kind. */
+            kind: rollcall.v1.WatchEventKind;
+
+            /** WatchEvent revision. */
+            revision: number;
+
+            /** WatchEvent instance. */
+            instance?: (rollcall.v1.InstanceView.$Properties|null);
+
+            /** WatchEvent key. */
+            key?: (rollcall.v1.InstanceKey.$Properties|null);
+
+            /** WatchEvent incarnation. */
+            incarnation: number;
+
+            /** WatchEvent cause. */
+            cause: rollcall.v1.RemovalCause;
+
+            /** WatchEvent reason. */
+            reason: string;
+
+            /**
+             * Creates a new WatchEvent instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns WatchEvent instance
+             */
+            static create(properties: rollcall.v1.WatchEvent.$Shape): rollcall.v1.WatchEvent & rollcall.v1.WatchEvent.$Shape;
+            static create(properties?: rollcall.v1.WatchEvent.$Properties): rollcall.v1.WatchEvent;
+
+            /**
+             * Encodes the specified WatchEvent message. Does not implicitly {@link rollcall.v1.WatchEvent.verify|verify} messages.
+             * @param message WatchEvent message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.WatchEvent.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a WatchEvent message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.WatchEvent & rollcall.v1.WatchEvent.$Shape} WatchEvent
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.WatchEvent & rollcall.v1.WatchEvent.$Shape;
+
+            /**
+             * Creates a WatchEvent message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns WatchEvent
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.WatchEvent;
+
+            /**
+             * Creates a plain object from a WatchEvent message. Also converts values to other types if specified.
+             * @param message WatchEvent
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.WatchEvent, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this WatchEvent to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+
+            /**
+             * Gets the type url for WatchEvent
+             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+             * @returns The type url
+             */
+            static getTypeUrl(prefix?: string): string;
+        }
+
+        namespace WatchEvent {
+
+            /** Properties of a WatchEvent. */
+            interface $Properties {
+
+                /** WatchEvent kind */
+                kind?: (rollcall.v1.WatchEventKind|null);
+
+                /** WatchEvent revision */
+                revision?: (number|null);
+
+                /** WatchEvent instance */
+                instance?: (rollcall.v1.InstanceView.$Properties|null);
+
+                /** WatchEvent key */
+                key?: (rollcall.v1.InstanceKey.$Properties|null);
+
+                /** WatchEvent incarnation */
+                incarnation?: (number|null);
+
+                /** WatchEvent cause */
+                cause?: (rollcall.v1.RemovalCause|null);
+
+                /** WatchEvent reason */
+                reason?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a WatchEvent. */
+            type $Shape = rollcall.v1.WatchEvent.$Properties;
+        }
+
+        /**
+         * Properties of a WatchResponse.
+         * @deprecated Use rollcall.v1.WatchResponse.$Properties instead.
+         */
+        interface IWatchResponse extends rollcall.v1.WatchResponse.$Properties {
+        }
+
+        /** Represents a WatchResponse. */
+        class WatchResponse {
+
+            /**
+             * Constructs a new WatchResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.WatchResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** WatchResponse watchId. */
+            watchId: number;
+
+            /** WatchResponse kind. */
+            kind: rollcall.v1.WatchBatchKind;
+
+            /** WatchResponse fromRevision. */
+            fromRevision: number;
+
+            /** WatchResponse toRevision. */
+            toRevision: number;
+
+            /** WatchResponse events. */
+            events: rollcall.v1.WatchEvent.$Properties[];
+
+            /** WatchResponse more. */
+            more: boolean;
+
+            /** WatchResponse header. */
+            header?: (rollcall.v1.ResponseHeader.$Properties|null);
+
+            /** WatchResponse errorReason. */
+            errorReason: string;
+
+            /** WatchResponse errorMessage. */
+            errorMessage: string;
+
+            /**
+             * Creates a new WatchResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns WatchResponse instance
+             */
+            static create(properties: rollcall.v1.WatchResponse.$Shape): rollcall.v1.WatchResponse & rollcall.v1.WatchResponse.$Shape;
+            static create(properties?: rollcall.v1.WatchResponse.$Properties): rollcall.v1.WatchResponse;
+
+            /**
+             * Encodes the specified WatchResponse message. Does not implicitly {@link rollcall.v1.WatchResponse.verify|verify} messages.
+             * @param message WatchResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.WatchResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a WatchResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.WatchResponse & rollcall.v1.WatchResponse.$Shape} WatchResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.WatchResponse & rollcall.v1.WatchResponse.$Shape;
+
+            /**
+             * Creates a WatchResponse message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns WatchResponse
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.WatchResponse;
+
+            /**
+             * Creates a plain object from a WatchResponse message. Also converts values to other types if specified.
+             * @param message WatchResponse
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.WatchResponse, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this WatchResponse to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+
+            /**
+             * Gets the type url for WatchResponse
+             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
+             * @returns The type url
+             */
+            static getTypeUrl(prefix?: string): string;
+        }
+
+        namespace WatchResponse {
+
+            /** Properties of a WatchResponse. */
+            interface $Properties {
+
+                /** WatchResponse watchId */
+                watchId?: (number|null);
+
+                /** WatchResponse kind */
+                kind?: (rollcall.v1.WatchBatchKind|null);
+
+                /** WatchResponse fromRevision */
+                fromRevision?: (number|null);
+
+                /** WatchResponse toRevision */
+                toRevision?: (number|null);
+
+                /** WatchResponse events */
+                events?: (rollcall.v1.WatchEvent.$Properties[]|null);
+
+                /** WatchResponse more */
+                more?: (boolean|null);
+
+                /** WatchResponse header */
+                header?: (rollcall.v1.ResponseHeader.$Properties|null);
+
+                /** WatchResponse errorReason */
+                errorReason?: (string|null);
+
+                /** WatchResponse errorMessage */
+                errorMessage?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a WatchResponse. */
+            type $Shape = rollcall.v1.WatchResponse.$Properties;
+        }
+    }
+}

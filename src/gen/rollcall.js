@@ -3,7 +3,7 @@
 import $protobuf from "./runtime.js";
 
 const $Reader = $protobuf.Reader, $Writer = $protobuf.Writer, $util = $protobuf.util;
-const $Object = $util.global.Object, $undefined = $util.global.undefined, $Error = $util.global.Error, $RangeError = $util.global.RangeError, $TypeError = $util.global.TypeError, $Number = $util.global.Number, $parseInt = $util.global.parseInt, $String = $util.global.String, $BigInt = $util.global.BigInt, $Array = $util.global.Array;
+const $Object = $util.global.Object, $undefined = $util.global.undefined, $Error = $util.global.Error, $RangeError = $util.global.RangeError, $TypeError = $util.global.TypeError, $Number = $util.global.Number, $parseInt = $util.global.parseInt, $String = $util.global.String, $BigInt = $util.global.BigInt, $Array = $util.global.Array, $Boolean = $util.global.Boolean;
 
 const $root = $protobuf.roots["rollcall"] || ($protobuf.roots["rollcall"] = {});
 
@@ -2091,6 +2091,12145 @@ export const google = $root.google = (() => {
     })();
 
     return google;
+})();
+
+export const rollcall = $root.rollcall = (() => {
+
+    const rollcall = {};
+
+    rollcall.raft = (function() {
+
+        const raft = {};
+
+        raft.v1 = (function() {
+
+            const v1 = {};
+
+            v1.Peer = (function() {
+
+                const Peer = function(rpcImpl, requestDelimited, responseDelimited) {
+                    $protobuf.rpc.Service.call(this, rpcImpl, requestDelimited, responseDelimited);
+                };
+
+                $Object.defineProperty(Peer.prototype = $Object.create($protobuf.rpc.Service.prototype), "constructor", { value: Peer, writable: true, enumerable: false, configurable: true });
+
+                Peer.create = function(rpcImpl, requestDelimited, responseDelimited) {
+                    return new this(rpcImpl, requestDelimited, responseDelimited);
+                };
+
+
+
+                $Object.defineProperties(Peer.prototype.messages = function(request, callback) {
+                    return $protobuf.rpc.Service.prototype.rpcCall.call(this, Peer.prototype.messages, $root.rollcall.raft.v1.PeerBatch, $root.rollcall.raft.v1.PeerBatchAck, request, callback);
+                }, {
+                    name: { value: "Messages" },
+                    path: { value: "/rollcall.raft.v1.Peer/Messages" },
+                    requestType: { value: "PeerBatch" },
+                    responseType: { value: "PeerBatchAck" },
+                    requestStream: { value: true },
+                    responseStream: { value: true }
+                });
+
+
+
+                $Object.defineProperties(Peer.prototype.installSnapshot = function(request, callback) {
+                    return $protobuf.rpc.Service.prototype.rpcCall.call(this, Peer.prototype.installSnapshot, $root.rollcall.raft.v1.SnapshotChunk, $root.rollcall.raft.v1.SnapshotAnswer, request, callback);
+                }, {
+                    name: { value: "InstallSnapshot" },
+                    path: { value: "/rollcall.raft.v1.Peer/InstallSnapshot" },
+                    requestType: { value: "SnapshotChunk" },
+                    responseType: { value: "SnapshotAnswer" },
+                    requestStream: { value: true },
+                    responseStream: { value: $undefined }
+                });
+
+
+
+                $Object.defineProperties(Peer.prototype.form = function(request, callback) {
+                    return $protobuf.rpc.Service.prototype.rpcCall.call(this, Peer.prototype.form, $root.rollcall.raft.v1.FormRequest, $root.rollcall.raft.v1.FormResponse, request, callback);
+                }, {
+                    name: { value: "Form" },
+                    path: { value: "/rollcall.raft.v1.Peer/Form" },
+                    requestType: { value: "FormRequest" },
+                    responseType: { value: "FormResponse" },
+                    requestStream: { value: $undefined },
+                    responseStream: { value: $undefined }
+                });
+
+                return Peer;
+            })();
+
+            v1.PeerIdentity = (function() {
+
+                const PeerIdentity = function (properties) {
+                    if (properties)
+                        for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                            if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                                this[keys[i]] = properties[keys[i]];
+                };
+
+                PeerIdentity.prototype.clusterId = "";
+                PeerIdentity.prototype.memberId = "";
+                PeerIdentity.prototype.directoryId = "";
+                PeerIdentity.prototype.boot = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+                PeerIdentity.prototype.toBoot = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+                PeerIdentity.prototype.clientAddress = "";
+                PeerIdentity.prototype.toMemberId = "";
+
+                PeerIdentity.create = function(properties) {
+                    return new PeerIdentity(properties);
+                };
+
+                PeerIdentity.encode = function (message, writer, _depth) {
+                    if (!writer)
+                        writer = $Writer.create();
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (message.clusterId != null && $Object.hasOwnProperty.call(message, "clusterId") && message.clusterId !== "")
+                        writer.uint32(10).string(message.clusterId);
+                    if (message.memberId != null && $Object.hasOwnProperty.call(message, "memberId") && message.memberId !== "")
+                        writer.uint32(18).string(message.memberId);
+                    if (message.directoryId != null && $Object.hasOwnProperty.call(message, "directoryId") && message.directoryId !== "")
+                        writer.uint32(26).string(message.directoryId);
+                    if (message.boot != null && $Object.hasOwnProperty.call(message, "boot") && (typeof message.boot === "object" ? message.boot.low || message.boot.high : message.boot !== 0))
+                        writer.uint32(32).uint64(message.boot);
+                    if (message.toBoot != null && $Object.hasOwnProperty.call(message, "toBoot") && (typeof message.toBoot === "object" ? message.toBoot.low || message.toBoot.high : message.toBoot !== 0))
+                        writer.uint32(40).uint64(message.toBoot);
+                    if (message.clientAddress != null && $Object.hasOwnProperty.call(message, "clientAddress") && message.clientAddress !== "")
+                        writer.uint32(50).string(message.clientAddress);
+                    if (message.toMemberId != null && $Object.hasOwnProperty.call(message, "toMemberId") && message.toMemberId !== "")
+                        writer.uint32(58).string(message.toMemberId);
+                    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                        for (let i = 0; i < message.$unknowns.length; ++i)
+                            writer.raw(message.$unknowns[i]);
+                    return writer;
+                };
+
+                PeerIdentity.decode = function (reader, length, _end, _depth, _target) {
+                    if (!(reader instanceof $Reader))
+                        reader = $Reader.create(reader);
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let end, message, value;
+                    if (length === $undefined)
+                        end = reader.len;
+                    else {
+                        end = reader.pos + length;
+                        if (end > reader.len)
+                            throw $RangeError("index out of range");
+                        length = reader.len;
+                        reader.len = end;
+                    }
+                    message = _target || new $root.rollcall.raft.v1.PeerIdentity();
+                    while (reader.pos < end) {
+                        let start = reader.pos;
+                        let tag = reader.tag();
+                        if (tag === _end) {
+                            _end = $undefined;
+                            break;
+                        }
+                        let wireType = tag & 7;
+                        switch (tag >>>= 3) {
+                        case 1: {
+                                if (wireType !== 2)
+                                    break;
+                                if ((value = reader.stringVerify()).length)
+                                    message.clusterId = value;
+                                else
+                                    delete message.clusterId;
+                                continue;
+                            }
+                        case 2: {
+                                if (wireType !== 2)
+                                    break;
+                                if ((value = reader.stringVerify()).length)
+                                    message.memberId = value;
+                                else
+                                    delete message.memberId;
+                                continue;
+                            }
+                        case 3: {
+                                if (wireType !== 2)
+                                    break;
+                                if ((value = reader.stringVerify()).length)
+                                    message.directoryId = value;
+                                else
+                                    delete message.directoryId;
+                                continue;
+                            }
+                        case 4: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.boot = value;
+                                else
+                                    delete message.boot;
+                                continue;
+                            }
+                        case 5: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.toBoot = value;
+                                else
+                                    delete message.toBoot;
+                                continue;
+                            }
+                        case 6: {
+                                if (wireType !== 2)
+                                    break;
+                                if ((value = reader.stringVerify()).length)
+                                    message.clientAddress = value;
+                                else
+                                    delete message.clientAddress;
+                                continue;
+                            }
+                        case 7: {
+                                if (wireType !== 2)
+                                    break;
+                                if ((value = reader.stringVerify()).length)
+                                    message.toMemberId = value;
+                                else
+                                    delete message.toMemberId;
+                                continue;
+                            }
+                        }
+                        reader.skipType(wireType, _depth, tag);
+                        if (!reader.discardUnknown) {
+                            $util.makeProp(message, "$unknowns", false);
+                            (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                        }
+                    }
+                    if (length !== $undefined) {
+                        if (reader.pos !== end)
+                            throw $RangeError("index out of range");
+                        reader.len = length;
+                    }
+                    if (_end !== $undefined)
+                        throw $Error("missing end group");
+                    return message;
+                };
+
+                PeerIdentity.fromObject = function (object, _depth) {
+                    if (object instanceof $root.rollcall.raft.v1.PeerIdentity)
+                        return object;
+                    if (!$util.isObject(object))
+                        throw $TypeError(".rollcall.raft.v1.PeerIdentity: object expected");
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let message = new $root.rollcall.raft.v1.PeerIdentity();
+                    if (object.clusterId != null)
+                        if (typeof object.clusterId !== "string" || object.clusterId.length)
+                            message.clusterId = $String(object.clusterId);
+                    if (object.memberId != null)
+                        if (typeof object.memberId !== "string" || object.memberId.length)
+                            message.memberId = $String(object.memberId);
+                    if (object.directoryId != null)
+                        if (typeof object.directoryId !== "string" || object.directoryId.length)
+                            message.directoryId = $String(object.directoryId);
+                    if (object.boot != null)
+                        if (typeof object.boot === "object" ? object.boot.low || object.boot.high : $Number(object.boot) !== 0)
+                            if ($util.Long)
+                                message.boot = $util.Long.fromValue(object.boot, true);
+                            else if (typeof object.boot === "string")
+                                message.boot = $parseInt(object.boot, 10);
+                            else if (typeof object.boot === "number")
+                                message.boot = object.boot;
+                            else if (typeof object.boot === "object")
+                                message.boot = new $util.LongBits(object.boot.low >>> 0, object.boot.high >>> 0).toNumber(true);
+                    if (object.toBoot != null)
+                        if (typeof object.toBoot === "object" ? object.toBoot.low || object.toBoot.high : $Number(object.toBoot) !== 0)
+                            if ($util.Long)
+                                message.toBoot = $util.Long.fromValue(object.toBoot, true);
+                            else if (typeof object.toBoot === "string")
+                                message.toBoot = $parseInt(object.toBoot, 10);
+                            else if (typeof object.toBoot === "number")
+                                message.toBoot = object.toBoot;
+                            else if (typeof object.toBoot === "object")
+                                message.toBoot = new $util.LongBits(object.toBoot.low >>> 0, object.toBoot.high >>> 0).toNumber(true);
+                    if (object.clientAddress != null)
+                        if (typeof object.clientAddress !== "string" || object.clientAddress.length)
+                            message.clientAddress = $String(object.clientAddress);
+                    if (object.toMemberId != null)
+                        if (typeof object.toMemberId !== "string" || object.toMemberId.length)
+                            message.toMemberId = $String(object.toMemberId);
+                    return message;
+                };
+
+                PeerIdentity.toObject = function (message, options, _depth) {
+                    if (!options)
+                        options = {};
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let object = {};
+                    if (options.defaults) {
+                        object.clusterId = "";
+                        object.memberId = "";
+                        object.directoryId = "";
+                        if ($util.Long) {
+                            let long = new $util.Long(0, 0, true);
+                            object.boot = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                        } else
+                            object.boot = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                        if ($util.Long) {
+                            let long = new $util.Long(0, 0, true);
+                            object.toBoot = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                        } else
+                            object.toBoot = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                        object.clientAddress = "";
+                        object.toMemberId = "";
+                    }
+                    if (message.clusterId != null && $Object.hasOwnProperty.call(message, "clusterId"))
+                        object.clusterId = message.clusterId;
+                    if (message.memberId != null && $Object.hasOwnProperty.call(message, "memberId"))
+                        object.memberId = message.memberId;
+                    if (message.directoryId != null && $Object.hasOwnProperty.call(message, "directoryId"))
+                        object.directoryId = message.directoryId;
+                    if (message.boot != null && $Object.hasOwnProperty.call(message, "boot"))
+                        if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                            object.boot = typeof message.boot === "number" ? $BigInt(message.boot) : $util.Long.fromBits(message.boot.low >>> 0, message.boot.high >>> 0, true).toBigInt();
+                        else if (typeof message.boot === "number")
+                            object.boot = options.longs === $String ? $String(message.boot) : message.boot;
+                        else
+                            object.boot = options.longs === $String ? $util.Long.prototype.toString.call(message.boot) : options.longs === $Number ? new $util.LongBits(message.boot.low >>> 0, message.boot.high >>> 0).toNumber(true) : message.boot;
+                    if (message.toBoot != null && $Object.hasOwnProperty.call(message, "toBoot"))
+                        if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                            object.toBoot = typeof message.toBoot === "number" ? $BigInt(message.toBoot) : $util.Long.fromBits(message.toBoot.low >>> 0, message.toBoot.high >>> 0, true).toBigInt();
+                        else if (typeof message.toBoot === "number")
+                            object.toBoot = options.longs === $String ? $String(message.toBoot) : message.toBoot;
+                        else
+                            object.toBoot = options.longs === $String ? $util.Long.prototype.toString.call(message.toBoot) : options.longs === $Number ? new $util.LongBits(message.toBoot.low >>> 0, message.toBoot.high >>> 0).toNumber(true) : message.toBoot;
+                    if (message.clientAddress != null && $Object.hasOwnProperty.call(message, "clientAddress"))
+                        object.clientAddress = message.clientAddress;
+                    if (message.toMemberId != null && $Object.hasOwnProperty.call(message, "toMemberId"))
+                        object.toMemberId = message.toMemberId;
+                    return object;
+                };
+
+                PeerIdentity.prototype.toJSON = function() {
+                    return PeerIdentity.toObject(this, $protobuf.util.toJSONOptions);
+                };
+
+                PeerIdentity.getTypeUrl = function(prefix) {
+                    if (prefix === $undefined)
+                        prefix = "type.googleapis.com";
+                    return prefix + "/rollcall.raft.v1.PeerIdentity";
+                };
+
+                return PeerIdentity;
+            })();
+
+            v1.PeerBatch = (function() {
+
+                const PeerBatch = function (properties) {
+                    this.messages = [];
+                    this.forwarded = [];
+                    if (properties)
+                        for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                            if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                                this[keys[i]] = properties[keys[i]];
+                };
+
+                PeerBatch.prototype.identity = null;
+                PeerBatch.prototype.messages = $util.emptyArray;
+                PeerBatch.prototype.forwarded = $util.emptyArray;
+
+                PeerBatch.create = function(properties) {
+                    return new PeerBatch(properties);
+                };
+
+                PeerBatch.encode = function (message, writer, _depth) {
+                    if (!writer)
+                        writer = $Writer.create();
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (message.identity != null && $Object.hasOwnProperty.call(message, "identity"))
+                        $root.rollcall.raft.v1.PeerIdentity.encode(message.identity, writer.uint32(10).fork(), _depth + 1).ldelim();
+                    if (message.messages != null && message.messages.length)
+                        for (let i = 0; i < message.messages.length; ++i)
+                            $root.rollcall.raft.v1.RaftMessage.encode(message.messages[i], writer.uint32(18).fork(), _depth + 1).ldelim();
+                    if (message.forwarded != null && message.forwarded.length)
+                        for (let i = 0; i < message.forwarded.length; ++i)
+                            $root.rollcall.raft.v1.Forwarded.encode(message.forwarded[i], writer.uint32(26).fork(), _depth + 1).ldelim();
+                    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                        for (let i = 0; i < message.$unknowns.length; ++i)
+                            writer.raw(message.$unknowns[i]);
+                    return writer;
+                };
+
+                PeerBatch.decode = function (reader, length, _end, _depth, _target) {
+                    if (!(reader instanceof $Reader))
+                        reader = $Reader.create(reader);
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let end, message, value;
+                    if (length === $undefined)
+                        end = reader.len;
+                    else {
+                        end = reader.pos + length;
+                        if (end > reader.len)
+                            throw $RangeError("index out of range");
+                        length = reader.len;
+                        reader.len = end;
+                    }
+                    message = _target || new $root.rollcall.raft.v1.PeerBatch();
+                    while (reader.pos < end) {
+                        let start = reader.pos;
+                        let tag = reader.tag();
+                        if (tag === _end) {
+                            _end = $undefined;
+                            break;
+                        }
+                        let wireType = tag & 7;
+                        switch (tag >>>= 3) {
+                        case 1: {
+                                if (wireType !== 2)
+                                    break;
+                                message.identity = $root.rollcall.raft.v1.PeerIdentity.decode(reader, reader.size(), $undefined, _depth + 1, message.identity);
+                                continue;
+                            }
+                        case 2: {
+                                if (wireType !== 2)
+                                    break;
+                                if (!(message.messages && message.messages.length))
+                                    message.messages = [];
+                                message.messages.push($root.rollcall.raft.v1.RaftMessage.decode(reader, reader.size(), $undefined, _depth + 1));
+                                continue;
+                            }
+                        case 3: {
+                                if (wireType !== 2)
+                                    break;
+                                if (!(message.forwarded && message.forwarded.length))
+                                    message.forwarded = [];
+                                message.forwarded.push($root.rollcall.raft.v1.Forwarded.decode(reader, reader.size(), $undefined, _depth + 1));
+                                continue;
+                            }
+                        }
+                        reader.skipType(wireType, _depth, tag);
+                        if (!reader.discardUnknown) {
+                            $util.makeProp(message, "$unknowns", false);
+                            (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                        }
+                    }
+                    if (length !== $undefined) {
+                        if (reader.pos !== end)
+                            throw $RangeError("index out of range");
+                        reader.len = length;
+                    }
+                    if (_end !== $undefined)
+                        throw $Error("missing end group");
+                    return message;
+                };
+
+                PeerBatch.fromObject = function (object, _depth) {
+                    if (object instanceof $root.rollcall.raft.v1.PeerBatch)
+                        return object;
+                    if (!$util.isObject(object))
+                        throw $TypeError(".rollcall.raft.v1.PeerBatch: object expected");
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let message = new $root.rollcall.raft.v1.PeerBatch();
+                    if (object.identity != null) {
+                        if (!$util.isObject(object.identity))
+                            throw $TypeError(".rollcall.raft.v1.PeerBatch.identity: object expected");
+                        message.identity = $root.rollcall.raft.v1.PeerIdentity.fromObject(object.identity, _depth + 1);
+                    }
+                    if (object.messages) {
+                        if (!$Array.isArray(object.messages))
+                            throw $TypeError(".rollcall.raft.v1.PeerBatch.messages: array expected");
+                        message.messages = $Array(object.messages.length);
+                        for (let i = 0; i < object.messages.length; ++i) {
+                            if (!$util.isObject(object.messages[i]))
+                                throw $TypeError(".rollcall.raft.v1.PeerBatch.messages: object expected");
+                            message.messages[i] = $root.rollcall.raft.v1.RaftMessage.fromObject(object.messages[i], _depth + 1);
+                        }
+                    }
+                    if (object.forwarded) {
+                        if (!$Array.isArray(object.forwarded))
+                            throw $TypeError(".rollcall.raft.v1.PeerBatch.forwarded: array expected");
+                        message.forwarded = $Array(object.forwarded.length);
+                        for (let i = 0; i < object.forwarded.length; ++i) {
+                            if (!$util.isObject(object.forwarded[i]))
+                                throw $TypeError(".rollcall.raft.v1.PeerBatch.forwarded: object expected");
+                            message.forwarded[i] = $root.rollcall.raft.v1.Forwarded.fromObject(object.forwarded[i], _depth + 1);
+                        }
+                    }
+                    return message;
+                };
+
+                PeerBatch.toObject = function (message, options, _depth) {
+                    if (!options)
+                        options = {};
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let object = {};
+                    if (options.arrays || options.defaults) {
+                        object.messages = [];
+                        object.forwarded = [];
+                    }
+                    if (options.defaults)
+                        object.identity = null;
+                    if (message.identity != null && $Object.hasOwnProperty.call(message, "identity"))
+                        object.identity = $root.rollcall.raft.v1.PeerIdentity.toObject(message.identity, options, _depth + 1);
+                    if (message.messages && message.messages.length) {
+                        object.messages = $Array(message.messages.length);
+                        for (let j = 0; j < message.messages.length; ++j)
+                            object.messages[j] = $root.rollcall.raft.v1.RaftMessage.toObject(message.messages[j], options, _depth + 1);
+                    }
+                    if (message.forwarded && message.forwarded.length) {
+                        object.forwarded = $Array(message.forwarded.length);
+                        for (let j = 0; j < message.forwarded.length; ++j)
+                            object.forwarded[j] = $root.rollcall.raft.v1.Forwarded.toObject(message.forwarded[j], options, _depth + 1);
+                    }
+                    return object;
+                };
+
+                PeerBatch.prototype.toJSON = function() {
+                    return PeerBatch.toObject(this, $protobuf.util.toJSONOptions);
+                };
+
+                PeerBatch.getTypeUrl = function(prefix) {
+                    if (prefix === $undefined)
+                        prefix = "type.googleapis.com";
+                    return prefix + "/rollcall.raft.v1.PeerBatch";
+                };
+
+                return PeerBatch;
+            })();
+
+            v1.PeerBatchAck = (function() {
+
+                const PeerBatchAck = function (properties) {
+                    if (properties)
+                        for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                            if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                                this[keys[i]] = properties[keys[i]];
+                };
+
+                PeerBatchAck.create = function(properties) {
+                    return new PeerBatchAck(properties);
+                };
+
+                PeerBatchAck.encode = function (message, writer, _depth) {
+                    if (!writer)
+                        writer = $Writer.create();
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                        for (let i = 0; i < message.$unknowns.length; ++i)
+                            writer.raw(message.$unknowns[i]);
+                    return writer;
+                };
+
+                PeerBatchAck.decode = function (reader, length, _end, _depth, _target) {
+                    if (!(reader instanceof $Reader))
+                        reader = $Reader.create(reader);
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let end, message;
+                    if (length === $undefined)
+                        end = reader.len;
+                    else {
+                        end = reader.pos + length;
+                        if (end > reader.len)
+                            throw $RangeError("index out of range");
+                        length = reader.len;
+                        reader.len = end;
+                    }
+                    message = _target || new $root.rollcall.raft.v1.PeerBatchAck();
+                    while (reader.pos < end) {
+                        let start = reader.pos;
+                        let tag = reader.tag();
+                        if (tag === _end) {
+                            _end = $undefined;
+                            break;
+                        }
+                        reader.skipType(tag & 7, _depth, tag);
+                        if (!reader.discardUnknown) {
+                            $util.makeProp(message, "$unknowns", false);
+                            (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                        }
+                    }
+                    if (length !== $undefined) {
+                        if (reader.pos !== end)
+                            throw $RangeError("index out of range");
+                        reader.len = length;
+                    }
+                    if (_end !== $undefined)
+                        throw $Error("missing end group");
+                    return message;
+                };
+
+                PeerBatchAck.fromObject = function (object, _depth) {
+                    if (object instanceof $root.rollcall.raft.v1.PeerBatchAck)
+                        return object;
+                    if (!$util.isObject(object))
+                        throw $TypeError(".rollcall.raft.v1.PeerBatchAck: object expected");
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    return new $root.rollcall.raft.v1.PeerBatchAck();
+                };
+
+                PeerBatchAck.toObject = function () {
+                    return {};
+                };
+
+                PeerBatchAck.prototype.toJSON = function() {
+                    return PeerBatchAck.toObject(this, $protobuf.util.toJSONOptions);
+                };
+
+                PeerBatchAck.getTypeUrl = function(prefix) {
+                    if (prefix === $undefined)
+                        prefix = "type.googleapis.com";
+                    return prefix + "/rollcall.raft.v1.PeerBatchAck";
+                };
+
+                return PeerBatchAck;
+            })();
+
+            v1.Forwarded = (function() {
+
+                const Forwarded = function (properties) {
+                    if (properties)
+                        for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                            if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                                this[keys[i]] = properties[keys[i]];
+                };
+
+                Forwarded.prototype.id = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+                Forwarded.prototype.answer = false;
+                Forwarded.prototype.body = $util.newBuffer([]);
+
+                Forwarded.create = function(properties) {
+                    return new Forwarded(properties);
+                };
+
+                Forwarded.encode = function (message, writer, _depth) {
+                    if (!writer)
+                        writer = $Writer.create();
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (message.id != null && $Object.hasOwnProperty.call(message, "id") && (typeof message.id === "object" ? message.id.low || message.id.high : message.id !== 0))
+                        writer.uint32(8).uint64(message.id);
+                    if (message.answer != null && $Object.hasOwnProperty.call(message, "answer") && message.answer !== false)
+                        writer.uint32(16).bool(message.answer);
+                    if (message.body != null && $Object.hasOwnProperty.call(message, "body") && message.body.length)
+                        writer.uint32(26).bytes(message.body);
+                    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                        for (let i = 0; i < message.$unknowns.length; ++i)
+                            writer.raw(message.$unknowns[i]);
+                    return writer;
+                };
+
+                Forwarded.decode = function (reader, length, _end, _depth, _target) {
+                    if (!(reader instanceof $Reader))
+                        reader = $Reader.create(reader);
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let end, message, value;
+                    if (length === $undefined)
+                        end = reader.len;
+                    else {
+                        end = reader.pos + length;
+                        if (end > reader.len)
+                            throw $RangeError("index out of range");
+                        length = reader.len;
+                        reader.len = end;
+                    }
+                    message = _target || new $root.rollcall.raft.v1.Forwarded();
+                    while (reader.pos < end) {
+                        let start = reader.pos;
+                        let tag = reader.tag();
+                        if (tag === _end) {
+                            _end = $undefined;
+                            break;
+                        }
+                        let wireType = tag & 7;
+                        switch (tag >>>= 3) {
+                        case 1: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.id = value;
+                                else
+                                    delete message.id;
+                                continue;
+                            }
+                        case 2: {
+                                if (wireType !== 0)
+                                    break;
+                                if (value = reader.bool())
+                                    message.answer = value;
+                                else
+                                    delete message.answer;
+                                continue;
+                            }
+                        case 3: {
+                                if (wireType !== 2)
+                                    break;
+                                if ((value = reader.bytes()).length)
+                                    message.body = value;
+                                else
+                                    delete message.body;
+                                continue;
+                            }
+                        }
+                        reader.skipType(wireType, _depth, tag);
+                        if (!reader.discardUnknown) {
+                            $util.makeProp(message, "$unknowns", false);
+                            (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                        }
+                    }
+                    if (length !== $undefined) {
+                        if (reader.pos !== end)
+                            throw $RangeError("index out of range");
+                        reader.len = length;
+                    }
+                    if (_end !== $undefined)
+                        throw $Error("missing end group");
+                    return message;
+                };
+
+                Forwarded.fromObject = function (object, _depth) {
+                    if (object instanceof $root.rollcall.raft.v1.Forwarded)
+                        return object;
+                    if (!$util.isObject(object))
+                        throw $TypeError(".rollcall.raft.v1.Forwarded: object expected");
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let message = new $root.rollcall.raft.v1.Forwarded();
+                    if (object.id != null)
+                        if (typeof object.id === "object" ? object.id.low || object.id.high : $Number(object.id) !== 0)
+                            if ($util.Long)
+                                message.id = $util.Long.fromValue(object.id, true);
+                            else if (typeof object.id === "string")
+                                message.id = $parseInt(object.id, 10);
+                            else if (typeof object.id === "number")
+                                message.id = object.id;
+                            else if (typeof object.id === "object")
+                                message.id = new $util.LongBits(object.id.low >>> 0, object.id.high >>> 0).toNumber(true);
+                    if (object.answer != null)
+                        if (object.answer)
+                            message.answer = $Boolean(object.answer);
+                    if (object.body != null)
+                        if (object.body.length)
+                            if (typeof object.body === "string")
+                                $util.base64.decode(object.body, message.body = $util.newBuffer($util.base64.length(object.body)), 0);
+                            else if (object.body.length >= 0)
+                                message.body = object.body;
+                    return message;
+                };
+
+                Forwarded.toObject = function (message, options, _depth) {
+                    if (!options)
+                        options = {};
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let object = {};
+                    if (options.defaults) {
+                        if ($util.Long) {
+                            let long = new $util.Long(0, 0, true);
+                            object.id = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                        } else
+                            object.id = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                        object.answer = false;
+                        if (options.bytes === $String)
+                            object.body = "";
+                        else {
+                            object.body = [];
+                            if (options.bytes !== $Array)
+                                object.body = $util.newBuffer(object.body);
+                        }
+                    }
+                    if (message.id != null && $Object.hasOwnProperty.call(message, "id"))
+                        if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                            object.id = typeof message.id === "number" ? $BigInt(message.id) : $util.Long.fromBits(message.id.low >>> 0, message.id.high >>> 0, true).toBigInt();
+                        else if (typeof message.id === "number")
+                            object.id = options.longs === $String ? $String(message.id) : message.id;
+                        else
+                            object.id = options.longs === $String ? $util.Long.prototype.toString.call(message.id) : options.longs === $Number ? new $util.LongBits(message.id.low >>> 0, message.id.high >>> 0).toNumber(true) : message.id;
+                    if (message.answer != null && $Object.hasOwnProperty.call(message, "answer"))
+                        object.answer = message.answer;
+                    if (message.body != null && $Object.hasOwnProperty.call(message, "body"))
+                        object.body = options.bytes === $String ? $util.base64.encode(message.body, 0, message.body.length) : options.bytes === $Array ? $Array.prototype.slice.call(message.body) : message.body;
+                    return object;
+                };
+
+                Forwarded.prototype.toJSON = function() {
+                    return Forwarded.toObject(this, $protobuf.util.toJSONOptions);
+                };
+
+                Forwarded.getTypeUrl = function(prefix) {
+                    if (prefix === $undefined)
+                        prefix = "type.googleapis.com";
+                    return prefix + "/rollcall.raft.v1.Forwarded";
+                };
+
+                return Forwarded;
+            })();
+
+            v1.LogEntry = (function() {
+
+                const LogEntry = function (properties) {
+                    if (properties)
+                        for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                            if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                                this[keys[i]] = properties[keys[i]];
+                };
+
+                LogEntry.prototype.index = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+                LogEntry.prototype.term = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+                LogEntry.prototype.hash = "";
+                LogEntry.prototype.data = $util.newBuffer([]);
+
+                LogEntry.create = function(properties) {
+                    return new LogEntry(properties);
+                };
+
+                LogEntry.encode = function (message, writer, _depth) {
+                    if (!writer)
+                        writer = $Writer.create();
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (message.index != null && $Object.hasOwnProperty.call(message, "index") && (typeof message.index === "object" ? message.index.low || message.index.high : message.index !== 0))
+                        writer.uint32(8).uint64(message.index);
+                    if (message.term != null && $Object.hasOwnProperty.call(message, "term") && (typeof message.term === "object" ? message.term.low || message.term.high : message.term !== 0))
+                        writer.uint32(16).uint64(message.term);
+                    if (message.hash != null && $Object.hasOwnProperty.call(message, "hash") && message.hash !== "")
+                        writer.uint32(26).string(message.hash);
+                    if (message.data != null && $Object.hasOwnProperty.call(message, "data") && message.data.length)
+                        writer.uint32(34).bytes(message.data);
+                    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                        for (let i = 0; i < message.$unknowns.length; ++i)
+                            writer.raw(message.$unknowns[i]);
+                    return writer;
+                };
+
+                LogEntry.decode = function (reader, length, _end, _depth, _target) {
+                    if (!(reader instanceof $Reader))
+                        reader = $Reader.create(reader);
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let end, message, value;
+                    if (length === $undefined)
+                        end = reader.len;
+                    else {
+                        end = reader.pos + length;
+                        if (end > reader.len)
+                            throw $RangeError("index out of range");
+                        length = reader.len;
+                        reader.len = end;
+                    }
+                    message = _target || new $root.rollcall.raft.v1.LogEntry();
+                    while (reader.pos < end) {
+                        let start = reader.pos;
+                        let tag = reader.tag();
+                        if (tag === _end) {
+                            _end = $undefined;
+                            break;
+                        }
+                        let wireType = tag & 7;
+                        switch (tag >>>= 3) {
+                        case 1: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.index = value;
+                                else
+                                    delete message.index;
+                                continue;
+                            }
+                        case 2: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.term = value;
+                                else
+                                    delete message.term;
+                                continue;
+                            }
+                        case 3: {
+                                if (wireType !== 2)
+                                    break;
+                                if ((value = reader.stringVerify()).length)
+                                    message.hash = value;
+                                else
+                                    delete message.hash;
+                                continue;
+                            }
+                        case 4: {
+                                if (wireType !== 2)
+                                    break;
+                                if ((value = reader.bytes()).length)
+                                    message.data = value;
+                                else
+                                    delete message.data;
+                                continue;
+                            }
+                        }
+                        reader.skipType(wireType, _depth, tag);
+                        if (!reader.discardUnknown) {
+                            $util.makeProp(message, "$unknowns", false);
+                            (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                        }
+                    }
+                    if (length !== $undefined) {
+                        if (reader.pos !== end)
+                            throw $RangeError("index out of range");
+                        reader.len = length;
+                    }
+                    if (_end !== $undefined)
+                        throw $Error("missing end group");
+                    return message;
+                };
+
+                LogEntry.fromObject = function (object, _depth) {
+                    if (object instanceof $root.rollcall.raft.v1.LogEntry)
+                        return object;
+                    if (!$util.isObject(object))
+                        throw $TypeError(".rollcall.raft.v1.LogEntry: object expected");
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let message = new $root.rollcall.raft.v1.LogEntry();
+                    if (object.index != null)
+                        if (typeof object.index === "object" ? object.index.low || object.index.high : $Number(object.index) !== 0)
+                            if ($util.Long)
+                                message.index = $util.Long.fromValue(object.index, true);
+                            else if (typeof object.index === "string")
+                                message.index = $parseInt(object.index, 10);
+                            else if (typeof object.index === "number")
+                                message.index = object.index;
+                            else if (typeof object.index === "object")
+                                message.index = new $util.LongBits(object.index.low >>> 0, object.index.high >>> 0).toNumber(true);
+                    if (object.term != null)
+                        if (typeof object.term === "object" ? object.term.low || object.term.high : $Number(object.term) !== 0)
+                            if ($util.Long)
+                                message.term = $util.Long.fromValue(object.term, true);
+                            else if (typeof object.term === "string")
+                                message.term = $parseInt(object.term, 10);
+                            else if (typeof object.term === "number")
+                                message.term = object.term;
+                            else if (typeof object.term === "object")
+                                message.term = new $util.LongBits(object.term.low >>> 0, object.term.high >>> 0).toNumber(true);
+                    if (object.hash != null)
+                        if (typeof object.hash !== "string" || object.hash.length)
+                            message.hash = $String(object.hash);
+                    if (object.data != null)
+                        if (object.data.length)
+                            if (typeof object.data === "string")
+                                $util.base64.decode(object.data, message.data = $util.newBuffer($util.base64.length(object.data)), 0);
+                            else if (object.data.length >= 0)
+                                message.data = object.data;
+                    return message;
+                };
+
+                LogEntry.toObject = function (message, options, _depth) {
+                    if (!options)
+                        options = {};
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let object = {};
+                    if (options.defaults) {
+                        if ($util.Long) {
+                            let long = new $util.Long(0, 0, true);
+                            object.index = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                        } else
+                            object.index = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                        if ($util.Long) {
+                            let long = new $util.Long(0, 0, true);
+                            object.term = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                        } else
+                            object.term = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                        object.hash = "";
+                        if (options.bytes === $String)
+                            object.data = "";
+                        else {
+                            object.data = [];
+                            if (options.bytes !== $Array)
+                                object.data = $util.newBuffer(object.data);
+                        }
+                    }
+                    if (message.index != null && $Object.hasOwnProperty.call(message, "index"))
+                        if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                            object.index = typeof message.index === "number" ? $BigInt(message.index) : $util.Long.fromBits(message.index.low >>> 0, message.index.high >>> 0, true).toBigInt();
+                        else if (typeof message.index === "number")
+                            object.index = options.longs === $String ? $String(message.index) : message.index;
+                        else
+                            object.index = options.longs === $String ? $util.Long.prototype.toString.call(message.index) : options.longs === $Number ? new $util.LongBits(message.index.low >>> 0, message.index.high >>> 0).toNumber(true) : message.index;
+                    if (message.term != null && $Object.hasOwnProperty.call(message, "term"))
+                        if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                            object.term = typeof message.term === "number" ? $BigInt(message.term) : $util.Long.fromBits(message.term.low >>> 0, message.term.high >>> 0, true).toBigInt();
+                        else if (typeof message.term === "number")
+                            object.term = options.longs === $String ? $String(message.term) : message.term;
+                        else
+                            object.term = options.longs === $String ? $util.Long.prototype.toString.call(message.term) : options.longs === $Number ? new $util.LongBits(message.term.low >>> 0, message.term.high >>> 0).toNumber(true) : message.term;
+                    if (message.hash != null && $Object.hasOwnProperty.call(message, "hash"))
+                        object.hash = message.hash;
+                    if (message.data != null && $Object.hasOwnProperty.call(message, "data"))
+                        object.data = options.bytes === $String ? $util.base64.encode(message.data, 0, message.data.length) : options.bytes === $Array ? $Array.prototype.slice.call(message.data) : message.data;
+                    return object;
+                };
+
+                LogEntry.prototype.toJSON = function() {
+                    return LogEntry.toObject(this, $protobuf.util.toJSONOptions);
+                };
+
+                LogEntry.getTypeUrl = function(prefix) {
+                    if (prefix === $undefined)
+                        prefix = "type.googleapis.com";
+                    return prefix + "/rollcall.raft.v1.LogEntry";
+                };
+
+                return LogEntry;
+            })();
+
+            v1.ReadContext = (function() {
+
+                const ReadContext = function (properties) {
+                    if (properties)
+                        for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                            if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                                this[keys[i]] = properties[keys[i]];
+                };
+
+                ReadContext.prototype.memberId = "";
+                ReadContext.prototype.boot = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+                ReadContext.prototype.counter = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                ReadContext.create = function(properties) {
+                    return new ReadContext(properties);
+                };
+
+                ReadContext.encode = function (message, writer, _depth) {
+                    if (!writer)
+                        writer = $Writer.create();
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (message.memberId != null && $Object.hasOwnProperty.call(message, "memberId") && message.memberId !== "")
+                        writer.uint32(10).string(message.memberId);
+                    if (message.boot != null && $Object.hasOwnProperty.call(message, "boot") && (typeof message.boot === "object" ? message.boot.low || message.boot.high : message.boot !== 0))
+                        writer.uint32(16).uint64(message.boot);
+                    if (message.counter != null && $Object.hasOwnProperty.call(message, "counter") && (typeof message.counter === "object" ? message.counter.low || message.counter.high : message.counter !== 0))
+                        writer.uint32(24).uint64(message.counter);
+                    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                        for (let i = 0; i < message.$unknowns.length; ++i)
+                            writer.raw(message.$unknowns[i]);
+                    return writer;
+                };
+
+                ReadContext.decode = function (reader, length, _end, _depth, _target) {
+                    if (!(reader instanceof $Reader))
+                        reader = $Reader.create(reader);
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let end, message, value;
+                    if (length === $undefined)
+                        end = reader.len;
+                    else {
+                        end = reader.pos + length;
+                        if (end > reader.len)
+                            throw $RangeError("index out of range");
+                        length = reader.len;
+                        reader.len = end;
+                    }
+                    message = _target || new $root.rollcall.raft.v1.ReadContext();
+                    while (reader.pos < end) {
+                        let start = reader.pos;
+                        let tag = reader.tag();
+                        if (tag === _end) {
+                            _end = $undefined;
+                            break;
+                        }
+                        let wireType = tag & 7;
+                        switch (tag >>>= 3) {
+                        case 1: {
+                                if (wireType !== 2)
+                                    break;
+                                if ((value = reader.stringVerify()).length)
+                                    message.memberId = value;
+                                else
+                                    delete message.memberId;
+                                continue;
+                            }
+                        case 2: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.boot = value;
+                                else
+                                    delete message.boot;
+                                continue;
+                            }
+                        case 3: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.counter = value;
+                                else
+                                    delete message.counter;
+                                continue;
+                            }
+                        }
+                        reader.skipType(wireType, _depth, tag);
+                        if (!reader.discardUnknown) {
+                            $util.makeProp(message, "$unknowns", false);
+                            (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                        }
+                    }
+                    if (length !== $undefined) {
+                        if (reader.pos !== end)
+                            throw $RangeError("index out of range");
+                        reader.len = length;
+                    }
+                    if (_end !== $undefined)
+                        throw $Error("missing end group");
+                    return message;
+                };
+
+                ReadContext.fromObject = function (object, _depth) {
+                    if (object instanceof $root.rollcall.raft.v1.ReadContext)
+                        return object;
+                    if (!$util.isObject(object))
+                        throw $TypeError(".rollcall.raft.v1.ReadContext: object expected");
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let message = new $root.rollcall.raft.v1.ReadContext();
+                    if (object.memberId != null)
+                        if (typeof object.memberId !== "string" || object.memberId.length)
+                            message.memberId = $String(object.memberId);
+                    if (object.boot != null)
+                        if (typeof object.boot === "object" ? object.boot.low || object.boot.high : $Number(object.boot) !== 0)
+                            if ($util.Long)
+                                message.boot = $util.Long.fromValue(object.boot, true);
+                            else if (typeof object.boot === "string")
+                                message.boot = $parseInt(object.boot, 10);
+                            else if (typeof object.boot === "number")
+                                message.boot = object.boot;
+                            else if (typeof object.boot === "object")
+                                message.boot = new $util.LongBits(object.boot.low >>> 0, object.boot.high >>> 0).toNumber(true);
+                    if (object.counter != null)
+                        if (typeof object.counter === "object" ? object.counter.low || object.counter.high : $Number(object.counter) !== 0)
+                            if ($util.Long)
+                                message.counter = $util.Long.fromValue(object.counter, true);
+                            else if (typeof object.counter === "string")
+                                message.counter = $parseInt(object.counter, 10);
+                            else if (typeof object.counter === "number")
+                                message.counter = object.counter;
+                            else if (typeof object.counter === "object")
+                                message.counter = new $util.LongBits(object.counter.low >>> 0, object.counter.high >>> 0).toNumber(true);
+                    return message;
+                };
+
+                ReadContext.toObject = function (message, options, _depth) {
+                    if (!options)
+                        options = {};
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let object = {};
+                    if (options.defaults) {
+                        object.memberId = "";
+                        if ($util.Long) {
+                            let long = new $util.Long(0, 0, true);
+                            object.boot = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                        } else
+                            object.boot = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                        if ($util.Long) {
+                            let long = new $util.Long(0, 0, true);
+                            object.counter = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                        } else
+                            object.counter = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    }
+                    if (message.memberId != null && $Object.hasOwnProperty.call(message, "memberId"))
+                        object.memberId = message.memberId;
+                    if (message.boot != null && $Object.hasOwnProperty.call(message, "boot"))
+                        if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                            object.boot = typeof message.boot === "number" ? $BigInt(message.boot) : $util.Long.fromBits(message.boot.low >>> 0, message.boot.high >>> 0, true).toBigInt();
+                        else if (typeof message.boot === "number")
+                            object.boot = options.longs === $String ? $String(message.boot) : message.boot;
+                        else
+                            object.boot = options.longs === $String ? $util.Long.prototype.toString.call(message.boot) : options.longs === $Number ? new $util.LongBits(message.boot.low >>> 0, message.boot.high >>> 0).toNumber(true) : message.boot;
+                    if (message.counter != null && $Object.hasOwnProperty.call(message, "counter"))
+                        if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                            object.counter = typeof message.counter === "number" ? $BigInt(message.counter) : $util.Long.fromBits(message.counter.low >>> 0, message.counter.high >>> 0, true).toBigInt();
+                        else if (typeof message.counter === "number")
+                            object.counter = options.longs === $String ? $String(message.counter) : message.counter;
+                        else
+                            object.counter = options.longs === $String ? $util.Long.prototype.toString.call(message.counter) : options.longs === $Number ? new $util.LongBits(message.counter.low >>> 0, message.counter.high >>> 0).toNumber(true) : message.counter;
+                    return object;
+                };
+
+                ReadContext.prototype.toJSON = function() {
+                    return ReadContext.toObject(this, $protobuf.util.toJSONOptions);
+                };
+
+                ReadContext.getTypeUrl = function(prefix) {
+                    if (prefix === $undefined)
+                        prefix = "type.googleapis.com";
+                    return prefix + "/rollcall.raft.v1.ReadContext";
+                };
+
+                return ReadContext;
+            })();
+
+            v1.RaftMessage = (function() {
+
+                const RaftMessage = function (properties) {
+                    if (properties)
+                        for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                            if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                                this[keys[i]] = properties[keys[i]];
+                };
+
+                RaftMessage.prototype.term = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+                RaftMessage.prototype.voteRequest = null;
+                RaftMessage.prototype.voteReply = null;
+                RaftMessage.prototype.append = null;
+                RaftMessage.prototype.appendReply = null;
+                RaftMessage.prototype.heartbeat = null;
+                RaftMessage.prototype.heartbeatReply = null;
+                RaftMessage.prototype.readIndex = null;
+                RaftMessage.prototype.readIndexReply = null;
+                RaftMessage.prototype.fromBoot = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+                RaftMessage.prototype.toBoot = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                let $oneOfFields;
+
+                $Object.defineProperty(RaftMessage.prototype, "kind", {
+                    get: $util.oneOfGetter($oneOfFields = ["voteRequest", "voteReply", "append", "appendReply", "heartbeat", "heartbeatReply", "readIndex", "readIndexReply"]),
+                    set: $util.oneOfSetter($oneOfFields)
+                });
+
+                RaftMessage.create = function(properties) {
+                    return new RaftMessage(properties);
+                };
+
+                RaftMessage.encode = function (message, writer, _depth) {
+                    if (!writer)
+                        writer = $Writer.create();
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (message.term != null && $Object.hasOwnProperty.call(message, "term") && (typeof message.term === "object" ? message.term.low || message.term.high : message.term !== 0))
+                        writer.uint32(8).uint64(message.term);
+                    if (message.voteRequest != null && $Object.hasOwnProperty.call(message, "voteRequest"))
+                        $root.rollcall.raft.v1.VoteRequest.encode(message.voteRequest, writer.uint32(18).fork(), _depth + 1).ldelim();
+                    if (message.voteReply != null && $Object.hasOwnProperty.call(message, "voteReply"))
+                        $root.rollcall.raft.v1.VoteReply.encode(message.voteReply, writer.uint32(26).fork(), _depth + 1).ldelim();
+                    if (message.append != null && $Object.hasOwnProperty.call(message, "append"))
+                        $root.rollcall.raft.v1.AppendRequest.encode(message.append, writer.uint32(34).fork(), _depth + 1).ldelim();
+                    if (message.appendReply != null && $Object.hasOwnProperty.call(message, "appendReply"))
+                        $root.rollcall.raft.v1.AppendReply.encode(message.appendReply, writer.uint32(42).fork(), _depth + 1).ldelim();
+                    if (message.heartbeat != null && $Object.hasOwnProperty.call(message, "heartbeat"))
+                        $root.rollcall.raft.v1.Heartbeat.encode(message.heartbeat, writer.uint32(50).fork(), _depth + 1).ldelim();
+                    if (message.heartbeatReply != null && $Object.hasOwnProperty.call(message, "heartbeatReply"))
+                        $root.rollcall.raft.v1.HeartbeatReply.encode(message.heartbeatReply, writer.uint32(58).fork(), _depth + 1).ldelim();
+                    if (message.readIndex != null && $Object.hasOwnProperty.call(message, "readIndex"))
+                        $root.rollcall.raft.v1.ReadIndexRequest.encode(message.readIndex, writer.uint32(66).fork(), _depth + 1).ldelim();
+                    if (message.readIndexReply != null && $Object.hasOwnProperty.call(message, "readIndexReply"))
+                        $root.rollcall.raft.v1.ReadIndexReply.encode(message.readIndexReply, writer.uint32(74).fork(), _depth + 1).ldelim();
+                    if (message.fromBoot != null && $Object.hasOwnProperty.call(message, "fromBoot") && (typeof message.fromBoot === "object" ? message.fromBoot.low || message.fromBoot.high : message.fromBoot !== 0))
+                        writer.uint32(80).uint64(message.fromBoot);
+                    if (message.toBoot != null && $Object.hasOwnProperty.call(message, "toBoot") && (typeof message.toBoot === "object" ? message.toBoot.low || message.toBoot.high : message.toBoot !== 0))
+                        writer.uint32(88).uint64(message.toBoot);
+                    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                        for (let i = 0; i < message.$unknowns.length; ++i)
+                            writer.raw(message.$unknowns[i]);
+                    return writer;
+                };
+
+                RaftMessage.decode = function (reader, length, _end, _depth, _target) {
+                    if (!(reader instanceof $Reader))
+                        reader = $Reader.create(reader);
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let end, message, value;
+                    if (length === $undefined)
+                        end = reader.len;
+                    else {
+                        end = reader.pos + length;
+                        if (end > reader.len)
+                            throw $RangeError("index out of range");
+                        length = reader.len;
+                        reader.len = end;
+                    }
+                    message = _target || new $root.rollcall.raft.v1.RaftMessage();
+                    while (reader.pos < end) {
+                        let start = reader.pos;
+                        let tag = reader.tag();
+                        if (tag === _end) {
+                            _end = $undefined;
+                            break;
+                        }
+                        let wireType = tag & 7;
+                        switch (tag >>>= 3) {
+                        case 1: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.term = value;
+                                else
+                                    delete message.term;
+                                continue;
+                            }
+                        case 2: {
+                                if (wireType !== 2)
+                                    break;
+                                message.voteRequest = $root.rollcall.raft.v1.VoteRequest.decode(reader, reader.size(), $undefined, _depth + 1, message.voteRequest);
+                                message.kind = "voteRequest";
+                                continue;
+                            }
+                        case 3: {
+                                if (wireType !== 2)
+                                    break;
+                                message.voteReply = $root.rollcall.raft.v1.VoteReply.decode(reader, reader.size(), $undefined, _depth + 1, message.voteReply);
+                                message.kind = "voteReply";
+                                continue;
+                            }
+                        case 4: {
+                                if (wireType !== 2)
+                                    break;
+                                message.append = $root.rollcall.raft.v1.AppendRequest.decode(reader, reader.size(), $undefined, _depth + 1, message.append);
+                                message.kind = "append";
+                                continue;
+                            }
+                        case 5: {
+                                if (wireType !== 2)
+                                    break;
+                                message.appendReply = $root.rollcall.raft.v1.AppendReply.decode(reader, reader.size(), $undefined, _depth + 1, message.appendReply);
+                                message.kind = "appendReply";
+                                continue;
+                            }
+                        case 6: {
+                                if (wireType !== 2)
+                                    break;
+                                message.heartbeat = $root.rollcall.raft.v1.Heartbeat.decode(reader, reader.size(), $undefined, _depth + 1, message.heartbeat);
+                                message.kind = "heartbeat";
+                                continue;
+                            }
+                        case 7: {
+                                if (wireType !== 2)
+                                    break;
+                                message.heartbeatReply = $root.rollcall.raft.v1.HeartbeatReply.decode(reader, reader.size(), $undefined, _depth + 1, message.heartbeatReply);
+                                message.kind = "heartbeatReply";
+                                continue;
+                            }
+                        case 8: {
+                                if (wireType !== 2)
+                                    break;
+                                message.readIndex = $root.rollcall.raft.v1.ReadIndexRequest.decode(reader, reader.size(), $undefined, _depth + 1, message.readIndex);
+                                message.kind = "readIndex";
+                                continue;
+                            }
+                        case 9: {
+                                if (wireType !== 2)
+                                    break;
+                                message.readIndexReply = $root.rollcall.raft.v1.ReadIndexReply.decode(reader, reader.size(), $undefined, _depth + 1, message.readIndexReply);
+                                message.kind = "readIndexReply";
+                                continue;
+                            }
+                        case 10: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.fromBoot = value;
+                                else
+                                    delete message.fromBoot;
+                                continue;
+                            }
+                        case 11: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.toBoot = value;
+                                else
+                                    delete message.toBoot;
+                                continue;
+                            }
+                        }
+                        reader.skipType(wireType, _depth, tag);
+                        if (!reader.discardUnknown) {
+                            $util.makeProp(message, "$unknowns", false);
+                            (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                        }
+                    }
+                    if (length !== $undefined) {
+                        if (reader.pos !== end)
+                            throw $RangeError("index out of range");
+                        reader.len = length;
+                    }
+                    if (_end !== $undefined)
+                        throw $Error("missing end group");
+                    return message;
+                };
+
+                RaftMessage.fromObject = function (object, _depth) {
+                    if (object instanceof $root.rollcall.raft.v1.RaftMessage)
+                        return object;
+                    if (!$util.isObject(object))
+                        throw $TypeError(".rollcall.raft.v1.RaftMessage: object expected");
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let message = new $root.rollcall.raft.v1.RaftMessage();
+                    if (object.term != null)
+                        if (typeof object.term === "object" ? object.term.low || object.term.high : $Number(object.term) !== 0)
+                            if ($util.Long)
+                                message.term = $util.Long.fromValue(object.term, true);
+                            else if (typeof object.term === "string")
+                                message.term = $parseInt(object.term, 10);
+                            else if (typeof object.term === "number")
+                                message.term = object.term;
+                            else if (typeof object.term === "object")
+                                message.term = new $util.LongBits(object.term.low >>> 0, object.term.high >>> 0).toNumber(true);
+                    if (object.voteRequest != null) {
+                        if (!$util.isObject(object.voteRequest))
+                            throw $TypeError(".rollcall.raft.v1.RaftMessage.voteRequest: object expected");
+                        message.voteRequest = $root.rollcall.raft.v1.VoteRequest.fromObject(object.voteRequest, _depth + 1);
+                    }
+                    if (object.voteReply != null) {
+                        if (!$util.isObject(object.voteReply))
+                            throw $TypeError(".rollcall.raft.v1.RaftMessage.voteReply: object expected");
+                        message.voteReply = $root.rollcall.raft.v1.VoteReply.fromObject(object.voteReply, _depth + 1);
+                    }
+                    if (object.append != null) {
+                        if (!$util.isObject(object.append))
+                            throw $TypeError(".rollcall.raft.v1.RaftMessage.append: object expected");
+                        message.append = $root.rollcall.raft.v1.AppendRequest.fromObject(object.append, _depth + 1);
+                    }
+                    if (object.appendReply != null) {
+                        if (!$util.isObject(object.appendReply))
+                            throw $TypeError(".rollcall.raft.v1.RaftMessage.appendReply: object expected");
+                        message.appendReply = $root.rollcall.raft.v1.AppendReply.fromObject(object.appendReply, _depth + 1);
+                    }
+                    if (object.heartbeat != null) {
+                        if (!$util.isObject(object.heartbeat))
+                            throw $TypeError(".rollcall.raft.v1.RaftMessage.heartbeat: object expected");
+                        message.heartbeat = $root.rollcall.raft.v1.Heartbeat.fromObject(object.heartbeat, _depth + 1);
+                    }
+                    if (object.heartbeatReply != null) {
+                        if (!$util.isObject(object.heartbeatReply))
+                            throw $TypeError(".rollcall.raft.v1.RaftMessage.heartbeatReply: object expected");
+                        message.heartbeatReply = $root.rollcall.raft.v1.HeartbeatReply.fromObject(object.heartbeatReply, _depth + 1);
+                    }
+                    if (object.readIndex != null) {
+                        if (!$util.isObject(object.readIndex))
+                            throw $TypeError(".rollcall.raft.v1.RaftMessage.readIndex: object expected");
+                        message.readIndex = $root.rollcall.raft.v1.ReadIndexRequest.fromObject(object.readIndex, _depth + 1);
+                    }
+                    if (object.readIndexReply != null) {
+                        if (!$util.isObject(object.readIndexReply))
+                            throw $TypeError(".rollcall.raft.v1.RaftMessage.readIndexReply: object expected");
+                        message.readIndexReply = $root.rollcall.raft.v1.ReadIndexReply.fromObject(object.readIndexReply, _depth + 1);
+                    }
+                    if (object.fromBoot != null)
+                        if (typeof object.fromBoot === "object" ? object.fromBoot.low || object.fromBoot.high : $Number(object.fromBoot) !== 0)
+                            if ($util.Long)
+                                message.fromBoot = $util.Long.fromValue(object.fromBoot, true);
+                            else if (typeof object.fromBoot === "string")
+                                message.fromBoot = $parseInt(object.fromBoot, 10);
+                            else if (typeof object.fromBoot === "number")
+                                message.fromBoot = object.fromBoot;
+                            else if (typeof object.fromBoot === "object")
+                                message.fromBoot = new $util.LongBits(object.fromBoot.low >>> 0, object.fromBoot.high >>> 0).toNumber(true);
+                    if (object.toBoot != null)
+                        if (typeof object.toBoot === "object" ? object.toBoot.low || object.toBoot.high : $Number(object.toBoot) !== 0)
+                            if ($util.Long)
+                                message.toBoot = $util.Long.fromValue(object.toBoot, true);
+                            else if (typeof object.toBoot === "string")
+                                message.toBoot = $parseInt(object.toBoot, 10);
+                            else if (typeof object.toBoot === "number")
+                                message.toBoot = object.toBoot;
+                            else if (typeof object.toBoot === "object")
+                                message.toBoot = new $util.LongBits(object.toBoot.low >>> 0, object.toBoot.high >>> 0).toNumber(true);
+                    return message;
+                };
+
+                RaftMessage.toObject = function (message, options, _depth) {
+                    if (!options)
+                        options = {};
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let object = {};
+                    if (options.defaults) {
+                        if ($util.Long) {
+                            let long = new $util.Long(0, 0, true);
+                            object.term = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                        } else
+                            object.term = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                        if ($util.Long) {
+                            let long = new $util.Long(0, 0, true);
+                            object.fromBoot = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                        } else
+                            object.fromBoot = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                        if ($util.Long) {
+                            let long = new $util.Long(0, 0, true);
+                            object.toBoot = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                        } else
+                            object.toBoot = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    }
+                    if (message.term != null && $Object.hasOwnProperty.call(message, "term"))
+                        if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                            object.term = typeof message.term === "number" ? $BigInt(message.term) : $util.Long.fromBits(message.term.low >>> 0, message.term.high >>> 0, true).toBigInt();
+                        else if (typeof message.term === "number")
+                            object.term = options.longs === $String ? $String(message.term) : message.term;
+                        else
+                            object.term = options.longs === $String ? $util.Long.prototype.toString.call(message.term) : options.longs === $Number ? new $util.LongBits(message.term.low >>> 0, message.term.high >>> 0).toNumber(true) : message.term;
+                    if (message.voteRequest != null && $Object.hasOwnProperty.call(message, "voteRequest")) {
+                        object.voteRequest = $root.rollcall.raft.v1.VoteRequest.toObject(message.voteRequest, options, _depth + 1);
+                        if (options.oneofs)
+                            object.kind = "voteRequest";
+                    }
+                    if (message.voteReply != null && $Object.hasOwnProperty.call(message, "voteReply")) {
+                        object.voteReply = $root.rollcall.raft.v1.VoteReply.toObject(message.voteReply, options, _depth + 1);
+                        if (options.oneofs)
+                            object.kind = "voteReply";
+                    }
+                    if (message.append != null && $Object.hasOwnProperty.call(message, "append")) {
+                        object.append = $root.rollcall.raft.v1.AppendRequest.toObject(message.append, options, _depth + 1);
+                        if (options.oneofs)
+                            object.kind = "append";
+                    }
+                    if (message.appendReply != null && $Object.hasOwnProperty.call(message, "appendReply")) {
+                        object.appendReply = $root.rollcall.raft.v1.AppendReply.toObject(message.appendReply, options, _depth + 1);
+                        if (options.oneofs)
+                            object.kind = "appendReply";
+                    }
+                    if (message.heartbeat != null && $Object.hasOwnProperty.call(message, "heartbeat")) {
+                        object.heartbeat = $root.rollcall.raft.v1.Heartbeat.toObject(message.heartbeat, options, _depth + 1);
+                        if (options.oneofs)
+                            object.kind = "heartbeat";
+                    }
+                    if (message.heartbeatReply != null && $Object.hasOwnProperty.call(message, "heartbeatReply")) {
+                        object.heartbeatReply = $root.rollcall.raft.v1.HeartbeatReply.toObject(message.heartbeatReply, options, _depth + 1);
+                        if (options.oneofs)
+                            object.kind = "heartbeatReply";
+                    }
+                    if (message.readIndex != null && $Object.hasOwnProperty.call(message, "readIndex")) {
+                        object.readIndex = $root.rollcall.raft.v1.ReadIndexRequest.toObject(message.readIndex, options, _depth + 1);
+                        if (options.oneofs)
+                            object.kind = "readIndex";
+                    }
+                    if (message.readIndexReply != null && $Object.hasOwnProperty.call(message, "readIndexReply")) {
+                        object.readIndexReply = $root.rollcall.raft.v1.ReadIndexReply.toObject(message.readIndexReply, options, _depth + 1);
+                        if (options.oneofs)
+                            object.kind = "readIndexReply";
+                    }
+                    if (message.fromBoot != null && $Object.hasOwnProperty.call(message, "fromBoot"))
+                        if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                            object.fromBoot = typeof message.fromBoot === "number" ? $BigInt(message.fromBoot) : $util.Long.fromBits(message.fromBoot.low >>> 0, message.fromBoot.high >>> 0, true).toBigInt();
+                        else if (typeof message.fromBoot === "number")
+                            object.fromBoot = options.longs === $String ? $String(message.fromBoot) : message.fromBoot;
+                        else
+                            object.fromBoot = options.longs === $String ? $util.Long.prototype.toString.call(message.fromBoot) : options.longs === $Number ? new $util.LongBits(message.fromBoot.low >>> 0, message.fromBoot.high >>> 0).toNumber(true) : message.fromBoot;
+                    if (message.toBoot != null && $Object.hasOwnProperty.call(message, "toBoot"))
+                        if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                            object.toBoot = typeof message.toBoot === "number" ? $BigInt(message.toBoot) : $util.Long.fromBits(message.toBoot.low >>> 0, message.toBoot.high >>> 0, true).toBigInt();
+                        else if (typeof message.toBoot === "number")
+                            object.toBoot = options.longs === $String ? $String(message.toBoot) : message.toBoot;
+                        else
+                            object.toBoot = options.longs === $String ? $util.Long.prototype.toString.call(message.toBoot) : options.longs === $Number ? new $util.LongBits(message.toBoot.low >>> 0, message.toBoot.high >>> 0).toNumber(true) : message.toBoot;
+                    return object;
+                };
+
+                RaftMessage.prototype.toJSON = function() {
+                    return RaftMessage.toObject(this, $protobuf.util.toJSONOptions);
+                };
+
+                RaftMessage.getTypeUrl = function(prefix) {
+                    if (prefix === $undefined)
+                        prefix = "type.googleapis.com";
+                    return prefix + "/rollcall.raft.v1.RaftMessage";
+                };
+
+                return RaftMessage;
+            })();
+
+            v1.VoteRequest = (function() {
+
+                const VoteRequest = function (properties) {
+                    if (properties)
+                        for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                            if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                                this[keys[i]] = properties[keys[i]];
+                };
+
+                VoteRequest.prototype.preVote = false;
+                VoteRequest.prototype.lastIndex = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+                VoteRequest.prototype.lastTerm = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                VoteRequest.create = function(properties) {
+                    return new VoteRequest(properties);
+                };
+
+                VoteRequest.encode = function (message, writer, _depth) {
+                    if (!writer)
+                        writer = $Writer.create();
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (message.preVote != null && $Object.hasOwnProperty.call(message, "preVote") && message.preVote !== false)
+                        writer.uint32(8).bool(message.preVote);
+                    if (message.lastIndex != null && $Object.hasOwnProperty.call(message, "lastIndex") && (typeof message.lastIndex === "object" ? message.lastIndex.low || message.lastIndex.high : message.lastIndex !== 0))
+                        writer.uint32(16).uint64(message.lastIndex);
+                    if (message.lastTerm != null && $Object.hasOwnProperty.call(message, "lastTerm") && (typeof message.lastTerm === "object" ? message.lastTerm.low || message.lastTerm.high : message.lastTerm !== 0))
+                        writer.uint32(24).uint64(message.lastTerm);
+                    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                        for (let i = 0; i < message.$unknowns.length; ++i)
+                            writer.raw(message.$unknowns[i]);
+                    return writer;
+                };
+
+                VoteRequest.decode = function (reader, length, _end, _depth, _target) {
+                    if (!(reader instanceof $Reader))
+                        reader = $Reader.create(reader);
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let end, message, value;
+                    if (length === $undefined)
+                        end = reader.len;
+                    else {
+                        end = reader.pos + length;
+                        if (end > reader.len)
+                            throw $RangeError("index out of range");
+                        length = reader.len;
+                        reader.len = end;
+                    }
+                    message = _target || new $root.rollcall.raft.v1.VoteRequest();
+                    while (reader.pos < end) {
+                        let start = reader.pos;
+                        let tag = reader.tag();
+                        if (tag === _end) {
+                            _end = $undefined;
+                            break;
+                        }
+                        let wireType = tag & 7;
+                        switch (tag >>>= 3) {
+                        case 1: {
+                                if (wireType !== 0)
+                                    break;
+                                if (value = reader.bool())
+                                    message.preVote = value;
+                                else
+                                    delete message.preVote;
+                                continue;
+                            }
+                        case 2: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.lastIndex = value;
+                                else
+                                    delete message.lastIndex;
+                                continue;
+                            }
+                        case 3: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.lastTerm = value;
+                                else
+                                    delete message.lastTerm;
+                                continue;
+                            }
+                        }
+                        reader.skipType(wireType, _depth, tag);
+                        if (!reader.discardUnknown) {
+                            $util.makeProp(message, "$unknowns", false);
+                            (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                        }
+                    }
+                    if (length !== $undefined) {
+                        if (reader.pos !== end)
+                            throw $RangeError("index out of range");
+                        reader.len = length;
+                    }
+                    if (_end !== $undefined)
+                        throw $Error("missing end group");
+                    return message;
+                };
+
+                VoteRequest.fromObject = function (object, _depth) {
+                    if (object instanceof $root.rollcall.raft.v1.VoteRequest)
+                        return object;
+                    if (!$util.isObject(object))
+                        throw $TypeError(".rollcall.raft.v1.VoteRequest: object expected");
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let message = new $root.rollcall.raft.v1.VoteRequest();
+                    if (object.preVote != null)
+                        if (object.preVote)
+                            message.preVote = $Boolean(object.preVote);
+                    if (object.lastIndex != null)
+                        if (typeof object.lastIndex === "object" ? object.lastIndex.low || object.lastIndex.high : $Number(object.lastIndex) !== 0)
+                            if ($util.Long)
+                                message.lastIndex = $util.Long.fromValue(object.lastIndex, true);
+                            else if (typeof object.lastIndex === "string")
+                                message.lastIndex = $parseInt(object.lastIndex, 10);
+                            else if (typeof object.lastIndex === "number")
+                                message.lastIndex = object.lastIndex;
+                            else if (typeof object.lastIndex === "object")
+                                message.lastIndex = new $util.LongBits(object.lastIndex.low >>> 0, object.lastIndex.high >>> 0).toNumber(true);
+                    if (object.lastTerm != null)
+                        if (typeof object.lastTerm === "object" ? object.lastTerm.low || object.lastTerm.high : $Number(object.lastTerm) !== 0)
+                            if ($util.Long)
+                                message.lastTerm = $util.Long.fromValue(object.lastTerm, true);
+                            else if (typeof object.lastTerm === "string")
+                                message.lastTerm = $parseInt(object.lastTerm, 10);
+                            else if (typeof object.lastTerm === "number")
+                                message.lastTerm = object.lastTerm;
+                            else if (typeof object.lastTerm === "object")
+                                message.lastTerm = new $util.LongBits(object.lastTerm.low >>> 0, object.lastTerm.high >>> 0).toNumber(true);
+                    return message;
+                };
+
+                VoteRequest.toObject = function (message, options, _depth) {
+                    if (!options)
+                        options = {};
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let object = {};
+                    if (options.defaults) {
+                        object.preVote = false;
+                        if ($util.Long) {
+                            let long = new $util.Long(0, 0, true);
+                            object.lastIndex = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                        } else
+                            object.lastIndex = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                        if ($util.Long) {
+                            let long = new $util.Long(0, 0, true);
+                            object.lastTerm = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                        } else
+                            object.lastTerm = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    }
+                    if (message.preVote != null && $Object.hasOwnProperty.call(message, "preVote"))
+                        object.preVote = message.preVote;
+                    if (message.lastIndex != null && $Object.hasOwnProperty.call(message, "lastIndex"))
+                        if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                            object.lastIndex = typeof message.lastIndex === "number" ? $BigInt(message.lastIndex) : $util.Long.fromBits(message.lastIndex.low >>> 0, message.lastIndex.high >>> 0, true).toBigInt();
+                        else if (typeof message.lastIndex === "number")
+                            object.lastIndex = options.longs === $String ? $String(message.lastIndex) : message.lastIndex;
+                        else
+                            object.lastIndex = options.longs === $String ? $util.Long.prototype.toString.call(message.lastIndex) : options.longs === $Number ? new $util.LongBits(message.lastIndex.low >>> 0, message.lastIndex.high >>> 0).toNumber(true) : message.lastIndex;
+                    if (message.lastTerm != null && $Object.hasOwnProperty.call(message, "lastTerm"))
+                        if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                            object.lastTerm = typeof message.lastTerm === "number" ? $BigInt(message.lastTerm) : $util.Long.fromBits(message.lastTerm.low >>> 0, message.lastTerm.high >>> 0, true).toBigInt();
+                        else if (typeof message.lastTerm === "number")
+                            object.lastTerm = options.longs === $String ? $String(message.lastTerm) : message.lastTerm;
+                        else
+                            object.lastTerm = options.longs === $String ? $util.Long.prototype.toString.call(message.lastTerm) : options.longs === $Number ? new $util.LongBits(message.lastTerm.low >>> 0, message.lastTerm.high >>> 0).toNumber(true) : message.lastTerm;
+                    return object;
+                };
+
+                VoteRequest.prototype.toJSON = function() {
+                    return VoteRequest.toObject(this, $protobuf.util.toJSONOptions);
+                };
+
+                VoteRequest.getTypeUrl = function(prefix) {
+                    if (prefix === $undefined)
+                        prefix = "type.googleapis.com";
+                    return prefix + "/rollcall.raft.v1.VoteRequest";
+                };
+
+                return VoteRequest;
+            })();
+
+            v1.VoteReply = (function() {
+
+                const VoteReply = function (properties) {
+                    if (properties)
+                        for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                            if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                                this[keys[i]] = properties[keys[i]];
+                };
+
+                VoteReply.prototype.preVote = false;
+                VoteReply.prototype.granted = false;
+
+                VoteReply.create = function(properties) {
+                    return new VoteReply(properties);
+                };
+
+                VoteReply.encode = function (message, writer, _depth) {
+                    if (!writer)
+                        writer = $Writer.create();
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (message.preVote != null && $Object.hasOwnProperty.call(message, "preVote") && message.preVote !== false)
+                        writer.uint32(8).bool(message.preVote);
+                    if (message.granted != null && $Object.hasOwnProperty.call(message, "granted") && message.granted !== false)
+                        writer.uint32(16).bool(message.granted);
+                    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                        for (let i = 0; i < message.$unknowns.length; ++i)
+                            writer.raw(message.$unknowns[i]);
+                    return writer;
+                };
+
+                VoteReply.decode = function (reader, length, _end, _depth, _target) {
+                    if (!(reader instanceof $Reader))
+                        reader = $Reader.create(reader);
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let end, message, value;
+                    if (length === $undefined)
+                        end = reader.len;
+                    else {
+                        end = reader.pos + length;
+                        if (end > reader.len)
+                            throw $RangeError("index out of range");
+                        length = reader.len;
+                        reader.len = end;
+                    }
+                    message = _target || new $root.rollcall.raft.v1.VoteReply();
+                    while (reader.pos < end) {
+                        let start = reader.pos;
+                        let tag = reader.tag();
+                        if (tag === _end) {
+                            _end = $undefined;
+                            break;
+                        }
+                        let wireType = tag & 7;
+                        switch (tag >>>= 3) {
+                        case 1: {
+                                if (wireType !== 0)
+                                    break;
+                                if (value = reader.bool())
+                                    message.preVote = value;
+                                else
+                                    delete message.preVote;
+                                continue;
+                            }
+                        case 2: {
+                                if (wireType !== 0)
+                                    break;
+                                if (value = reader.bool())
+                                    message.granted = value;
+                                else
+                                    delete message.granted;
+                                continue;
+                            }
+                        }
+                        reader.skipType(wireType, _depth, tag);
+                        if (!reader.discardUnknown) {
+                            $util.makeProp(message, "$unknowns", false);
+                            (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                        }
+                    }
+                    if (length !== $undefined) {
+                        if (reader.pos !== end)
+                            throw $RangeError("index out of range");
+                        reader.len = length;
+                    }
+                    if (_end !== $undefined)
+                        throw $Error("missing end group");
+                    return message;
+                };
+
+                VoteReply.fromObject = function (object, _depth) {
+                    if (object instanceof $root.rollcall.raft.v1.VoteReply)
+                        return object;
+                    if (!$util.isObject(object))
+                        throw $TypeError(".rollcall.raft.v1.VoteReply: object expected");
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let message = new $root.rollcall.raft.v1.VoteReply();
+                    if (object.preVote != null)
+                        if (object.preVote)
+                            message.preVote = $Boolean(object.preVote);
+                    if (object.granted != null)
+                        if (object.granted)
+                            message.granted = $Boolean(object.granted);
+                    return message;
+                };
+
+                VoteReply.toObject = function (message, options, _depth) {
+                    if (!options)
+                        options = {};
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let object = {};
+                    if (options.defaults) {
+                        object.preVote = false;
+                        object.granted = false;
+                    }
+                    if (message.preVote != null && $Object.hasOwnProperty.call(message, "preVote"))
+                        object.preVote = message.preVote;
+                    if (message.granted != null && $Object.hasOwnProperty.call(message, "granted"))
+                        object.granted = message.granted;
+                    return object;
+                };
+
+                VoteReply.prototype.toJSON = function() {
+                    return VoteReply.toObject(this, $protobuf.util.toJSONOptions);
+                };
+
+                VoteReply.getTypeUrl = function(prefix) {
+                    if (prefix === $undefined)
+                        prefix = "type.googleapis.com";
+                    return prefix + "/rollcall.raft.v1.VoteReply";
+                };
+
+                return VoteReply;
+            })();
+
+            v1.AppendRequest = (function() {
+
+                const AppendRequest = function (properties) {
+                    this.entries = [];
+                    if (properties)
+                        for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                            if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                                this[keys[i]] = properties[keys[i]];
+                };
+
+                AppendRequest.prototype.prevIndex = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+                AppendRequest.prototype.prevTerm = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+                AppendRequest.prototype.prevHash = "";
+                AppendRequest.prototype.entries = $util.emptyArray;
+                AppendRequest.prototype.commit = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                AppendRequest.create = function(properties) {
+                    return new AppendRequest(properties);
+                };
+
+                AppendRequest.encode = function (message, writer, _depth) {
+                    if (!writer)
+                        writer = $Writer.create();
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (message.prevIndex != null && $Object.hasOwnProperty.call(message, "prevIndex") && (typeof message.prevIndex === "object" ? message.prevIndex.low || message.prevIndex.high : message.prevIndex !== 0))
+                        writer.uint32(8).uint64(message.prevIndex);
+                    if (message.prevTerm != null && $Object.hasOwnProperty.call(message, "prevTerm") && (typeof message.prevTerm === "object" ? message.prevTerm.low || message.prevTerm.high : message.prevTerm !== 0))
+                        writer.uint32(16).uint64(message.prevTerm);
+                    if (message.prevHash != null && $Object.hasOwnProperty.call(message, "prevHash") && message.prevHash !== "")
+                        writer.uint32(26).string(message.prevHash);
+                    if (message.entries != null && message.entries.length)
+                        for (let i = 0; i < message.entries.length; ++i)
+                            $root.rollcall.raft.v1.LogEntry.encode(message.entries[i], writer.uint32(34).fork(), _depth + 1).ldelim();
+                    if (message.commit != null && $Object.hasOwnProperty.call(message, "commit") && (typeof message.commit === "object" ? message.commit.low || message.commit.high : message.commit !== 0))
+                        writer.uint32(40).uint64(message.commit);
+                    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                        for (let i = 0; i < message.$unknowns.length; ++i)
+                            writer.raw(message.$unknowns[i]);
+                    return writer;
+                };
+
+                AppendRequest.decode = function (reader, length, _end, _depth, _target) {
+                    if (!(reader instanceof $Reader))
+                        reader = $Reader.create(reader);
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let end, message, value;
+                    if (length === $undefined)
+                        end = reader.len;
+                    else {
+                        end = reader.pos + length;
+                        if (end > reader.len)
+                            throw $RangeError("index out of range");
+                        length = reader.len;
+                        reader.len = end;
+                    }
+                    message = _target || new $root.rollcall.raft.v1.AppendRequest();
+                    while (reader.pos < end) {
+                        let start = reader.pos;
+                        let tag = reader.tag();
+                        if (tag === _end) {
+                            _end = $undefined;
+                            break;
+                        }
+                        let wireType = tag & 7;
+                        switch (tag >>>= 3) {
+                        case 1: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.prevIndex = value;
+                                else
+                                    delete message.prevIndex;
+                                continue;
+                            }
+                        case 2: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.prevTerm = value;
+                                else
+                                    delete message.prevTerm;
+                                continue;
+                            }
+                        case 3: {
+                                if (wireType !== 2)
+                                    break;
+                                if ((value = reader.stringVerify()).length)
+                                    message.prevHash = value;
+                                else
+                                    delete message.prevHash;
+                                continue;
+                            }
+                        case 4: {
+                                if (wireType !== 2)
+                                    break;
+                                if (!(message.entries && message.entries.length))
+                                    message.entries = [];
+                                message.entries.push($root.rollcall.raft.v1.LogEntry.decode(reader, reader.size(), $undefined, _depth + 1));
+                                continue;
+                            }
+                        case 5: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.commit = value;
+                                else
+                                    delete message.commit;
+                                continue;
+                            }
+                        }
+                        reader.skipType(wireType, _depth, tag);
+                        if (!reader.discardUnknown) {
+                            $util.makeProp(message, "$unknowns", false);
+                            (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                        }
+                    }
+                    if (length !== $undefined) {
+                        if (reader.pos !== end)
+                            throw $RangeError("index out of range");
+                        reader.len = length;
+                    }
+                    if (_end !== $undefined)
+                        throw $Error("missing end group");
+                    return message;
+                };
+
+                AppendRequest.fromObject = function (object, _depth) {
+                    if (object instanceof $root.rollcall.raft.v1.AppendRequest)
+                        return object;
+                    if (!$util.isObject(object))
+                        throw $TypeError(".rollcall.raft.v1.AppendRequest: object expected");
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let message = new $root.rollcall.raft.v1.AppendRequest();
+                    if (object.prevIndex != null)
+                        if (typeof object.prevIndex === "object" ? object.prevIndex.low || object.prevIndex.high : $Number(object.prevIndex) !== 0)
+                            if ($util.Long)
+                                message.prevIndex = $util.Long.fromValue(object.prevIndex, true);
+                            else if (typeof object.prevIndex === "string")
+                                message.prevIndex = $parseInt(object.prevIndex, 10);
+                            else if (typeof object.prevIndex === "number")
+                                message.prevIndex = object.prevIndex;
+                            else if (typeof object.prevIndex === "object")
+                                message.prevIndex = new $util.LongBits(object.prevIndex.low >>> 0, object.prevIndex.high >>> 0).toNumber(true);
+                    if (object.prevTerm != null)
+                        if (typeof object.prevTerm === "object" ? object.prevTerm.low || object.prevTerm.high : $Number(object.prevTerm) !== 0)
+                            if ($util.Long)
+                                message.prevTerm = $util.Long.fromValue(object.prevTerm, true);
+                            else if (typeof object.prevTerm === "string")
+                                message.prevTerm = $parseInt(object.prevTerm, 10);
+                            else if (typeof object.prevTerm === "number")
+                                message.prevTerm = object.prevTerm;
+                            else if (typeof object.prevTerm === "object")
+                                message.prevTerm = new $util.LongBits(object.prevTerm.low >>> 0, object.prevTerm.high >>> 0).toNumber(true);
+                    if (object.prevHash != null)
+                        if (typeof object.prevHash !== "string" || object.prevHash.length)
+                            message.prevHash = $String(object.prevHash);
+                    if (object.entries) {
+                        if (!$Array.isArray(object.entries))
+                            throw $TypeError(".rollcall.raft.v1.AppendRequest.entries: array expected");
+                        message.entries = $Array(object.entries.length);
+                        for (let i = 0; i < object.entries.length; ++i) {
+                            if (!$util.isObject(object.entries[i]))
+                                throw $TypeError(".rollcall.raft.v1.AppendRequest.entries: object expected");
+                            message.entries[i] = $root.rollcall.raft.v1.LogEntry.fromObject(object.entries[i], _depth + 1);
+                        }
+                    }
+                    if (object.commit != null)
+                        if (typeof object.commit === "object" ? object.commit.low || object.commit.high : $Number(object.commit) !== 0)
+                            if ($util.Long)
+                                message.commit = $util.Long.fromValue(object.commit, true);
+                            else if (typeof object.commit === "string")
+                                message.commit = $parseInt(object.commit, 10);
+                            else if (typeof object.commit === "number")
+                                message.commit = object.commit;
+                            else if (typeof object.commit === "object")
+                                message.commit = new $util.LongBits(object.commit.low >>> 0, object.commit.high >>> 0).toNumber(true);
+                    return message;
+                };
+
+                AppendRequest.toObject = function (message, options, _depth) {
+                    if (!options)
+                        options = {};
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let object = {};
+                    if (options.arrays || options.defaults)
+                        object.entries = [];
+                    if (options.defaults) {
+                        if ($util.Long) {
+                            let long = new $util.Long(0, 0, true);
+                            object.prevIndex = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                        } else
+                            object.prevIndex = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                        if ($util.Long) {
+                            let long = new $util.Long(0, 0, true);
+                            object.prevTerm = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                        } else
+                            object.prevTerm = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                        object.prevHash = "";
+                        if ($util.Long) {
+                            let long = new $util.Long(0, 0, true);
+                            object.commit = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                        } else
+                            object.commit = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    }
+                    if (message.prevIndex != null && $Object.hasOwnProperty.call(message, "prevIndex"))
+                        if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                            object.prevIndex = typeof message.prevIndex === "number" ? $BigInt(message.prevIndex) : $util.Long.fromBits(message.prevIndex.low >>> 0, message.prevIndex.high >>> 0, true).toBigInt();
+                        else if (typeof message.prevIndex === "number")
+                            object.prevIndex = options.longs === $String ? $String(message.prevIndex) : message.prevIndex;
+                        else
+                            object.prevIndex = options.longs === $String ? $util.Long.prototype.toString.call(message.prevIndex) : options.longs === $Number ? new $util.LongBits(message.prevIndex.low >>> 0, message.prevIndex.high >>> 0).toNumber(true) : message.prevIndex;
+                    if (message.prevTerm != null && $Object.hasOwnProperty.call(message, "prevTerm"))
+                        if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                            object.prevTerm = typeof message.prevTerm === "number" ? $BigInt(message.prevTerm) : $util.Long.fromBits(message.prevTerm.low >>> 0, message.prevTerm.high >>> 0, true).toBigInt();
+                        else if (typeof message.prevTerm === "number")
+                            object.prevTerm = options.longs === $String ? $String(message.prevTerm) : message.prevTerm;
+                        else
+                            object.prevTerm = options.longs === $String ? $util.Long.prototype.toString.call(message.prevTerm) : options.longs === $Number ? new $util.LongBits(message.prevTerm.low >>> 0, message.prevTerm.high >>> 0).toNumber(true) : message.prevTerm;
+                    if (message.prevHash != null && $Object.hasOwnProperty.call(message, "prevHash"))
+                        object.prevHash = message.prevHash;
+                    if (message.entries && message.entries.length) {
+                        object.entries = $Array(message.entries.length);
+                        for (let j = 0; j < message.entries.length; ++j)
+                            object.entries[j] = $root.rollcall.raft.v1.LogEntry.toObject(message.entries[j], options, _depth + 1);
+                    }
+                    if (message.commit != null && $Object.hasOwnProperty.call(message, "commit"))
+                        if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                            object.commit = typeof message.commit === "number" ? $BigInt(message.commit) : $util.Long.fromBits(message.commit.low >>> 0, message.commit.high >>> 0, true).toBigInt();
+                        else if (typeof message.commit === "number")
+                            object.commit = options.longs === $String ? $String(message.commit) : message.commit;
+                        else
+                            object.commit = options.longs === $String ? $util.Long.prototype.toString.call(message.commit) : options.longs === $Number ? new $util.LongBits(message.commit.low >>> 0, message.commit.high >>> 0).toNumber(true) : message.commit;
+                    return object;
+                };
+
+                AppendRequest.prototype.toJSON = function() {
+                    return AppendRequest.toObject(this, $protobuf.util.toJSONOptions);
+                };
+
+                AppendRequest.getTypeUrl = function(prefix) {
+                    if (prefix === $undefined)
+                        prefix = "type.googleapis.com";
+                    return prefix + "/rollcall.raft.v1.AppendRequest";
+                };
+
+                return AppendRequest;
+            })();
+
+            v1.AppendReply = (function() {
+
+                const AppendReply = function (properties) {
+                    if (properties)
+                        for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                            if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                                this[keys[i]] = properties[keys[i]];
+                };
+
+                AppendReply.prototype.accepted = false;
+                AppendReply.prototype.matchIndex = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+                AppendReply.prototype.rejectedIndex = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+                AppendReply.prototype.hintIndex = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+                AppendReply.prototype.hintTerm = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                AppendReply.create = function(properties) {
+                    return new AppendReply(properties);
+                };
+
+                AppendReply.encode = function (message, writer, _depth) {
+                    if (!writer)
+                        writer = $Writer.create();
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (message.accepted != null && $Object.hasOwnProperty.call(message, "accepted") && message.accepted !== false)
+                        writer.uint32(8).bool(message.accepted);
+                    if (message.matchIndex != null && $Object.hasOwnProperty.call(message, "matchIndex") && (typeof message.matchIndex === "object" ? message.matchIndex.low || message.matchIndex.high : message.matchIndex !== 0))
+                        writer.uint32(16).uint64(message.matchIndex);
+                    if (message.rejectedIndex != null && $Object.hasOwnProperty.call(message, "rejectedIndex") && (typeof message.rejectedIndex === "object" ? message.rejectedIndex.low || message.rejectedIndex.high : message.rejectedIndex !== 0))
+                        writer.uint32(24).uint64(message.rejectedIndex);
+                    if (message.hintIndex != null && $Object.hasOwnProperty.call(message, "hintIndex") && (typeof message.hintIndex === "object" ? message.hintIndex.low || message.hintIndex.high : message.hintIndex !== 0))
+                        writer.uint32(32).uint64(message.hintIndex);
+                    if (message.hintTerm != null && $Object.hasOwnProperty.call(message, "hintTerm") && (typeof message.hintTerm === "object" ? message.hintTerm.low || message.hintTerm.high : message.hintTerm !== 0))
+                        writer.uint32(40).uint64(message.hintTerm);
+                    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                        for (let i = 0; i < message.$unknowns.length; ++i)
+                            writer.raw(message.$unknowns[i]);
+                    return writer;
+                };
+
+                AppendReply.decode = function (reader, length, _end, _depth, _target) {
+                    if (!(reader instanceof $Reader))
+                        reader = $Reader.create(reader);
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let end, message, value;
+                    if (length === $undefined)
+                        end = reader.len;
+                    else {
+                        end = reader.pos + length;
+                        if (end > reader.len)
+                            throw $RangeError("index out of range");
+                        length = reader.len;
+                        reader.len = end;
+                    }
+                    message = _target || new $root.rollcall.raft.v1.AppendReply();
+                    while (reader.pos < end) {
+                        let start = reader.pos;
+                        let tag = reader.tag();
+                        if (tag === _end) {
+                            _end = $undefined;
+                            break;
+                        }
+                        let wireType = tag & 7;
+                        switch (tag >>>= 3) {
+                        case 1: {
+                                if (wireType !== 0)
+                                    break;
+                                if (value = reader.bool())
+                                    message.accepted = value;
+                                else
+                                    delete message.accepted;
+                                continue;
+                            }
+                        case 2: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.matchIndex = value;
+                                else
+                                    delete message.matchIndex;
+                                continue;
+                            }
+                        case 3: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.rejectedIndex = value;
+                                else
+                                    delete message.rejectedIndex;
+                                continue;
+                            }
+                        case 4: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.hintIndex = value;
+                                else
+                                    delete message.hintIndex;
+                                continue;
+                            }
+                        case 5: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.hintTerm = value;
+                                else
+                                    delete message.hintTerm;
+                                continue;
+                            }
+                        }
+                        reader.skipType(wireType, _depth, tag);
+                        if (!reader.discardUnknown) {
+                            $util.makeProp(message, "$unknowns", false);
+                            (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                        }
+                    }
+                    if (length !== $undefined) {
+                        if (reader.pos !== end)
+                            throw $RangeError("index out of range");
+                        reader.len = length;
+                    }
+                    if (_end !== $undefined)
+                        throw $Error("missing end group");
+                    return message;
+                };
+
+                AppendReply.fromObject = function (object, _depth) {
+                    if (object instanceof $root.rollcall.raft.v1.AppendReply)
+                        return object;
+                    if (!$util.isObject(object))
+                        throw $TypeError(".rollcall.raft.v1.AppendReply: object expected");
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let message = new $root.rollcall.raft.v1.AppendReply();
+                    if (object.accepted != null)
+                        if (object.accepted)
+                            message.accepted = $Boolean(object.accepted);
+                    if (object.matchIndex != null)
+                        if (typeof object.matchIndex === "object" ? object.matchIndex.low || object.matchIndex.high : $Number(object.matchIndex) !== 0)
+                            if ($util.Long)
+                                message.matchIndex = $util.Long.fromValue(object.matchIndex, true);
+                            else if (typeof object.matchIndex === "string")
+                                message.matchIndex = $parseInt(object.matchIndex, 10);
+                            else if (typeof object.matchIndex === "number")
+                                message.matchIndex = object.matchIndex;
+                            else if (typeof object.matchIndex === "object")
+                                message.matchIndex = new $util.LongBits(object.matchIndex.low >>> 0, object.matchIndex.high >>> 0).toNumber(true);
+                    if (object.rejectedIndex != null)
+                        if (typeof object.rejectedIndex === "object" ? object.rejectedIndex.low || object.rejectedIndex.high : $Number(object.rejectedIndex) !== 0)
+                            if ($util.Long)
+                                message.rejectedIndex = $util.Long.fromValue(object.rejectedIndex, true);
+                            else if (typeof object.rejectedIndex === "string")
+                                message.rejectedIndex = $parseInt(object.rejectedIndex, 10);
+                            else if (typeof object.rejectedIndex === "number")
+                                message.rejectedIndex = object.rejectedIndex;
+                            else if (typeof object.rejectedIndex === "object")
+                                message.rejectedIndex = new $util.LongBits(object.rejectedIndex.low >>> 0, object.rejectedIndex.high >>> 0).toNumber(true);
+                    if (object.hintIndex != null)
+                        if (typeof object.hintIndex === "object" ? object.hintIndex.low || object.hintIndex.high : $Number(object.hintIndex) !== 0)
+                            if ($util.Long)
+                                message.hintIndex = $util.Long.fromValue(object.hintIndex, true);
+                            else if (typeof object.hintIndex === "string")
+                                message.hintIndex = $parseInt(object.hintIndex, 10);
+                            else if (typeof object.hintIndex === "number")
+                                message.hintIndex = object.hintIndex;
+                            else if (typeof object.hintIndex === "object")
+                                message.hintIndex = new $util.LongBits(object.hintIndex.low >>> 0, object.hintIndex.high >>> 0).toNumber(true);
+                    if (object.hintTerm != null)
+                        if (typeof object.hintTerm === "object" ? object.hintTerm.low || object.hintTerm.high : $Number(object.hintTerm) !== 0)
+                            if ($util.Long)
+                                message.hintTerm = $util.Long.fromValue(object.hintTerm, true);
+                            else if (typeof object.hintTerm === "string")
+                                message.hintTerm = $parseInt(object.hintTerm, 10);
+                            else if (typeof object.hintTerm === "number")
+                                message.hintTerm = object.hintTerm;
+                            else if (typeof object.hintTerm === "object")
+                                message.hintTerm = new $util.LongBits(object.hintTerm.low >>> 0, object.hintTerm.high >>> 0).toNumber(true);
+                    return message;
+                };
+
+                AppendReply.toObject = function (message, options, _depth) {
+                    if (!options)
+                        options = {};
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let object = {};
+                    if (options.defaults) {
+                        object.accepted = false;
+                        if ($util.Long) {
+                            let long = new $util.Long(0, 0, true);
+                            object.matchIndex = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                        } else
+                            object.matchIndex = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                        if ($util.Long) {
+                            let long = new $util.Long(0, 0, true);
+                            object.rejectedIndex = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                        } else
+                            object.rejectedIndex = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                        if ($util.Long) {
+                            let long = new $util.Long(0, 0, true);
+                            object.hintIndex = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                        } else
+                            object.hintIndex = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                        if ($util.Long) {
+                            let long = new $util.Long(0, 0, true);
+                            object.hintTerm = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                        } else
+                            object.hintTerm = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    }
+                    if (message.accepted != null && $Object.hasOwnProperty.call(message, "accepted"))
+                        object.accepted = message.accepted;
+                    if (message.matchIndex != null && $Object.hasOwnProperty.call(message, "matchIndex"))
+                        if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                            object.matchIndex = typeof message.matchIndex === "number" ? $BigInt(message.matchIndex) : $util.Long.fromBits(message.matchIndex.low >>> 0, message.matchIndex.high >>> 0, true).toBigInt();
+                        else if (typeof message.matchIndex === "number")
+                            object.matchIndex = options.longs === $String ? $String(message.matchIndex) : message.matchIndex;
+                        else
+                            object.matchIndex = options.longs === $String ? $util.Long.prototype.toString.call(message.matchIndex) : options.longs === $Number ? new $util.LongBits(message.matchIndex.low >>> 0, message.matchIndex.high >>> 0).toNumber(true) : message.matchIndex;
+                    if (message.rejectedIndex != null && $Object.hasOwnProperty.call(message, "rejectedIndex"))
+                        if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                            object.rejectedIndex = typeof message.rejectedIndex === "number" ? $BigInt(message.rejectedIndex) : $util.Long.fromBits(message.rejectedIndex.low >>> 0, message.rejectedIndex.high >>> 0, true).toBigInt();
+                        else if (typeof message.rejectedIndex === "number")
+                            object.rejectedIndex = options.longs === $String ? $String(message.rejectedIndex) : message.rejectedIndex;
+                        else
+                            object.rejectedIndex = options.longs === $String ? $util.Long.prototype.toString.call(message.rejectedIndex) : options.longs === $Number ? new $util.LongBits(message.rejectedIndex.low >>> 0, message.rejectedIndex.high >>> 0).toNumber(true) : message.rejectedIndex;
+                    if (message.hintIndex != null && $Object.hasOwnProperty.call(message, "hintIndex"))
+                        if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                            object.hintIndex = typeof message.hintIndex === "number" ? $BigInt(message.hintIndex) : $util.Long.fromBits(message.hintIndex.low >>> 0, message.hintIndex.high >>> 0, true).toBigInt();
+                        else if (typeof message.hintIndex === "number")
+                            object.hintIndex = options.longs === $String ? $String(message.hintIndex) : message.hintIndex;
+                        else
+                            object.hintIndex = options.longs === $String ? $util.Long.prototype.toString.call(message.hintIndex) : options.longs === $Number ? new $util.LongBits(message.hintIndex.low >>> 0, message.hintIndex.high >>> 0).toNumber(true) : message.hintIndex;
+                    if (message.hintTerm != null && $Object.hasOwnProperty.call(message, "hintTerm"))
+                        if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                            object.hintTerm = typeof message.hintTerm === "number" ? $BigInt(message.hintTerm) : $util.Long.fromBits(message.hintTerm.low >>> 0, message.hintTerm.high >>> 0, true).toBigInt();
+                        else if (typeof message.hintTerm === "number")
+                            object.hintTerm = options.longs === $String ? $String(message.hintTerm) : message.hintTerm;
+                        else
+                            object.hintTerm = options.longs === $String ? $util.Long.prototype.toString.call(message.hintTerm) : options.longs === $Number ? new $util.LongBits(message.hintTerm.low >>> 0, message.hintTerm.high >>> 0).toNumber(true) : message.hintTerm;
+                    return object;
+                };
+
+                AppendReply.prototype.toJSON = function() {
+                    return AppendReply.toObject(this, $protobuf.util.toJSONOptions);
+                };
+
+                AppendReply.getTypeUrl = function(prefix) {
+                    if (prefix === $undefined)
+                        prefix = "type.googleapis.com";
+                    return prefix + "/rollcall.raft.v1.AppendReply";
+                };
+
+                return AppendReply;
+            })();
+
+            v1.Heartbeat = (function() {
+
+                const Heartbeat = function (properties) {
+                    if (properties)
+                        for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                            if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                                this[keys[i]] = properties[keys[i]];
+                };
+
+                Heartbeat.prototype.commit = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+                Heartbeat.prototype.round = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                Heartbeat.create = function(properties) {
+                    return new Heartbeat(properties);
+                };
+
+                Heartbeat.encode = function (message, writer, _depth) {
+                    if (!writer)
+                        writer = $Writer.create();
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (message.commit != null && $Object.hasOwnProperty.call(message, "commit") && (typeof message.commit === "object" ? message.commit.low || message.commit.high : message.commit !== 0))
+                        writer.uint32(8).uint64(message.commit);
+                    if (message.round != null && $Object.hasOwnProperty.call(message, "round") && (typeof message.round === "object" ? message.round.low || message.round.high : message.round !== 0))
+                        writer.uint32(16).uint64(message.round);
+                    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                        for (let i = 0; i < message.$unknowns.length; ++i)
+                            writer.raw(message.$unknowns[i]);
+                    return writer;
+                };
+
+                Heartbeat.decode = function (reader, length, _end, _depth, _target) {
+                    if (!(reader instanceof $Reader))
+                        reader = $Reader.create(reader);
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let end, message, value;
+                    if (length === $undefined)
+                        end = reader.len;
+                    else {
+                        end = reader.pos + length;
+                        if (end > reader.len)
+                            throw $RangeError("index out of range");
+                        length = reader.len;
+                        reader.len = end;
+                    }
+                    message = _target || new $root.rollcall.raft.v1.Heartbeat();
+                    while (reader.pos < end) {
+                        let start = reader.pos;
+                        let tag = reader.tag();
+                        if (tag === _end) {
+                            _end = $undefined;
+                            break;
+                        }
+                        let wireType = tag & 7;
+                        switch (tag >>>= 3) {
+                        case 1: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.commit = value;
+                                else
+                                    delete message.commit;
+                                continue;
+                            }
+                        case 2: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.round = value;
+                                else
+                                    delete message.round;
+                                continue;
+                            }
+                        }
+                        reader.skipType(wireType, _depth, tag);
+                        if (!reader.discardUnknown) {
+                            $util.makeProp(message, "$unknowns", false);
+                            (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                        }
+                    }
+                    if (length !== $undefined) {
+                        if (reader.pos !== end)
+                            throw $RangeError("index out of range");
+                        reader.len = length;
+                    }
+                    if (_end !== $undefined)
+                        throw $Error("missing end group");
+                    return message;
+                };
+
+                Heartbeat.fromObject = function (object, _depth) {
+                    if (object instanceof $root.rollcall.raft.v1.Heartbeat)
+                        return object;
+                    if (!$util.isObject(object))
+                        throw $TypeError(".rollcall.raft.v1.Heartbeat: object expected");
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let message = new $root.rollcall.raft.v1.Heartbeat();
+                    if (object.commit != null)
+                        if (typeof object.commit === "object" ? object.commit.low || object.commit.high : $Number(object.commit) !== 0)
+                            if ($util.Long)
+                                message.commit = $util.Long.fromValue(object.commit, true);
+                            else if (typeof object.commit === "string")
+                                message.commit = $parseInt(object.commit, 10);
+                            else if (typeof object.commit === "number")
+                                message.commit = object.commit;
+                            else if (typeof object.commit === "object")
+                                message.commit = new $util.LongBits(object.commit.low >>> 0, object.commit.high >>> 0).toNumber(true);
+                    if (object.round != null)
+                        if (typeof object.round === "object" ? object.round.low || object.round.high : $Number(object.round) !== 0)
+                            if ($util.Long)
+                                message.round = $util.Long.fromValue(object.round, true);
+                            else if (typeof object.round === "string")
+                                message.round = $parseInt(object.round, 10);
+                            else if (typeof object.round === "number")
+                                message.round = object.round;
+                            else if (typeof object.round === "object")
+                                message.round = new $util.LongBits(object.round.low >>> 0, object.round.high >>> 0).toNumber(true);
+                    return message;
+                };
+
+                Heartbeat.toObject = function (message, options, _depth) {
+                    if (!options)
+                        options = {};
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let object = {};
+                    if (options.defaults) {
+                        if ($util.Long) {
+                            let long = new $util.Long(0, 0, true);
+                            object.commit = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                        } else
+                            object.commit = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                        if ($util.Long) {
+                            let long = new $util.Long(0, 0, true);
+                            object.round = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                        } else
+                            object.round = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    }
+                    if (message.commit != null && $Object.hasOwnProperty.call(message, "commit"))
+                        if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                            object.commit = typeof message.commit === "number" ? $BigInt(message.commit) : $util.Long.fromBits(message.commit.low >>> 0, message.commit.high >>> 0, true).toBigInt();
+                        else if (typeof message.commit === "number")
+                            object.commit = options.longs === $String ? $String(message.commit) : message.commit;
+                        else
+                            object.commit = options.longs === $String ? $util.Long.prototype.toString.call(message.commit) : options.longs === $Number ? new $util.LongBits(message.commit.low >>> 0, message.commit.high >>> 0).toNumber(true) : message.commit;
+                    if (message.round != null && $Object.hasOwnProperty.call(message, "round"))
+                        if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                            object.round = typeof message.round === "number" ? $BigInt(message.round) : $util.Long.fromBits(message.round.low >>> 0, message.round.high >>> 0, true).toBigInt();
+                        else if (typeof message.round === "number")
+                            object.round = options.longs === $String ? $String(message.round) : message.round;
+                        else
+                            object.round = options.longs === $String ? $util.Long.prototype.toString.call(message.round) : options.longs === $Number ? new $util.LongBits(message.round.low >>> 0, message.round.high >>> 0).toNumber(true) : message.round;
+                    return object;
+                };
+
+                Heartbeat.prototype.toJSON = function() {
+                    return Heartbeat.toObject(this, $protobuf.util.toJSONOptions);
+                };
+
+                Heartbeat.getTypeUrl = function(prefix) {
+                    if (prefix === $undefined)
+                        prefix = "type.googleapis.com";
+                    return prefix + "/rollcall.raft.v1.Heartbeat";
+                };
+
+                return Heartbeat;
+            })();
+
+            v1.HeartbeatReply = (function() {
+
+                const HeartbeatReply = function (properties) {
+                    if (properties)
+                        for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                            if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                                this[keys[i]] = properties[keys[i]];
+                };
+
+                HeartbeatReply.prototype.round = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                HeartbeatReply.create = function(properties) {
+                    return new HeartbeatReply(properties);
+                };
+
+                HeartbeatReply.encode = function (message, writer, _depth) {
+                    if (!writer)
+                        writer = $Writer.create();
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (message.round != null && $Object.hasOwnProperty.call(message, "round") && (typeof message.round === "object" ? message.round.low || message.round.high : message.round !== 0))
+                        writer.uint32(8).uint64(message.round);
+                    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                        for (let i = 0; i < message.$unknowns.length; ++i)
+                            writer.raw(message.$unknowns[i]);
+                    return writer;
+                };
+
+                HeartbeatReply.decode = function (reader, length, _end, _depth, _target) {
+                    if (!(reader instanceof $Reader))
+                        reader = $Reader.create(reader);
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let end, message, value;
+                    if (length === $undefined)
+                        end = reader.len;
+                    else {
+                        end = reader.pos + length;
+                        if (end > reader.len)
+                            throw $RangeError("index out of range");
+                        length = reader.len;
+                        reader.len = end;
+                    }
+                    message = _target || new $root.rollcall.raft.v1.HeartbeatReply();
+                    while (reader.pos < end) {
+                        let start = reader.pos;
+                        let tag = reader.tag();
+                        if (tag === _end) {
+                            _end = $undefined;
+                            break;
+                        }
+                        let wireType = tag & 7;
+                        switch (tag >>>= 3) {
+                        case 1: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.round = value;
+                                else
+                                    delete message.round;
+                                continue;
+                            }
+                        }
+                        reader.skipType(wireType, _depth, tag);
+                        if (!reader.discardUnknown) {
+                            $util.makeProp(message, "$unknowns", false);
+                            (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                        }
+                    }
+                    if (length !== $undefined) {
+                        if (reader.pos !== end)
+                            throw $RangeError("index out of range");
+                        reader.len = length;
+                    }
+                    if (_end !== $undefined)
+                        throw $Error("missing end group");
+                    return message;
+                };
+
+                HeartbeatReply.fromObject = function (object, _depth) {
+                    if (object instanceof $root.rollcall.raft.v1.HeartbeatReply)
+                        return object;
+                    if (!$util.isObject(object))
+                        throw $TypeError(".rollcall.raft.v1.HeartbeatReply: object expected");
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let message = new $root.rollcall.raft.v1.HeartbeatReply();
+                    if (object.round != null)
+                        if (typeof object.round === "object" ? object.round.low || object.round.high : $Number(object.round) !== 0)
+                            if ($util.Long)
+                                message.round = $util.Long.fromValue(object.round, true);
+                            else if (typeof object.round === "string")
+                                message.round = $parseInt(object.round, 10);
+                            else if (typeof object.round === "number")
+                                message.round = object.round;
+                            else if (typeof object.round === "object")
+                                message.round = new $util.LongBits(object.round.low >>> 0, object.round.high >>> 0).toNumber(true);
+                    return message;
+                };
+
+                HeartbeatReply.toObject = function (message, options, _depth) {
+                    if (!options)
+                        options = {};
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let object = {};
+                    if (options.defaults)
+                        if ($util.Long) {
+                            let long = new $util.Long(0, 0, true);
+                            object.round = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                        } else
+                            object.round = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    if (message.round != null && $Object.hasOwnProperty.call(message, "round"))
+                        if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                            object.round = typeof message.round === "number" ? $BigInt(message.round) : $util.Long.fromBits(message.round.low >>> 0, message.round.high >>> 0, true).toBigInt();
+                        else if (typeof message.round === "number")
+                            object.round = options.longs === $String ? $String(message.round) : message.round;
+                        else
+                            object.round = options.longs === $String ? $util.Long.prototype.toString.call(message.round) : options.longs === $Number ? new $util.LongBits(message.round.low >>> 0, message.round.high >>> 0).toNumber(true) : message.round;
+                    return object;
+                };
+
+                HeartbeatReply.prototype.toJSON = function() {
+                    return HeartbeatReply.toObject(this, $protobuf.util.toJSONOptions);
+                };
+
+                HeartbeatReply.getTypeUrl = function(prefix) {
+                    if (prefix === $undefined)
+                        prefix = "type.googleapis.com";
+                    return prefix + "/rollcall.raft.v1.HeartbeatReply";
+                };
+
+                return HeartbeatReply;
+            })();
+
+            v1.ReadIndexRequest = (function() {
+
+                const ReadIndexRequest = function (properties) {
+                    this.contexts = [];
+                    if (properties)
+                        for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                            if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                                this[keys[i]] = properties[keys[i]];
+                };
+
+                ReadIndexRequest.prototype.contexts = $util.emptyArray;
+
+                ReadIndexRequest.create = function(properties) {
+                    return new ReadIndexRequest(properties);
+                };
+
+                ReadIndexRequest.encode = function (message, writer, _depth) {
+                    if (!writer)
+                        writer = $Writer.create();
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (message.contexts != null && message.contexts.length)
+                        for (let i = 0; i < message.contexts.length; ++i)
+                            $root.rollcall.raft.v1.ReadContext.encode(message.contexts[i], writer.uint32(10).fork(), _depth + 1).ldelim();
+                    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                        for (let i = 0; i < message.$unknowns.length; ++i)
+                            writer.raw(message.$unknowns[i]);
+                    return writer;
+                };
+
+                ReadIndexRequest.decode = function (reader, length, _end, _depth, _target) {
+                    if (!(reader instanceof $Reader))
+                        reader = $Reader.create(reader);
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let end, message;
+                    if (length === $undefined)
+                        end = reader.len;
+                    else {
+                        end = reader.pos + length;
+                        if (end > reader.len)
+                            throw $RangeError("index out of range");
+                        length = reader.len;
+                        reader.len = end;
+                    }
+                    message = _target || new $root.rollcall.raft.v1.ReadIndexRequest();
+                    while (reader.pos < end) {
+                        let start = reader.pos;
+                        let tag = reader.tag();
+                        if (tag === _end) {
+                            _end = $undefined;
+                            break;
+                        }
+                        let wireType = tag & 7;
+                        switch (tag >>>= 3) {
+                        case 1: {
+                                if (wireType !== 2)
+                                    break;
+                                if (!(message.contexts && message.contexts.length))
+                                    message.contexts = [];
+                                message.contexts.push($root.rollcall.raft.v1.ReadContext.decode(reader, reader.size(), $undefined, _depth + 1));
+                                continue;
+                            }
+                        }
+                        reader.skipType(wireType, _depth, tag);
+                        if (!reader.discardUnknown) {
+                            $util.makeProp(message, "$unknowns", false);
+                            (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                        }
+                    }
+                    if (length !== $undefined) {
+                        if (reader.pos !== end)
+                            throw $RangeError("index out of range");
+                        reader.len = length;
+                    }
+                    if (_end !== $undefined)
+                        throw $Error("missing end group");
+                    return message;
+                };
+
+                ReadIndexRequest.fromObject = function (object, _depth) {
+                    if (object instanceof $root.rollcall.raft.v1.ReadIndexRequest)
+                        return object;
+                    if (!$util.isObject(object))
+                        throw $TypeError(".rollcall.raft.v1.ReadIndexRequest: object expected");
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let message = new $root.rollcall.raft.v1.ReadIndexRequest();
+                    if (object.contexts) {
+                        if (!$Array.isArray(object.contexts))
+                            throw $TypeError(".rollcall.raft.v1.ReadIndexRequest.contexts: array expected");
+                        message.contexts = $Array(object.contexts.length);
+                        for (let i = 0; i < object.contexts.length; ++i) {
+                            if (!$util.isObject(object.contexts[i]))
+                                throw $TypeError(".rollcall.raft.v1.ReadIndexRequest.contexts: object expected");
+                            message.contexts[i] = $root.rollcall.raft.v1.ReadContext.fromObject(object.contexts[i], _depth + 1);
+                        }
+                    }
+                    return message;
+                };
+
+                ReadIndexRequest.toObject = function (message, options, _depth) {
+                    if (!options)
+                        options = {};
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let object = {};
+                    if (options.arrays || options.defaults)
+                        object.contexts = [];
+                    if (message.contexts && message.contexts.length) {
+                        object.contexts = $Array(message.contexts.length);
+                        for (let j = 0; j < message.contexts.length; ++j)
+                            object.contexts[j] = $root.rollcall.raft.v1.ReadContext.toObject(message.contexts[j], options, _depth + 1);
+                    }
+                    return object;
+                };
+
+                ReadIndexRequest.prototype.toJSON = function() {
+                    return ReadIndexRequest.toObject(this, $protobuf.util.toJSONOptions);
+                };
+
+                ReadIndexRequest.getTypeUrl = function(prefix) {
+                    if (prefix === $undefined)
+                        prefix = "type.googleapis.com";
+                    return prefix + "/rollcall.raft.v1.ReadIndexRequest";
+                };
+
+                return ReadIndexRequest;
+            })();
+
+            v1.ReadIndexReply = (function() {
+
+                const ReadIndexReply = function (properties) {
+                    this.contexts = [];
+                    if (properties)
+                        for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                            if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                                this[keys[i]] = properties[keys[i]];
+                };
+
+                ReadIndexReply.prototype.contexts = $util.emptyArray;
+                ReadIndexReply.prototype.index = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                ReadIndexReply.create = function(properties) {
+                    return new ReadIndexReply(properties);
+                };
+
+                ReadIndexReply.encode = function (message, writer, _depth) {
+                    if (!writer)
+                        writer = $Writer.create();
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (message.contexts != null && message.contexts.length)
+                        for (let i = 0; i < message.contexts.length; ++i)
+                            $root.rollcall.raft.v1.ReadContext.encode(message.contexts[i], writer.uint32(10).fork(), _depth + 1).ldelim();
+                    if (message.index != null && $Object.hasOwnProperty.call(message, "index") && (typeof message.index === "object" ? message.index.low || message.index.high : message.index !== 0))
+                        writer.uint32(16).uint64(message.index);
+                    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                        for (let i = 0; i < message.$unknowns.length; ++i)
+                            writer.raw(message.$unknowns[i]);
+                    return writer;
+                };
+
+                ReadIndexReply.decode = function (reader, length, _end, _depth, _target) {
+                    if (!(reader instanceof $Reader))
+                        reader = $Reader.create(reader);
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let end, message, value;
+                    if (length === $undefined)
+                        end = reader.len;
+                    else {
+                        end = reader.pos + length;
+                        if (end > reader.len)
+                            throw $RangeError("index out of range");
+                        length = reader.len;
+                        reader.len = end;
+                    }
+                    message = _target || new $root.rollcall.raft.v1.ReadIndexReply();
+                    while (reader.pos < end) {
+                        let start = reader.pos;
+                        let tag = reader.tag();
+                        if (tag === _end) {
+                            _end = $undefined;
+                            break;
+                        }
+                        let wireType = tag & 7;
+                        switch (tag >>>= 3) {
+                        case 1: {
+                                if (wireType !== 2)
+                                    break;
+                                if (!(message.contexts && message.contexts.length))
+                                    message.contexts = [];
+                                message.contexts.push($root.rollcall.raft.v1.ReadContext.decode(reader, reader.size(), $undefined, _depth + 1));
+                                continue;
+                            }
+                        case 2: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.index = value;
+                                else
+                                    delete message.index;
+                                continue;
+                            }
+                        }
+                        reader.skipType(wireType, _depth, tag);
+                        if (!reader.discardUnknown) {
+                            $util.makeProp(message, "$unknowns", false);
+                            (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                        }
+                    }
+                    if (length !== $undefined) {
+                        if (reader.pos !== end)
+                            throw $RangeError("index out of range");
+                        reader.len = length;
+                    }
+                    if (_end !== $undefined)
+                        throw $Error("missing end group");
+                    return message;
+                };
+
+                ReadIndexReply.fromObject = function (object, _depth) {
+                    if (object instanceof $root.rollcall.raft.v1.ReadIndexReply)
+                        return object;
+                    if (!$util.isObject(object))
+                        throw $TypeError(".rollcall.raft.v1.ReadIndexReply: object expected");
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let message = new $root.rollcall.raft.v1.ReadIndexReply();
+                    if (object.contexts) {
+                        if (!$Array.isArray(object.contexts))
+                            throw $TypeError(".rollcall.raft.v1.ReadIndexReply.contexts: array expected");
+                        message.contexts = $Array(object.contexts.length);
+                        for (let i = 0; i < object.contexts.length; ++i) {
+                            if (!$util.isObject(object.contexts[i]))
+                                throw $TypeError(".rollcall.raft.v1.ReadIndexReply.contexts: object expected");
+                            message.contexts[i] = $root.rollcall.raft.v1.ReadContext.fromObject(object.contexts[i], _depth + 1);
+                        }
+                    }
+                    if (object.index != null)
+                        if (typeof object.index === "object" ? object.index.low || object.index.high : $Number(object.index) !== 0)
+                            if ($util.Long)
+                                message.index = $util.Long.fromValue(object.index, true);
+                            else if (typeof object.index === "string")
+                                message.index = $parseInt(object.index, 10);
+                            else if (typeof object.index === "number")
+                                message.index = object.index;
+                            else if (typeof object.index === "object")
+                                message.index = new $util.LongBits(object.index.low >>> 0, object.index.high >>> 0).toNumber(true);
+                    return message;
+                };
+
+                ReadIndexReply.toObject = function (message, options, _depth) {
+                    if (!options)
+                        options = {};
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let object = {};
+                    if (options.arrays || options.defaults)
+                        object.contexts = [];
+                    if (options.defaults)
+                        if ($util.Long) {
+                            let long = new $util.Long(0, 0, true);
+                            object.index = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                        } else
+                            object.index = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    if (message.contexts && message.contexts.length) {
+                        object.contexts = $Array(message.contexts.length);
+                        for (let j = 0; j < message.contexts.length; ++j)
+                            object.contexts[j] = $root.rollcall.raft.v1.ReadContext.toObject(message.contexts[j], options, _depth + 1);
+                    }
+                    if (message.index != null && $Object.hasOwnProperty.call(message, "index"))
+                        if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                            object.index = typeof message.index === "number" ? $BigInt(message.index) : $util.Long.fromBits(message.index.low >>> 0, message.index.high >>> 0, true).toBigInt();
+                        else if (typeof message.index === "number")
+                            object.index = options.longs === $String ? $String(message.index) : message.index;
+                        else
+                            object.index = options.longs === $String ? $util.Long.prototype.toString.call(message.index) : options.longs === $Number ? new $util.LongBits(message.index.low >>> 0, message.index.high >>> 0).toNumber(true) : message.index;
+                    return object;
+                };
+
+                ReadIndexReply.prototype.toJSON = function() {
+                    return ReadIndexReply.toObject(this, $protobuf.util.toJSONOptions);
+                };
+
+                ReadIndexReply.getTypeUrl = function(prefix) {
+                    if (prefix === $undefined)
+                        prefix = "type.googleapis.com";
+                    return prefix + "/rollcall.raft.v1.ReadIndexReply";
+                };
+
+                return ReadIndexReply;
+            })();
+
+            v1.SnapshotChunk = (function() {
+
+                const SnapshotChunk = function (properties) {
+                    if (properties)
+                        for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                            if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                                this[keys[i]] = properties[keys[i]];
+                };
+
+                SnapshotChunk.prototype.identity = null;
+                SnapshotChunk.prototype.term = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+                SnapshotChunk.prototype.fromBoot = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+                SnapshotChunk.prototype.index = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+                SnapshotChunk.prototype.snapshotTerm = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+                SnapshotChunk.prototype.prefixHash = "";
+                SnapshotChunk.prototype.body = $util.newBuffer([]);
+
+                SnapshotChunk.create = function(properties) {
+                    return new SnapshotChunk(properties);
+                };
+
+                SnapshotChunk.encode = function (message, writer, _depth) {
+                    if (!writer)
+                        writer = $Writer.create();
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (message.identity != null && $Object.hasOwnProperty.call(message, "identity"))
+                        $root.rollcall.raft.v1.PeerIdentity.encode(message.identity, writer.uint32(10).fork(), _depth + 1).ldelim();
+                    if (message.term != null && $Object.hasOwnProperty.call(message, "term") && (typeof message.term === "object" ? message.term.low || message.term.high : message.term !== 0))
+                        writer.uint32(16).uint64(message.term);
+                    if (message.fromBoot != null && $Object.hasOwnProperty.call(message, "fromBoot") && (typeof message.fromBoot === "object" ? message.fromBoot.low || message.fromBoot.high : message.fromBoot !== 0))
+                        writer.uint32(24).uint64(message.fromBoot);
+                    if (message.index != null && $Object.hasOwnProperty.call(message, "index") && (typeof message.index === "object" ? message.index.low || message.index.high : message.index !== 0))
+                        writer.uint32(32).uint64(message.index);
+                    if (message.snapshotTerm != null && $Object.hasOwnProperty.call(message, "snapshotTerm") && (typeof message.snapshotTerm === "object" ? message.snapshotTerm.low || message.snapshotTerm.high : message.snapshotTerm !== 0))
+                        writer.uint32(40).uint64(message.snapshotTerm);
+                    if (message.prefixHash != null && $Object.hasOwnProperty.call(message, "prefixHash") && message.prefixHash !== "")
+                        writer.uint32(50).string(message.prefixHash);
+                    if (message.body != null && $Object.hasOwnProperty.call(message, "body") && message.body.length)
+                        writer.uint32(58).bytes(message.body);
+                    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                        for (let i = 0; i < message.$unknowns.length; ++i)
+                            writer.raw(message.$unknowns[i]);
+                    return writer;
+                };
+
+                SnapshotChunk.decode = function (reader, length, _end, _depth, _target) {
+                    if (!(reader instanceof $Reader))
+                        reader = $Reader.create(reader);
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let end, message, value;
+                    if (length === $undefined)
+                        end = reader.len;
+                    else {
+                        end = reader.pos + length;
+                        if (end > reader.len)
+                            throw $RangeError("index out of range");
+                        length = reader.len;
+                        reader.len = end;
+                    }
+                    message = _target || new $root.rollcall.raft.v1.SnapshotChunk();
+                    while (reader.pos < end) {
+                        let start = reader.pos;
+                        let tag = reader.tag();
+                        if (tag === _end) {
+                            _end = $undefined;
+                            break;
+                        }
+                        let wireType = tag & 7;
+                        switch (tag >>>= 3) {
+                        case 1: {
+                                if (wireType !== 2)
+                                    break;
+                                message.identity = $root.rollcall.raft.v1.PeerIdentity.decode(reader, reader.size(), $undefined, _depth + 1, message.identity);
+                                continue;
+                            }
+                        case 2: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.term = value;
+                                else
+                                    delete message.term;
+                                continue;
+                            }
+                        case 3: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.fromBoot = value;
+                                else
+                                    delete message.fromBoot;
+                                continue;
+                            }
+                        case 4: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.index = value;
+                                else
+                                    delete message.index;
+                                continue;
+                            }
+                        case 5: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.snapshotTerm = value;
+                                else
+                                    delete message.snapshotTerm;
+                                continue;
+                            }
+                        case 6: {
+                                if (wireType !== 2)
+                                    break;
+                                if ((value = reader.stringVerify()).length)
+                                    message.prefixHash = value;
+                                else
+                                    delete message.prefixHash;
+                                continue;
+                            }
+                        case 7: {
+                                if (wireType !== 2)
+                                    break;
+                                if ((value = reader.bytes()).length)
+                                    message.body = value;
+                                else
+                                    delete message.body;
+                                continue;
+                            }
+                        }
+                        reader.skipType(wireType, _depth, tag);
+                        if (!reader.discardUnknown) {
+                            $util.makeProp(message, "$unknowns", false);
+                            (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                        }
+                    }
+                    if (length !== $undefined) {
+                        if (reader.pos !== end)
+                            throw $RangeError("index out of range");
+                        reader.len = length;
+                    }
+                    if (_end !== $undefined)
+                        throw $Error("missing end group");
+                    return message;
+                };
+
+                SnapshotChunk.fromObject = function (object, _depth) {
+                    if (object instanceof $root.rollcall.raft.v1.SnapshotChunk)
+                        return object;
+                    if (!$util.isObject(object))
+                        throw $TypeError(".rollcall.raft.v1.SnapshotChunk: object expected");
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let message = new $root.rollcall.raft.v1.SnapshotChunk();
+                    if (object.identity != null) {
+                        if (!$util.isObject(object.identity))
+                            throw $TypeError(".rollcall.raft.v1.SnapshotChunk.identity: object expected");
+                        message.identity = $root.rollcall.raft.v1.PeerIdentity.fromObject(object.identity, _depth + 1);
+                    }
+                    if (object.term != null)
+                        if (typeof object.term === "object" ? object.term.low || object.term.high : $Number(object.term) !== 0)
+                            if ($util.Long)
+                                message.term = $util.Long.fromValue(object.term, true);
+                            else if (typeof object.term === "string")
+                                message.term = $parseInt(object.term, 10);
+                            else if (typeof object.term === "number")
+                                message.term = object.term;
+                            else if (typeof object.term === "object")
+                                message.term = new $util.LongBits(object.term.low >>> 0, object.term.high >>> 0).toNumber(true);
+                    if (object.fromBoot != null)
+                        if (typeof object.fromBoot === "object" ? object.fromBoot.low || object.fromBoot.high : $Number(object.fromBoot) !== 0)
+                            if ($util.Long)
+                                message.fromBoot = $util.Long.fromValue(object.fromBoot, true);
+                            else if (typeof object.fromBoot === "string")
+                                message.fromBoot = $parseInt(object.fromBoot, 10);
+                            else if (typeof object.fromBoot === "number")
+                                message.fromBoot = object.fromBoot;
+                            else if (typeof object.fromBoot === "object")
+                                message.fromBoot = new $util.LongBits(object.fromBoot.low >>> 0, object.fromBoot.high >>> 0).toNumber(true);
+                    if (object.index != null)
+                        if (typeof object.index === "object" ? object.index.low || object.index.high : $Number(object.index) !== 0)
+                            if ($util.Long)
+                                message.index = $util.Long.fromValue(object.index, true);
+                            else if (typeof object.index === "string")
+                                message.index = $parseInt(object.index, 10);
+                            else if (typeof object.index === "number")
+                                message.index = object.index;
+                            else if (typeof object.index === "object")
+                                message.index = new $util.LongBits(object.index.low >>> 0, object.index.high >>> 0).toNumber(true);
+                    if (object.snapshotTerm != null)
+                        if (typeof object.snapshotTerm === "object" ? object.snapshotTerm.low || object.snapshotTerm.high : $Number(object.snapshotTerm) !== 0)
+                            if ($util.Long)
+                                message.snapshotTerm = $util.Long.fromValue(object.snapshotTerm, true);
+                            else if (typeof object.snapshotTerm === "string")
+                                message.snapshotTerm = $parseInt(object.snapshotTerm, 10);
+                            else if (typeof object.snapshotTerm === "number")
+                                message.snapshotTerm = object.snapshotTerm;
+                            else if (typeof object.snapshotTerm === "object")
+                                message.snapshotTerm = new $util.LongBits(object.snapshotTerm.low >>> 0, object.snapshotTerm.high >>> 0).toNumber(true);
+                    if (object.prefixHash != null)
+                        if (typeof object.prefixHash !== "string" || object.prefixHash.length)
+                            message.prefixHash = $String(object.prefixHash);
+                    if (object.body != null)
+                        if (object.body.length)
+                            if (typeof object.body === "string")
+                                $util.base64.decode(object.body, message.body = $util.newBuffer($util.base64.length(object.body)), 0);
+                            else if (object.body.length >= 0)
+                                message.body = object.body;
+                    return message;
+                };
+
+                SnapshotChunk.toObject = function (message, options, _depth) {
+                    if (!options)
+                        options = {};
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let object = {};
+                    if (options.defaults) {
+                        object.identity = null;
+                        if ($util.Long) {
+                            let long = new $util.Long(0, 0, true);
+                            object.term = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                        } else
+                            object.term = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                        if ($util.Long) {
+                            let long = new $util.Long(0, 0, true);
+                            object.fromBoot = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                        } else
+                            object.fromBoot = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                        if ($util.Long) {
+                            let long = new $util.Long(0, 0, true);
+                            object.index = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                        } else
+                            object.index = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                        if ($util.Long) {
+                            let long = new $util.Long(0, 0, true);
+                            object.snapshotTerm = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                        } else
+                            object.snapshotTerm = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                        object.prefixHash = "";
+                        if (options.bytes === $String)
+                            object.body = "";
+                        else {
+                            object.body = [];
+                            if (options.bytes !== $Array)
+                                object.body = $util.newBuffer(object.body);
+                        }
+                    }
+                    if (message.identity != null && $Object.hasOwnProperty.call(message, "identity"))
+                        object.identity = $root.rollcall.raft.v1.PeerIdentity.toObject(message.identity, options, _depth + 1);
+                    if (message.term != null && $Object.hasOwnProperty.call(message, "term"))
+                        if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                            object.term = typeof message.term === "number" ? $BigInt(message.term) : $util.Long.fromBits(message.term.low >>> 0, message.term.high >>> 0, true).toBigInt();
+                        else if (typeof message.term === "number")
+                            object.term = options.longs === $String ? $String(message.term) : message.term;
+                        else
+                            object.term = options.longs === $String ? $util.Long.prototype.toString.call(message.term) : options.longs === $Number ? new $util.LongBits(message.term.low >>> 0, message.term.high >>> 0).toNumber(true) : message.term;
+                    if (message.fromBoot != null && $Object.hasOwnProperty.call(message, "fromBoot"))
+                        if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                            object.fromBoot = typeof message.fromBoot === "number" ? $BigInt(message.fromBoot) : $util.Long.fromBits(message.fromBoot.low >>> 0, message.fromBoot.high >>> 0, true).toBigInt();
+                        else if (typeof message.fromBoot === "number")
+                            object.fromBoot = options.longs === $String ? $String(message.fromBoot) : message.fromBoot;
+                        else
+                            object.fromBoot = options.longs === $String ? $util.Long.prototype.toString.call(message.fromBoot) : options.longs === $Number ? new $util.LongBits(message.fromBoot.low >>> 0, message.fromBoot.high >>> 0).toNumber(true) : message.fromBoot;
+                    if (message.index != null && $Object.hasOwnProperty.call(message, "index"))
+                        if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                            object.index = typeof message.index === "number" ? $BigInt(message.index) : $util.Long.fromBits(message.index.low >>> 0, message.index.high >>> 0, true).toBigInt();
+                        else if (typeof message.index === "number")
+                            object.index = options.longs === $String ? $String(message.index) : message.index;
+                        else
+                            object.index = options.longs === $String ? $util.Long.prototype.toString.call(message.index) : options.longs === $Number ? new $util.LongBits(message.index.low >>> 0, message.index.high >>> 0).toNumber(true) : message.index;
+                    if (message.snapshotTerm != null && $Object.hasOwnProperty.call(message, "snapshotTerm"))
+                        if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                            object.snapshotTerm = typeof message.snapshotTerm === "number" ? $BigInt(message.snapshotTerm) : $util.Long.fromBits(message.snapshotTerm.low >>> 0, message.snapshotTerm.high >>> 0, true).toBigInt();
+                        else if (typeof message.snapshotTerm === "number")
+                            object.snapshotTerm = options.longs === $String ? $String(message.snapshotTerm) : message.snapshotTerm;
+                        else
+                            object.snapshotTerm = options.longs === $String ? $util.Long.prototype.toString.call(message.snapshotTerm) : options.longs === $Number ? new $util.LongBits(message.snapshotTerm.low >>> 0, message.snapshotTerm.high >>> 0).toNumber(true) : message.snapshotTerm;
+                    if (message.prefixHash != null && $Object.hasOwnProperty.call(message, "prefixHash"))
+                        object.prefixHash = message.prefixHash;
+                    if (message.body != null && $Object.hasOwnProperty.call(message, "body"))
+                        object.body = options.bytes === $String ? $util.base64.encode(message.body, 0, message.body.length) : options.bytes === $Array ? $Array.prototype.slice.call(message.body) : message.body;
+                    return object;
+                };
+
+                SnapshotChunk.prototype.toJSON = function() {
+                    return SnapshotChunk.toObject(this, $protobuf.util.toJSONOptions);
+                };
+
+                SnapshotChunk.getTypeUrl = function(prefix) {
+                    if (prefix === $undefined)
+                        prefix = "type.googleapis.com";
+                    return prefix + "/rollcall.raft.v1.SnapshotChunk";
+                };
+
+                return SnapshotChunk;
+            })();
+
+            v1.SnapshotAnswer = (function() {
+
+                const SnapshotAnswer = function (properties) {
+                    if (properties)
+                        for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                            if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                                this[keys[i]] = properties[keys[i]];
+                };
+
+                SnapshotAnswer.prototype.index = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                SnapshotAnswer.create = function(properties) {
+                    return new SnapshotAnswer(properties);
+                };
+
+                SnapshotAnswer.encode = function (message, writer, _depth) {
+                    if (!writer)
+                        writer = $Writer.create();
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (message.index != null && $Object.hasOwnProperty.call(message, "index") && (typeof message.index === "object" ? message.index.low || message.index.high : message.index !== 0))
+                        writer.uint32(8).uint64(message.index);
+                    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                        for (let i = 0; i < message.$unknowns.length; ++i)
+                            writer.raw(message.$unknowns[i]);
+                    return writer;
+                };
+
+                SnapshotAnswer.decode = function (reader, length, _end, _depth, _target) {
+                    if (!(reader instanceof $Reader))
+                        reader = $Reader.create(reader);
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let end, message, value;
+                    if (length === $undefined)
+                        end = reader.len;
+                    else {
+                        end = reader.pos + length;
+                        if (end > reader.len)
+                            throw $RangeError("index out of range");
+                        length = reader.len;
+                        reader.len = end;
+                    }
+                    message = _target || new $root.rollcall.raft.v1.SnapshotAnswer();
+                    while (reader.pos < end) {
+                        let start = reader.pos;
+                        let tag = reader.tag();
+                        if (tag === _end) {
+                            _end = $undefined;
+                            break;
+                        }
+                        let wireType = tag & 7;
+                        switch (tag >>>= 3) {
+                        case 1: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.index = value;
+                                else
+                                    delete message.index;
+                                continue;
+                            }
+                        }
+                        reader.skipType(wireType, _depth, tag);
+                        if (!reader.discardUnknown) {
+                            $util.makeProp(message, "$unknowns", false);
+                            (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                        }
+                    }
+                    if (length !== $undefined) {
+                        if (reader.pos !== end)
+                            throw $RangeError("index out of range");
+                        reader.len = length;
+                    }
+                    if (_end !== $undefined)
+                        throw $Error("missing end group");
+                    return message;
+                };
+
+                SnapshotAnswer.fromObject = function (object, _depth) {
+                    if (object instanceof $root.rollcall.raft.v1.SnapshotAnswer)
+                        return object;
+                    if (!$util.isObject(object))
+                        throw $TypeError(".rollcall.raft.v1.SnapshotAnswer: object expected");
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let message = new $root.rollcall.raft.v1.SnapshotAnswer();
+                    if (object.index != null)
+                        if (typeof object.index === "object" ? object.index.low || object.index.high : $Number(object.index) !== 0)
+                            if ($util.Long)
+                                message.index = $util.Long.fromValue(object.index, true);
+                            else if (typeof object.index === "string")
+                                message.index = $parseInt(object.index, 10);
+                            else if (typeof object.index === "number")
+                                message.index = object.index;
+                            else if (typeof object.index === "object")
+                                message.index = new $util.LongBits(object.index.low >>> 0, object.index.high >>> 0).toNumber(true);
+                    return message;
+                };
+
+                SnapshotAnswer.toObject = function (message, options, _depth) {
+                    if (!options)
+                        options = {};
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let object = {};
+                    if (options.defaults)
+                        if ($util.Long) {
+                            let long = new $util.Long(0, 0, true);
+                            object.index = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                        } else
+                            object.index = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    if (message.index != null && $Object.hasOwnProperty.call(message, "index"))
+                        if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                            object.index = typeof message.index === "number" ? $BigInt(message.index) : $util.Long.fromBits(message.index.low >>> 0, message.index.high >>> 0, true).toBigInt();
+                        else if (typeof message.index === "number")
+                            object.index = options.longs === $String ? $String(message.index) : message.index;
+                        else
+                            object.index = options.longs === $String ? $util.Long.prototype.toString.call(message.index) : options.longs === $Number ? new $util.LongBits(message.index.low >>> 0, message.index.high >>> 0).toNumber(true) : message.index;
+                    return object;
+                };
+
+                SnapshotAnswer.prototype.toJSON = function() {
+                    return SnapshotAnswer.toObject(this, $protobuf.util.toJSONOptions);
+                };
+
+                SnapshotAnswer.getTypeUrl = function(prefix) {
+                    if (prefix === $undefined)
+                        prefix = "type.googleapis.com";
+                    return prefix + "/rollcall.raft.v1.SnapshotAnswer";
+                };
+
+                return SnapshotAnswer;
+            })();
+
+            v1.InitialMember = (function() {
+
+                const InitialMember = function (properties) {
+                    if (properties)
+                        for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                            if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                                this[keys[i]] = properties[keys[i]];
+                };
+
+                InitialMember.prototype.memberId = "";
+                InitialMember.prototype.peerAddress = "";
+
+                InitialMember.create = function(properties) {
+                    return new InitialMember(properties);
+                };
+
+                InitialMember.encode = function (message, writer, _depth) {
+                    if (!writer)
+                        writer = $Writer.create();
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (message.memberId != null && $Object.hasOwnProperty.call(message, "memberId") && message.memberId !== "")
+                        writer.uint32(10).string(message.memberId);
+                    if (message.peerAddress != null && $Object.hasOwnProperty.call(message, "peerAddress") && message.peerAddress !== "")
+                        writer.uint32(18).string(message.peerAddress);
+                    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                        for (let i = 0; i < message.$unknowns.length; ++i)
+                            writer.raw(message.$unknowns[i]);
+                    return writer;
+                };
+
+                InitialMember.decode = function (reader, length, _end, _depth, _target) {
+                    if (!(reader instanceof $Reader))
+                        reader = $Reader.create(reader);
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let end, message, value;
+                    if (length === $undefined)
+                        end = reader.len;
+                    else {
+                        end = reader.pos + length;
+                        if (end > reader.len)
+                            throw $RangeError("index out of range");
+                        length = reader.len;
+                        reader.len = end;
+                    }
+                    message = _target || new $root.rollcall.raft.v1.InitialMember();
+                    while (reader.pos < end) {
+                        let start = reader.pos;
+                        let tag = reader.tag();
+                        if (tag === _end) {
+                            _end = $undefined;
+                            break;
+                        }
+                        let wireType = tag & 7;
+                        switch (tag >>>= 3) {
+                        case 1: {
+                                if (wireType !== 2)
+                                    break;
+                                if ((value = reader.stringVerify()).length)
+                                    message.memberId = value;
+                                else
+                                    delete message.memberId;
+                                continue;
+                            }
+                        case 2: {
+                                if (wireType !== 2)
+                                    break;
+                                if ((value = reader.stringVerify()).length)
+                                    message.peerAddress = value;
+                                else
+                                    delete message.peerAddress;
+                                continue;
+                            }
+                        }
+                        reader.skipType(wireType, _depth, tag);
+                        if (!reader.discardUnknown) {
+                            $util.makeProp(message, "$unknowns", false);
+                            (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                        }
+                    }
+                    if (length !== $undefined) {
+                        if (reader.pos !== end)
+                            throw $RangeError("index out of range");
+                        reader.len = length;
+                    }
+                    if (_end !== $undefined)
+                        throw $Error("missing end group");
+                    return message;
+                };
+
+                InitialMember.fromObject = function (object, _depth) {
+                    if (object instanceof $root.rollcall.raft.v1.InitialMember)
+                        return object;
+                    if (!$util.isObject(object))
+                        throw $TypeError(".rollcall.raft.v1.InitialMember: object expected");
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let message = new $root.rollcall.raft.v1.InitialMember();
+                    if (object.memberId != null)
+                        if (typeof object.memberId !== "string" || object.memberId.length)
+                            message.memberId = $String(object.memberId);
+                    if (object.peerAddress != null)
+                        if (typeof object.peerAddress !== "string" || object.peerAddress.length)
+                            message.peerAddress = $String(object.peerAddress);
+                    return message;
+                };
+
+                InitialMember.toObject = function (message, options, _depth) {
+                    if (!options)
+                        options = {};
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let object = {};
+                    if (options.defaults) {
+                        object.memberId = "";
+                        object.peerAddress = "";
+                    }
+                    if (message.memberId != null && $Object.hasOwnProperty.call(message, "memberId"))
+                        object.memberId = message.memberId;
+                    if (message.peerAddress != null && $Object.hasOwnProperty.call(message, "peerAddress"))
+                        object.peerAddress = message.peerAddress;
+                    return object;
+                };
+
+                InitialMember.prototype.toJSON = function() {
+                    return InitialMember.toObject(this, $protobuf.util.toJSONOptions);
+                };
+
+                InitialMember.getTypeUrl = function(prefix) {
+                    if (prefix === $undefined)
+                        prefix = "type.googleapis.com";
+                    return prefix + "/rollcall.raft.v1.InitialMember";
+                };
+
+                return InitialMember;
+            })();
+
+            v1.FormRequest = (function() {
+
+                const FormRequest = function (properties) {
+                    if (properties)
+                        for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                            if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                                this[keys[i]] = properties[keys[i]];
+                };
+
+                FormRequest.prototype.state = null;
+
+                FormRequest.create = function(properties) {
+                    return new FormRequest(properties);
+                };
+
+                FormRequest.encode = function (message, writer, _depth) {
+                    if (!writer)
+                        writer = $Writer.create();
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (message.state != null && $Object.hasOwnProperty.call(message, "state"))
+                        $root.rollcall.raft.v1.FormState.encode(message.state, writer.uint32(10).fork(), _depth + 1).ldelim();
+                    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                        for (let i = 0; i < message.$unknowns.length; ++i)
+                            writer.raw(message.$unknowns[i]);
+                    return writer;
+                };
+
+                FormRequest.decode = function (reader, length, _end, _depth, _target) {
+                    if (!(reader instanceof $Reader))
+                        reader = $Reader.create(reader);
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let end, message, value;
+                    if (length === $undefined)
+                        end = reader.len;
+                    else {
+                        end = reader.pos + length;
+                        if (end > reader.len)
+                            throw $RangeError("index out of range");
+                        length = reader.len;
+                        reader.len = end;
+                    }
+                    message = _target || new $root.rollcall.raft.v1.FormRequest();
+                    while (reader.pos < end) {
+                        let start = reader.pos;
+                        let tag = reader.tag();
+                        if (tag === _end) {
+                            _end = $undefined;
+                            break;
+                        }
+                        let wireType = tag & 7;
+                        switch (tag >>>= 3) {
+                        case 1: {
+                                if (wireType !== 2)
+                                    break;
+                                message.state = $root.rollcall.raft.v1.FormState.decode(reader, reader.size(), $undefined, _depth + 1, message.state);
+                                continue;
+                            }
+                        }
+                        reader.skipType(wireType, _depth, tag);
+                        if (!reader.discardUnknown) {
+                            $util.makeProp(message, "$unknowns", false);
+                            (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                        }
+                    }
+                    if (length !== $undefined) {
+                        if (reader.pos !== end)
+                            throw $RangeError("index out of range");
+                        reader.len = length;
+                    }
+                    if (_end !== $undefined)
+                        throw $Error("missing end group");
+                    return message;
+                };
+
+                FormRequest.fromObject = function (object, _depth) {
+                    if (object instanceof $root.rollcall.raft.v1.FormRequest)
+                        return object;
+                    if (!$util.isObject(object))
+                        throw $TypeError(".rollcall.raft.v1.FormRequest: object expected");
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let message = new $root.rollcall.raft.v1.FormRequest();
+                    if (object.state != null) {
+                        if (!$util.isObject(object.state))
+                            throw $TypeError(".rollcall.raft.v1.FormRequest.state: object expected");
+                        message.state = $root.rollcall.raft.v1.FormState.fromObject(object.state, _depth + 1);
+                    }
+                    return message;
+                };
+
+                FormRequest.toObject = function (message, options, _depth) {
+                    if (!options)
+                        options = {};
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let object = {};
+                    if (options.defaults)
+                        object.state = null;
+                    if (message.state != null && $Object.hasOwnProperty.call(message, "state"))
+                        object.state = $root.rollcall.raft.v1.FormState.toObject(message.state, options, _depth + 1);
+                    return object;
+                };
+
+                FormRequest.prototype.toJSON = function() {
+                    return FormRequest.toObject(this, $protobuf.util.toJSONOptions);
+                };
+
+                FormRequest.getTypeUrl = function(prefix) {
+                    if (prefix === $undefined)
+                        prefix = "type.googleapis.com";
+                    return prefix + "/rollcall.raft.v1.FormRequest";
+                };
+
+                return FormRequest;
+            })();
+
+            v1.FormResponse = (function() {
+
+                const FormResponse = function (properties) {
+                    if (properties)
+                        for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                            if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                                this[keys[i]] = properties[keys[i]];
+                };
+
+                FormResponse.prototype.state = null;
+
+                FormResponse.create = function(properties) {
+                    return new FormResponse(properties);
+                };
+
+                FormResponse.encode = function (message, writer, _depth) {
+                    if (!writer)
+                        writer = $Writer.create();
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (message.state != null && $Object.hasOwnProperty.call(message, "state"))
+                        $root.rollcall.raft.v1.FormState.encode(message.state, writer.uint32(10).fork(), _depth + 1).ldelim();
+                    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                        for (let i = 0; i < message.$unknowns.length; ++i)
+                            writer.raw(message.$unknowns[i]);
+                    return writer;
+                };
+
+                FormResponse.decode = function (reader, length, _end, _depth, _target) {
+                    if (!(reader instanceof $Reader))
+                        reader = $Reader.create(reader);
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let end, message, value;
+                    if (length === $undefined)
+                        end = reader.len;
+                    else {
+                        end = reader.pos + length;
+                        if (end > reader.len)
+                            throw $RangeError("index out of range");
+                        length = reader.len;
+                        reader.len = end;
+                    }
+                    message = _target || new $root.rollcall.raft.v1.FormResponse();
+                    while (reader.pos < end) {
+                        let start = reader.pos;
+                        let tag = reader.tag();
+                        if (tag === _end) {
+                            _end = $undefined;
+                            break;
+                        }
+                        let wireType = tag & 7;
+                        switch (tag >>>= 3) {
+                        case 1: {
+                                if (wireType !== 2)
+                                    break;
+                                message.state = $root.rollcall.raft.v1.FormState.decode(reader, reader.size(), $undefined, _depth + 1, message.state);
+                                continue;
+                            }
+                        }
+                        reader.skipType(wireType, _depth, tag);
+                        if (!reader.discardUnknown) {
+                            $util.makeProp(message, "$unknowns", false);
+                            (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                        }
+                    }
+                    if (length !== $undefined) {
+                        if (reader.pos !== end)
+                            throw $RangeError("index out of range");
+                        reader.len = length;
+                    }
+                    if (_end !== $undefined)
+                        throw $Error("missing end group");
+                    return message;
+                };
+
+                FormResponse.fromObject = function (object, _depth) {
+                    if (object instanceof $root.rollcall.raft.v1.FormResponse)
+                        return object;
+                    if (!$util.isObject(object))
+                        throw $TypeError(".rollcall.raft.v1.FormResponse: object expected");
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let message = new $root.rollcall.raft.v1.FormResponse();
+                    if (object.state != null) {
+                        if (!$util.isObject(object.state))
+                            throw $TypeError(".rollcall.raft.v1.FormResponse.state: object expected");
+                        message.state = $root.rollcall.raft.v1.FormState.fromObject(object.state, _depth + 1);
+                    }
+                    return message;
+                };
+
+                FormResponse.toObject = function (message, options, _depth) {
+                    if (!options)
+                        options = {};
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let object = {};
+                    if (options.defaults)
+                        object.state = null;
+                    if (message.state != null && $Object.hasOwnProperty.call(message, "state"))
+                        object.state = $root.rollcall.raft.v1.FormState.toObject(message.state, options, _depth + 1);
+                    return object;
+                };
+
+                FormResponse.prototype.toJSON = function() {
+                    return FormResponse.toObject(this, $protobuf.util.toJSONOptions);
+                };
+
+                FormResponse.getTypeUrl = function(prefix) {
+                    if (prefix === $undefined)
+                        prefix = "type.googleapis.com";
+                    return prefix + "/rollcall.raft.v1.FormResponse";
+                };
+
+                return FormResponse;
+            })();
+
+            v1.FormState = (function() {
+
+                const FormState = function (properties) {
+                    this.initialMembers = [];
+                    this.members = [];
+                    if (properties)
+                        for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                            if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                                this[keys[i]] = properties[keys[i]];
+                };
+
+                FormState.prototype.memberId = "";
+                FormState.prototype.directoryId = "";
+                FormState.prototype.phase = "";
+                FormState.prototype.clusterId = "";
+                FormState.prototype.initialMembers = $util.emptyArray;
+                FormState.prototype.members = $util.emptyArray;
+
+                FormState.create = function(properties) {
+                    return new FormState(properties);
+                };
+
+                FormState.encode = function (message, writer, _depth) {
+                    if (!writer)
+                        writer = $Writer.create();
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (message.memberId != null && $Object.hasOwnProperty.call(message, "memberId") && message.memberId !== "")
+                        writer.uint32(10).string(message.memberId);
+                    if (message.directoryId != null && $Object.hasOwnProperty.call(message, "directoryId") && message.directoryId !== "")
+                        writer.uint32(18).string(message.directoryId);
+                    if (message.phase != null && $Object.hasOwnProperty.call(message, "phase") && message.phase !== "")
+                        writer.uint32(26).string(message.phase);
+                    if (message.clusterId != null && $Object.hasOwnProperty.call(message, "clusterId") && message.clusterId !== "")
+                        writer.uint32(34).string(message.clusterId);
+                    if (message.initialMembers != null && message.initialMembers.length)
+                        for (let i = 0; i < message.initialMembers.length; ++i)
+                            $root.rollcall.raft.v1.InitialMember.encode(message.initialMembers[i], writer.uint32(42).fork(), _depth + 1).ldelim();
+                    if (message.members != null && message.members.length)
+                        for (let i = 0; i < message.members.length; ++i)
+                            $root.rollcall.raft.v1.MemberDirectory.encode(message.members[i], writer.uint32(50).fork(), _depth + 1).ldelim();
+                    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                        for (let i = 0; i < message.$unknowns.length; ++i)
+                            writer.raw(message.$unknowns[i]);
+                    return writer;
+                };
+
+                FormState.decode = function (reader, length, _end, _depth, _target) {
+                    if (!(reader instanceof $Reader))
+                        reader = $Reader.create(reader);
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let end, message, value;
+                    if (length === $undefined)
+                        end = reader.len;
+                    else {
+                        end = reader.pos + length;
+                        if (end > reader.len)
+                            throw $RangeError("index out of range");
+                        length = reader.len;
+                        reader.len = end;
+                    }
+                    message = _target || new $root.rollcall.raft.v1.FormState();
+                    while (reader.pos < end) {
+                        let start = reader.pos;
+                        let tag = reader.tag();
+                        if (tag === _end) {
+                            _end = $undefined;
+                            break;
+                        }
+                        let wireType = tag & 7;
+                        switch (tag >>>= 3) {
+                        case 1: {
+                                if (wireType !== 2)
+                                    break;
+                                if ((value = reader.stringVerify()).length)
+                                    message.memberId = value;
+                                else
+                                    delete message.memberId;
+                                continue;
+                            }
+                        case 2: {
+                                if (wireType !== 2)
+                                    break;
+                                if ((value = reader.stringVerify()).length)
+                                    message.directoryId = value;
+                                else
+                                    delete message.directoryId;
+                                continue;
+                            }
+                        case 3: {
+                                if (wireType !== 2)
+                                    break;
+                                if ((value = reader.stringVerify()).length)
+                                    message.phase = value;
+                                else
+                                    delete message.phase;
+                                continue;
+                            }
+                        case 4: {
+                                if (wireType !== 2)
+                                    break;
+                                if ((value = reader.stringVerify()).length)
+                                    message.clusterId = value;
+                                else
+                                    delete message.clusterId;
+                                continue;
+                            }
+                        case 5: {
+                                if (wireType !== 2)
+                                    break;
+                                if (!(message.initialMembers && message.initialMembers.length))
+                                    message.initialMembers = [];
+                                message.initialMembers.push($root.rollcall.raft.v1.InitialMember.decode(reader, reader.size(), $undefined, _depth + 1));
+                                continue;
+                            }
+                        case 6: {
+                                if (wireType !== 2)
+                                    break;
+                                if (!(message.members && message.members.length))
+                                    message.members = [];
+                                message.members.push($root.rollcall.raft.v1.MemberDirectory.decode(reader, reader.size(), $undefined, _depth + 1));
+                                continue;
+                            }
+                        }
+                        reader.skipType(wireType, _depth, tag);
+                        if (!reader.discardUnknown) {
+                            $util.makeProp(message, "$unknowns", false);
+                            (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                        }
+                    }
+                    if (length !== $undefined) {
+                        if (reader.pos !== end)
+                            throw $RangeError("index out of range");
+                        reader.len = length;
+                    }
+                    if (_end !== $undefined)
+                        throw $Error("missing end group");
+                    return message;
+                };
+
+                FormState.fromObject = function (object, _depth) {
+                    if (object instanceof $root.rollcall.raft.v1.FormState)
+                        return object;
+                    if (!$util.isObject(object))
+                        throw $TypeError(".rollcall.raft.v1.FormState: object expected");
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let message = new $root.rollcall.raft.v1.FormState();
+                    if (object.memberId != null)
+                        if (typeof object.memberId !== "string" || object.memberId.length)
+                            message.memberId = $String(object.memberId);
+                    if (object.directoryId != null)
+                        if (typeof object.directoryId !== "string" || object.directoryId.length)
+                            message.directoryId = $String(object.directoryId);
+                    if (object.phase != null)
+                        if (typeof object.phase !== "string" || object.phase.length)
+                            message.phase = $String(object.phase);
+                    if (object.clusterId != null)
+                        if (typeof object.clusterId !== "string" || object.clusterId.length)
+                            message.clusterId = $String(object.clusterId);
+                    if (object.initialMembers) {
+                        if (!$Array.isArray(object.initialMembers))
+                            throw $TypeError(".rollcall.raft.v1.FormState.initialMembers: array expected");
+                        message.initialMembers = $Array(object.initialMembers.length);
+                        for (let i = 0; i < object.initialMembers.length; ++i) {
+                            if (!$util.isObject(object.initialMembers[i]))
+                                throw $TypeError(".rollcall.raft.v1.FormState.initialMembers: object expected");
+                            message.initialMembers[i] = $root.rollcall.raft.v1.InitialMember.fromObject(object.initialMembers[i], _depth + 1);
+                        }
+                    }
+                    if (object.members) {
+                        if (!$Array.isArray(object.members))
+                            throw $TypeError(".rollcall.raft.v1.FormState.members: array expected");
+                        message.members = $Array(object.members.length);
+                        for (let i = 0; i < object.members.length; ++i) {
+                            if (!$util.isObject(object.members[i]))
+                                throw $TypeError(".rollcall.raft.v1.FormState.members: object expected");
+                            message.members[i] = $root.rollcall.raft.v1.MemberDirectory.fromObject(object.members[i], _depth + 1);
+                        }
+                    }
+                    return message;
+                };
+
+                FormState.toObject = function (message, options, _depth) {
+                    if (!options)
+                        options = {};
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let object = {};
+                    if (options.arrays || options.defaults) {
+                        object.initialMembers = [];
+                        object.members = [];
+                    }
+                    if (options.defaults) {
+                        object.memberId = "";
+                        object.directoryId = "";
+                        object.phase = "";
+                        object.clusterId = "";
+                    }
+                    if (message.memberId != null && $Object.hasOwnProperty.call(message, "memberId"))
+                        object.memberId = message.memberId;
+                    if (message.directoryId != null && $Object.hasOwnProperty.call(message, "directoryId"))
+                        object.directoryId = message.directoryId;
+                    if (message.phase != null && $Object.hasOwnProperty.call(message, "phase"))
+                        object.phase = message.phase;
+                    if (message.clusterId != null && $Object.hasOwnProperty.call(message, "clusterId"))
+                        object.clusterId = message.clusterId;
+                    if (message.initialMembers && message.initialMembers.length) {
+                        object.initialMembers = $Array(message.initialMembers.length);
+                        for (let j = 0; j < message.initialMembers.length; ++j)
+                            object.initialMembers[j] = $root.rollcall.raft.v1.InitialMember.toObject(message.initialMembers[j], options, _depth + 1);
+                    }
+                    if (message.members && message.members.length) {
+                        object.members = $Array(message.members.length);
+                        for (let j = 0; j < message.members.length; ++j)
+                            object.members[j] = $root.rollcall.raft.v1.MemberDirectory.toObject(message.members[j], options, _depth + 1);
+                    }
+                    return object;
+                };
+
+                FormState.prototype.toJSON = function() {
+                    return FormState.toObject(this, $protobuf.util.toJSONOptions);
+                };
+
+                FormState.getTypeUrl = function(prefix) {
+                    if (prefix === $undefined)
+                        prefix = "type.googleapis.com";
+                    return prefix + "/rollcall.raft.v1.FormState";
+                };
+
+                return FormState;
+            })();
+
+            v1.MemberDirectory = (function() {
+
+                const MemberDirectory = function (properties) {
+                    if (properties)
+                        for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                            if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                                this[keys[i]] = properties[keys[i]];
+                };
+
+                MemberDirectory.prototype.memberId = "";
+                MemberDirectory.prototype.directoryId = "";
+
+                MemberDirectory.create = function(properties) {
+                    return new MemberDirectory(properties);
+                };
+
+                MemberDirectory.encode = function (message, writer, _depth) {
+                    if (!writer)
+                        writer = $Writer.create();
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (message.memberId != null && $Object.hasOwnProperty.call(message, "memberId") && message.memberId !== "")
+                        writer.uint32(10).string(message.memberId);
+                    if (message.directoryId != null && $Object.hasOwnProperty.call(message, "directoryId") && message.directoryId !== "")
+                        writer.uint32(18).string(message.directoryId);
+                    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                        for (let i = 0; i < message.$unknowns.length; ++i)
+                            writer.raw(message.$unknowns[i]);
+                    return writer;
+                };
+
+                MemberDirectory.decode = function (reader, length, _end, _depth, _target) {
+                    if (!(reader instanceof $Reader))
+                        reader = $Reader.create(reader);
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let end, message, value;
+                    if (length === $undefined)
+                        end = reader.len;
+                    else {
+                        end = reader.pos + length;
+                        if (end > reader.len)
+                            throw $RangeError("index out of range");
+                        length = reader.len;
+                        reader.len = end;
+                    }
+                    message = _target || new $root.rollcall.raft.v1.MemberDirectory();
+                    while (reader.pos < end) {
+                        let start = reader.pos;
+                        let tag = reader.tag();
+                        if (tag === _end) {
+                            _end = $undefined;
+                            break;
+                        }
+                        let wireType = tag & 7;
+                        switch (tag >>>= 3) {
+                        case 1: {
+                                if (wireType !== 2)
+                                    break;
+                                if ((value = reader.stringVerify()).length)
+                                    message.memberId = value;
+                                else
+                                    delete message.memberId;
+                                continue;
+                            }
+                        case 2: {
+                                if (wireType !== 2)
+                                    break;
+                                if ((value = reader.stringVerify()).length)
+                                    message.directoryId = value;
+                                else
+                                    delete message.directoryId;
+                                continue;
+                            }
+                        }
+                        reader.skipType(wireType, _depth, tag);
+                        if (!reader.discardUnknown) {
+                            $util.makeProp(message, "$unknowns", false);
+                            (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                        }
+                    }
+                    if (length !== $undefined) {
+                        if (reader.pos !== end)
+                            throw $RangeError("index out of range");
+                        reader.len = length;
+                    }
+                    if (_end !== $undefined)
+                        throw $Error("missing end group");
+                    return message;
+                };
+
+                MemberDirectory.fromObject = function (object, _depth) {
+                    if (object instanceof $root.rollcall.raft.v1.MemberDirectory)
+                        return object;
+                    if (!$util.isObject(object))
+                        throw $TypeError(".rollcall.raft.v1.MemberDirectory: object expected");
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let message = new $root.rollcall.raft.v1.MemberDirectory();
+                    if (object.memberId != null)
+                        if (typeof object.memberId !== "string" || object.memberId.length)
+                            message.memberId = $String(object.memberId);
+                    if (object.directoryId != null)
+                        if (typeof object.directoryId !== "string" || object.directoryId.length)
+                            message.directoryId = $String(object.directoryId);
+                    return message;
+                };
+
+                MemberDirectory.toObject = function (message, options, _depth) {
+                    if (!options)
+                        options = {};
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let object = {};
+                    if (options.defaults) {
+                        object.memberId = "";
+                        object.directoryId = "";
+                    }
+                    if (message.memberId != null && $Object.hasOwnProperty.call(message, "memberId"))
+                        object.memberId = message.memberId;
+                    if (message.directoryId != null && $Object.hasOwnProperty.call(message, "directoryId"))
+                        object.directoryId = message.directoryId;
+                    return object;
+                };
+
+                MemberDirectory.prototype.toJSON = function() {
+                    return MemberDirectory.toObject(this, $protobuf.util.toJSONOptions);
+                };
+
+                MemberDirectory.getTypeUrl = function(prefix) {
+                    if (prefix === $undefined)
+                        prefix = "type.googleapis.com";
+                    return prefix + "/rollcall.raft.v1.MemberDirectory";
+                };
+
+                return MemberDirectory;
+            })();
+
+            return v1;
+        })();
+
+        return raft;
+    })();
+
+    rollcall.v1 = (function() {
+
+        const v1 = {};
+
+        v1.Cluster = (function() {
+
+            const Cluster = function(rpcImpl, requestDelimited, responseDelimited) {
+                $protobuf.rpc.Service.call(this, rpcImpl, requestDelimited, responseDelimited);
+            };
+
+            $Object.defineProperty(Cluster.prototype = $Object.create($protobuf.rpc.Service.prototype), "constructor", { value: Cluster, writable: true, enumerable: false, configurable: true });
+
+            Cluster.create = function(rpcImpl, requestDelimited, responseDelimited) {
+                return new this(rpcImpl, requestDelimited, responseDelimited);
+            };
+
+
+
+            $Object.defineProperties(Cluster.prototype.status = function(request, callback) {
+                return $protobuf.rpc.Service.prototype.rpcCall.call(this, Cluster.prototype.status, $root.rollcall.v1.StatusRequest, $root.rollcall.v1.StatusResponse, request, callback);
+            }, {
+                name: { value: "Status" },
+                path: { value: "/rollcall.v1.Cluster/Status" },
+                requestType: { value: "StatusRequest" },
+                responseType: { value: "StatusResponse" },
+                requestStream: { value: $undefined },
+                responseStream: { value: $undefined }
+            });
+
+            return Cluster;
+        })();
+
+        v1.StatusRequest = (function() {
+
+            const StatusRequest = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            StatusRequest.create = function(properties) {
+                return new StatusRequest(properties);
+            };
+
+            StatusRequest.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            StatusRequest.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.StatusRequest();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    reader.skipType(tag & 7, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            StatusRequest.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.StatusRequest)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.StatusRequest: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                return new $root.rollcall.v1.StatusRequest();
+            };
+
+            StatusRequest.toObject = function () {
+                return {};
+            };
+
+            StatusRequest.prototype.toJSON = function() {
+                return StatusRequest.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            StatusRequest.getTypeUrl = function(prefix) {
+                if (prefix === $undefined)
+                    prefix = "type.googleapis.com";
+                return prefix + "/rollcall.v1.StatusRequest";
+            };
+
+            return StatusRequest;
+        })();
+
+        v1.MemberRole = (function() {
+            const valuesById = $Object.create(null), values = $Object.create(valuesById);
+            values[valuesById[0] = "MEMBER_ROLE_UNSPECIFIED"] = 0;
+            values[valuesById[1] = "MEMBER_ROLE_FOLLOWER"] = 1;
+            values[valuesById[2] = "MEMBER_ROLE_CANDIDATE"] = 2;
+            values[valuesById[3] = "MEMBER_ROLE_LEADER"] = 3;
+            values[valuesById[4] = "MEMBER_ROLE_FORMING"] = 4;
+            return values;
+        })();
+
+        v1.StatusResponse = (function() {
+
+            const StatusResponse = function (properties) {
+                this.members = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            StatusResponse.prototype.clusterId = "";
+            StatusResponse.prototype.memberId = "";
+            StatusResponse.prototype.directoryId = "";
+            StatusResponse.prototype.boot = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            StatusResponse.prototype.role = 0;
+            StatusResponse.prototype.leaderId = "";
+            StatusResponse.prototype.term = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            StatusResponse.prototype.commitIndex = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            StatusResponse.prototype.appliedIndex = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            StatusResponse.prototype.lastIndex = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            StatusResponse.prototype.durableIndex = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            StatusResponse.prototype.flushedIndex = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            StatusResponse.prototype.firstKeptIndex = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            StatusResponse.prototype.revision = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            StatusResponse.prototype.stateHash = "";
+            StatusResponse.prototype.fenced = false;
+            StatusResponse.prototype.members = $util.emptyArray;
+            StatusResponse.prototype.version = "";
+            StatusResponse.prototype.uptimeMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            StatusResponse.prototype.instances = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            StatusResponse.prototype.services = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            StatusResponse.prototype.leases = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            StatusResponse.prototype.watches = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            StatusResponse.prototype.diskFreeBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            StatusResponse.prototype.logBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            StatusResponse.prototype.waitingFor = "";
+
+            StatusResponse.create = function(properties) {
+                return new StatusResponse(properties);
+            };
+
+            StatusResponse.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.clusterId != null && $Object.hasOwnProperty.call(message, "clusterId") && message.clusterId !== "")
+                    writer.uint32(10).string(message.clusterId);
+                if (message.memberId != null && $Object.hasOwnProperty.call(message, "memberId") && message.memberId !== "")
+                    writer.uint32(18).string(message.memberId);
+                if (message.directoryId != null && $Object.hasOwnProperty.call(message, "directoryId") && message.directoryId !== "")
+                    writer.uint32(26).string(message.directoryId);
+                if (message.boot != null && $Object.hasOwnProperty.call(message, "boot") && (typeof message.boot === "object" ? message.boot.low || message.boot.high : message.boot !== 0))
+                    writer.uint32(32).uint64(message.boot);
+                if (message.role != null && $Object.hasOwnProperty.call(message, "role") && message.role !== 0)
+                    writer.uint32(40).int32(message.role);
+                if (message.leaderId != null && $Object.hasOwnProperty.call(message, "leaderId") && message.leaderId !== "")
+                    writer.uint32(50).string(message.leaderId);
+                if (message.term != null && $Object.hasOwnProperty.call(message, "term") && (typeof message.term === "object" ? message.term.low || message.term.high : message.term !== 0))
+                    writer.uint32(56).uint64(message.term);
+                if (message.commitIndex != null && $Object.hasOwnProperty.call(message, "commitIndex") && (typeof message.commitIndex === "object" ? message.commitIndex.low || message.commitIndex.high : message.commitIndex !== 0))
+                    writer.uint32(64).uint64(message.commitIndex);
+                if (message.appliedIndex != null && $Object.hasOwnProperty.call(message, "appliedIndex") && (typeof message.appliedIndex === "object" ? message.appliedIndex.low || message.appliedIndex.high : message.appliedIndex !== 0))
+                    writer.uint32(72).uint64(message.appliedIndex);
+                if (message.lastIndex != null && $Object.hasOwnProperty.call(message, "lastIndex") && (typeof message.lastIndex === "object" ? message.lastIndex.low || message.lastIndex.high : message.lastIndex !== 0))
+                    writer.uint32(80).uint64(message.lastIndex);
+                if (message.durableIndex != null && $Object.hasOwnProperty.call(message, "durableIndex") && (typeof message.durableIndex === "object" ? message.durableIndex.low || message.durableIndex.high : message.durableIndex !== 0))
+                    writer.uint32(88).uint64(message.durableIndex);
+                if (message.flushedIndex != null && $Object.hasOwnProperty.call(message, "flushedIndex") && (typeof message.flushedIndex === "object" ? message.flushedIndex.low || message.flushedIndex.high : message.flushedIndex !== 0))
+                    writer.uint32(96).uint64(message.flushedIndex);
+                if (message.firstKeptIndex != null && $Object.hasOwnProperty.call(message, "firstKeptIndex") && (typeof message.firstKeptIndex === "object" ? message.firstKeptIndex.low || message.firstKeptIndex.high : message.firstKeptIndex !== 0))
+                    writer.uint32(104).uint64(message.firstKeptIndex);
+                if (message.revision != null && $Object.hasOwnProperty.call(message, "revision") && (typeof message.revision === "object" ? message.revision.low || message.revision.high : message.revision !== 0))
+                    writer.uint32(112).uint64(message.revision);
+                if (message.stateHash != null && $Object.hasOwnProperty.call(message, "stateHash") && message.stateHash !== "")
+                    writer.uint32(122).string(message.stateHash);
+                if (message.fenced != null && $Object.hasOwnProperty.call(message, "fenced") && message.fenced !== false)
+                    writer.uint32(128).bool(message.fenced);
+                if (message.members != null && message.members.length)
+                    for (let i = 0; i < message.members.length; ++i)
+                        $root.rollcall.v1.MemberStatus.encode(message.members[i], writer.uint32(138).fork(), _depth + 1).ldelim();
+                if (message.version != null && $Object.hasOwnProperty.call(message, "version") && message.version !== "")
+                    writer.uint32(146).string(message.version);
+                if (message.uptimeMs != null && $Object.hasOwnProperty.call(message, "uptimeMs") && (typeof message.uptimeMs === "object" ? message.uptimeMs.low || message.uptimeMs.high : message.uptimeMs !== 0))
+                    writer.uint32(152).uint64(message.uptimeMs);
+                if (message.instances != null && $Object.hasOwnProperty.call(message, "instances") && (typeof message.instances === "object" ? message.instances.low || message.instances.high : message.instances !== 0))
+                    writer.uint32(160).uint64(message.instances);
+                if (message.services != null && $Object.hasOwnProperty.call(message, "services") && (typeof message.services === "object" ? message.services.low || message.services.high : message.services !== 0))
+                    writer.uint32(168).uint64(message.services);
+                if (message.leases != null && $Object.hasOwnProperty.call(message, "leases") && (typeof message.leases === "object" ? message.leases.low || message.leases.high : message.leases !== 0))
+                    writer.uint32(176).uint64(message.leases);
+                if (message.watches != null && $Object.hasOwnProperty.call(message, "watches") && (typeof message.watches === "object" ? message.watches.low || message.watches.high : message.watches !== 0))
+                    writer.uint32(184).uint64(message.watches);
+                if (message.diskFreeBytes != null && $Object.hasOwnProperty.call(message, "diskFreeBytes") && (typeof message.diskFreeBytes === "object" ? message.diskFreeBytes.low || message.diskFreeBytes.high : message.diskFreeBytes !== 0))
+                    writer.uint32(192).uint64(message.diskFreeBytes);
+                if (message.logBytes != null && $Object.hasOwnProperty.call(message, "logBytes") && (typeof message.logBytes === "object" ? message.logBytes.low || message.logBytes.high : message.logBytes !== 0))
+                    writer.uint32(200).uint64(message.logBytes);
+                if (message.waitingFor != null && $Object.hasOwnProperty.call(message, "waitingFor") && message.waitingFor !== "")
+                    writer.uint32(210).string(message.waitingFor);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            StatusResponse.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.StatusResponse();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.clusterId = value;
+                            else
+                                delete message.clusterId;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.memberId = value;
+                            else
+                                delete message.memberId;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.directoryId = value;
+                            else
+                                delete message.directoryId;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.boot = value;
+                            else
+                                delete message.boot;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.role = value;
+                            else
+                                delete message.role;
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.leaderId = value;
+                            else
+                                delete message.leaderId;
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.term = value;
+                            else
+                                delete message.term;
+                            continue;
+                        }
+                    case 8: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.commitIndex = value;
+                            else
+                                delete message.commitIndex;
+                            continue;
+                        }
+                    case 9: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.appliedIndex = value;
+                            else
+                                delete message.appliedIndex;
+                            continue;
+                        }
+                    case 10: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.lastIndex = value;
+                            else
+                                delete message.lastIndex;
+                            continue;
+                        }
+                    case 11: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.durableIndex = value;
+                            else
+                                delete message.durableIndex;
+                            continue;
+                        }
+                    case 12: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.flushedIndex = value;
+                            else
+                                delete message.flushedIndex;
+                            continue;
+                        }
+                    case 13: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.firstKeptIndex = value;
+                            else
+                                delete message.firstKeptIndex;
+                            continue;
+                        }
+                    case 14: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.revision = value;
+                            else
+                                delete message.revision;
+                            continue;
+                        }
+                    case 15: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.stateHash = value;
+                            else
+                                delete message.stateHash;
+                            continue;
+                        }
+                    case 16: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.fenced = value;
+                            else
+                                delete message.fenced;
+                            continue;
+                        }
+                    case 17: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.members && message.members.length))
+                                message.members = [];
+                            message.members.push($root.rollcall.v1.MemberStatus.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    case 18: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.version = value;
+                            else
+                                delete message.version;
+                            continue;
+                        }
+                    case 19: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.uptimeMs = value;
+                            else
+                                delete message.uptimeMs;
+                            continue;
+                        }
+                    case 20: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.instances = value;
+                            else
+                                delete message.instances;
+                            continue;
+                        }
+                    case 21: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.services = value;
+                            else
+                                delete message.services;
+                            continue;
+                        }
+                    case 22: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.leases = value;
+                            else
+                                delete message.leases;
+                            continue;
+                        }
+                    case 23: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.watches = value;
+                            else
+                                delete message.watches;
+                            continue;
+                        }
+                    case 24: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.diskFreeBytes = value;
+                            else
+                                delete message.diskFreeBytes;
+                            continue;
+                        }
+                    case 25: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.logBytes = value;
+                            else
+                                delete message.logBytes;
+                            continue;
+                        }
+                    case 26: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.waitingFor = value;
+                            else
+                                delete message.waitingFor;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            StatusResponse.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.StatusResponse)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.StatusResponse: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.StatusResponse();
+                if (object.clusterId != null)
+                    if (typeof object.clusterId !== "string" || object.clusterId.length)
+                        message.clusterId = $String(object.clusterId);
+                if (object.memberId != null)
+                    if (typeof object.memberId !== "string" || object.memberId.length)
+                        message.memberId = $String(object.memberId);
+                if (object.directoryId != null)
+                    if (typeof object.directoryId !== "string" || object.directoryId.length)
+                        message.directoryId = $String(object.directoryId);
+                if (object.boot != null)
+                    if (typeof object.boot === "object" ? object.boot.low || object.boot.high : $Number(object.boot) !== 0)
+                        if ($util.Long)
+                            message.boot = $util.Long.fromValue(object.boot, true);
+                        else if (typeof object.boot === "string")
+                            message.boot = $parseInt(object.boot, 10);
+                        else if (typeof object.boot === "number")
+                            message.boot = object.boot;
+                        else if (typeof object.boot === "object")
+                            message.boot = new $util.LongBits(object.boot.low >>> 0, object.boot.high >>> 0).toNumber(true);
+                if (object.role !== 0 && (typeof object.role !== "string" || $root.rollcall.v1.MemberRole[object.role] !== 0))
+                    switch (object.role) {
+                    case "MEMBER_ROLE_UNSPECIFIED":
+                    case 0:
+                        message.role = 0;
+                        break;
+                    case "MEMBER_ROLE_FOLLOWER":
+                    case 1:
+                        message.role = 1;
+                        break;
+                    case "MEMBER_ROLE_CANDIDATE":
+                    case 2:
+                        message.role = 2;
+                        break;
+                    case "MEMBER_ROLE_LEADER":
+                    case 3:
+                        message.role = 3;
+                        break;
+                    case "MEMBER_ROLE_FORMING":
+                    case 4:
+                        message.role = 4;
+                        break;
+                    default:
+                        if (typeof object.role === "number" && (object.role | 0) === object.role)
+                            message.role = object.role;
+                    }
+                if (object.leaderId != null)
+                    if (typeof object.leaderId !== "string" || object.leaderId.length)
+                        message.leaderId = $String(object.leaderId);
+                if (object.term != null)
+                    if (typeof object.term === "object" ? object.term.low || object.term.high : $Number(object.term) !== 0)
+                        if ($util.Long)
+                            message.term = $util.Long.fromValue(object.term, true);
+                        else if (typeof object.term === "string")
+                            message.term = $parseInt(object.term, 10);
+                        else if (typeof object.term === "number")
+                            message.term = object.term;
+                        else if (typeof object.term === "object")
+                            message.term = new $util.LongBits(object.term.low >>> 0, object.term.high >>> 0).toNumber(true);
+                if (object.commitIndex != null)
+                    if (typeof object.commitIndex === "object" ? object.commitIndex.low || object.commitIndex.high : $Number(object.commitIndex) !== 0)
+                        if ($util.Long)
+                            message.commitIndex = $util.Long.fromValue(object.commitIndex, true);
+                        else if (typeof object.commitIndex === "string")
+                            message.commitIndex = $parseInt(object.commitIndex, 10);
+                        else if (typeof object.commitIndex === "number")
+                            message.commitIndex = object.commitIndex;
+                        else if (typeof object.commitIndex === "object")
+                            message.commitIndex = new $util.LongBits(object.commitIndex.low >>> 0, object.commitIndex.high >>> 0).toNumber(true);
+                if (object.appliedIndex != null)
+                    if (typeof object.appliedIndex === "object" ? object.appliedIndex.low || object.appliedIndex.high : $Number(object.appliedIndex) !== 0)
+                        if ($util.Long)
+                            message.appliedIndex = $util.Long.fromValue(object.appliedIndex, true);
+                        else if (typeof object.appliedIndex === "string")
+                            message.appliedIndex = $parseInt(object.appliedIndex, 10);
+                        else if (typeof object.appliedIndex === "number")
+                            message.appliedIndex = object.appliedIndex;
+                        else if (typeof object.appliedIndex === "object")
+                            message.appliedIndex = new $util.LongBits(object.appliedIndex.low >>> 0, object.appliedIndex.high >>> 0).toNumber(true);
+                if (object.lastIndex != null)
+                    if (typeof object.lastIndex === "object" ? object.lastIndex.low || object.lastIndex.high : $Number(object.lastIndex) !== 0)
+                        if ($util.Long)
+                            message.lastIndex = $util.Long.fromValue(object.lastIndex, true);
+                        else if (typeof object.lastIndex === "string")
+                            message.lastIndex = $parseInt(object.lastIndex, 10);
+                        else if (typeof object.lastIndex === "number")
+                            message.lastIndex = object.lastIndex;
+                        else if (typeof object.lastIndex === "object")
+                            message.lastIndex = new $util.LongBits(object.lastIndex.low >>> 0, object.lastIndex.high >>> 0).toNumber(true);
+                if (object.durableIndex != null)
+                    if (typeof object.durableIndex === "object" ? object.durableIndex.low || object.durableIndex.high : $Number(object.durableIndex) !== 0)
+                        if ($util.Long)
+                            message.durableIndex = $util.Long.fromValue(object.durableIndex, true);
+                        else if (typeof object.durableIndex === "string")
+                            message.durableIndex = $parseInt(object.durableIndex, 10);
+                        else if (typeof object.durableIndex === "number")
+                            message.durableIndex = object.durableIndex;
+                        else if (typeof object.durableIndex === "object")
+                            message.durableIndex = new $util.LongBits(object.durableIndex.low >>> 0, object.durableIndex.high >>> 0).toNumber(true);
+                if (object.flushedIndex != null)
+                    if (typeof object.flushedIndex === "object" ? object.flushedIndex.low || object.flushedIndex.high : $Number(object.flushedIndex) !== 0)
+                        if ($util.Long)
+                            message.flushedIndex = $util.Long.fromValue(object.flushedIndex, true);
+                        else if (typeof object.flushedIndex === "string")
+                            message.flushedIndex = $parseInt(object.flushedIndex, 10);
+                        else if (typeof object.flushedIndex === "number")
+                            message.flushedIndex = object.flushedIndex;
+                        else if (typeof object.flushedIndex === "object")
+                            message.flushedIndex = new $util.LongBits(object.flushedIndex.low >>> 0, object.flushedIndex.high >>> 0).toNumber(true);
+                if (object.firstKeptIndex != null)
+                    if (typeof object.firstKeptIndex === "object" ? object.firstKeptIndex.low || object.firstKeptIndex.high : $Number(object.firstKeptIndex) !== 0)
+                        if ($util.Long)
+                            message.firstKeptIndex = $util.Long.fromValue(object.firstKeptIndex, true);
+                        else if (typeof object.firstKeptIndex === "string")
+                            message.firstKeptIndex = $parseInt(object.firstKeptIndex, 10);
+                        else if (typeof object.firstKeptIndex === "number")
+                            message.firstKeptIndex = object.firstKeptIndex;
+                        else if (typeof object.firstKeptIndex === "object")
+                            message.firstKeptIndex = new $util.LongBits(object.firstKeptIndex.low >>> 0, object.firstKeptIndex.high >>> 0).toNumber(true);
+                if (object.revision != null)
+                    if (typeof object.revision === "object" ? object.revision.low || object.revision.high : $Number(object.revision) !== 0)
+                        if ($util.Long)
+                            message.revision = $util.Long.fromValue(object.revision, true);
+                        else if (typeof object.revision === "string")
+                            message.revision = $parseInt(object.revision, 10);
+                        else if (typeof object.revision === "number")
+                            message.revision = object.revision;
+                        else if (typeof object.revision === "object")
+                            message.revision = new $util.LongBits(object.revision.low >>> 0, object.revision.high >>> 0).toNumber(true);
+                if (object.stateHash != null)
+                    if (typeof object.stateHash !== "string" || object.stateHash.length)
+                        message.stateHash = $String(object.stateHash);
+                if (object.fenced != null)
+                    if (object.fenced)
+                        message.fenced = $Boolean(object.fenced);
+                if (object.members) {
+                    if (!$Array.isArray(object.members))
+                        throw $TypeError(".rollcall.v1.StatusResponse.members: array expected");
+                    message.members = $Array(object.members.length);
+                    for (let i = 0; i < object.members.length; ++i) {
+                        if (!$util.isObject(object.members[i]))
+                            throw $TypeError(".rollcall.v1.StatusResponse.members: object expected");
+                        message.members[i] = $root.rollcall.v1.MemberStatus.fromObject(object.members[i], _depth + 1);
+                    }
+                }
+                if (object.version != null)
+                    if (typeof object.version !== "string" || object.version.length)
+                        message.version = $String(object.version);
+                if (object.uptimeMs != null)
+                    if (typeof object.uptimeMs === "object" ? object.uptimeMs.low || object.uptimeMs.high : $Number(object.uptimeMs) !== 0)
+                        if ($util.Long)
+                            message.uptimeMs = $util.Long.fromValue(object.uptimeMs, true);
+                        else if (typeof object.uptimeMs === "string")
+                            message.uptimeMs = $parseInt(object.uptimeMs, 10);
+                        else if (typeof object.uptimeMs === "number")
+                            message.uptimeMs = object.uptimeMs;
+                        else if (typeof object.uptimeMs === "object")
+                            message.uptimeMs = new $util.LongBits(object.uptimeMs.low >>> 0, object.uptimeMs.high >>> 0).toNumber(true);
+                if (object.instances != null)
+                    if (typeof object.instances === "object" ? object.instances.low || object.instances.high : $Number(object.instances) !== 0)
+                        if ($util.Long)
+                            message.instances = $util.Long.fromValue(object.instances, true);
+                        else if (typeof object.instances === "string")
+                            message.instances = $parseInt(object.instances, 10);
+                        else if (typeof object.instances === "number")
+                            message.instances = object.instances;
+                        else if (typeof object.instances === "object")
+                            message.instances = new $util.LongBits(object.instances.low >>> 0, object.instances.high >>> 0).toNumber(true);
+                if (object.services != null)
+                    if (typeof object.services === "object" ? object.services.low || object.services.high : $Number(object.services) !== 0)
+                        if ($util.Long)
+                            message.services = $util.Long.fromValue(object.services, true);
+                        else if (typeof object.services === "string")
+                            message.services = $parseInt(object.services, 10);
+                        else if (typeof object.services === "number")
+                            message.services = object.services;
+                        else if (typeof object.services === "object")
+                            message.services = new $util.LongBits(object.services.low >>> 0, object.services.high >>> 0).toNumber(true);
+                if (object.leases != null)
+                    if (typeof object.leases === "object" ? object.leases.low || object.leases.high : $Number(object.leases) !== 0)
+                        if ($util.Long)
+                            message.leases = $util.Long.fromValue(object.leases, true);
+                        else if (typeof object.leases === "string")
+                            message.leases = $parseInt(object.leases, 10);
+                        else if (typeof object.leases === "number")
+                            message.leases = object.leases;
+                        else if (typeof object.leases === "object")
+                            message.leases = new $util.LongBits(object.leases.low >>> 0, object.leases.high >>> 0).toNumber(true);
+                if (object.watches != null)
+                    if (typeof object.watches === "object" ? object.watches.low || object.watches.high : $Number(object.watches) !== 0)
+                        if ($util.Long)
+                            message.watches = $util.Long.fromValue(object.watches, true);
+                        else if (typeof object.watches === "string")
+                            message.watches = $parseInt(object.watches, 10);
+                        else if (typeof object.watches === "number")
+                            message.watches = object.watches;
+                        else if (typeof object.watches === "object")
+                            message.watches = new $util.LongBits(object.watches.low >>> 0, object.watches.high >>> 0).toNumber(true);
+                if (object.diskFreeBytes != null)
+                    if (typeof object.diskFreeBytes === "object" ? object.diskFreeBytes.low || object.diskFreeBytes.high : $Number(object.diskFreeBytes) !== 0)
+                        if ($util.Long)
+                            message.diskFreeBytes = $util.Long.fromValue(object.diskFreeBytes, true);
+                        else if (typeof object.diskFreeBytes === "string")
+                            message.diskFreeBytes = $parseInt(object.diskFreeBytes, 10);
+                        else if (typeof object.diskFreeBytes === "number")
+                            message.diskFreeBytes = object.diskFreeBytes;
+                        else if (typeof object.diskFreeBytes === "object")
+                            message.diskFreeBytes = new $util.LongBits(object.diskFreeBytes.low >>> 0, object.diskFreeBytes.high >>> 0).toNumber(true);
+                if (object.logBytes != null)
+                    if (typeof object.logBytes === "object" ? object.logBytes.low || object.logBytes.high : $Number(object.logBytes) !== 0)
+                        if ($util.Long)
+                            message.logBytes = $util.Long.fromValue(object.logBytes, true);
+                        else if (typeof object.logBytes === "string")
+                            message.logBytes = $parseInt(object.logBytes, 10);
+                        else if (typeof object.logBytes === "number")
+                            message.logBytes = object.logBytes;
+                        else if (typeof object.logBytes === "object")
+                            message.logBytes = new $util.LongBits(object.logBytes.low >>> 0, object.logBytes.high >>> 0).toNumber(true);
+                if (object.waitingFor != null)
+                    if (typeof object.waitingFor !== "string" || object.waitingFor.length)
+                        message.waitingFor = $String(object.waitingFor);
+                return message;
+            };
+
+            StatusResponse.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.arrays || options.defaults)
+                    object.members = [];
+                if (options.defaults) {
+                    object.clusterId = "";
+                    object.memberId = "";
+                    object.directoryId = "";
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.boot = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.boot = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    object.role = options.enums === $String ? "MEMBER_ROLE_UNSPECIFIED" : 0;
+                    object.leaderId = "";
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.term = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.term = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.commitIndex = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.commitIndex = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.appliedIndex = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.appliedIndex = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.lastIndex = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.lastIndex = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.durableIndex = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.durableIndex = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.flushedIndex = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.flushedIndex = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.firstKeptIndex = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.firstKeptIndex = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.revision = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.revision = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    object.stateHash = "";
+                    object.fenced = false;
+                    object.version = "";
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.uptimeMs = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.uptimeMs = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.instances = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.instances = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.services = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.services = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.leases = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.leases = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.watches = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.watches = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.diskFreeBytes = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.diskFreeBytes = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.logBytes = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.logBytes = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    object.waitingFor = "";
+                }
+                if (message.clusterId != null && $Object.hasOwnProperty.call(message, "clusterId"))
+                    object.clusterId = message.clusterId;
+                if (message.memberId != null && $Object.hasOwnProperty.call(message, "memberId"))
+                    object.memberId = message.memberId;
+                if (message.directoryId != null && $Object.hasOwnProperty.call(message, "directoryId"))
+                    object.directoryId = message.directoryId;
+                if (message.boot != null && $Object.hasOwnProperty.call(message, "boot"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.boot = typeof message.boot === "number" ? $BigInt(message.boot) : $util.Long.fromBits(message.boot.low >>> 0, message.boot.high >>> 0, true).toBigInt();
+                    else if (typeof message.boot === "number")
+                        object.boot = options.longs === $String ? $String(message.boot) : message.boot;
+                    else
+                        object.boot = options.longs === $String ? $util.Long.prototype.toString.call(message.boot) : options.longs === $Number ? new $util.LongBits(message.boot.low >>> 0, message.boot.high >>> 0).toNumber(true) : message.boot;
+                if (message.role != null && $Object.hasOwnProperty.call(message, "role"))
+                    object.role = options.enums === $String ? $root.rollcall.v1.MemberRole[message.role] === $undefined ? message.role : $root.rollcall.v1.MemberRole[message.role] : message.role;
+                if (message.leaderId != null && $Object.hasOwnProperty.call(message, "leaderId"))
+                    object.leaderId = message.leaderId;
+                if (message.term != null && $Object.hasOwnProperty.call(message, "term"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.term = typeof message.term === "number" ? $BigInt(message.term) : $util.Long.fromBits(message.term.low >>> 0, message.term.high >>> 0, true).toBigInt();
+                    else if (typeof message.term === "number")
+                        object.term = options.longs === $String ? $String(message.term) : message.term;
+                    else
+                        object.term = options.longs === $String ? $util.Long.prototype.toString.call(message.term) : options.longs === $Number ? new $util.LongBits(message.term.low >>> 0, message.term.high >>> 0).toNumber(true) : message.term;
+                if (message.commitIndex != null && $Object.hasOwnProperty.call(message, "commitIndex"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.commitIndex = typeof message.commitIndex === "number" ? $BigInt(message.commitIndex) : $util.Long.fromBits(message.commitIndex.low >>> 0, message.commitIndex.high >>> 0, true).toBigInt();
+                    else if (typeof message.commitIndex === "number")
+                        object.commitIndex = options.longs === $String ? $String(message.commitIndex) : message.commitIndex;
+                    else
+                        object.commitIndex = options.longs === $String ? $util.Long.prototype.toString.call(message.commitIndex) : options.longs === $Number ? new $util.LongBits(message.commitIndex.low >>> 0, message.commitIndex.high >>> 0).toNumber(true) : message.commitIndex;
+                if (message.appliedIndex != null && $Object.hasOwnProperty.call(message, "appliedIndex"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.appliedIndex = typeof message.appliedIndex === "number" ? $BigInt(message.appliedIndex) : $util.Long.fromBits(message.appliedIndex.low >>> 0, message.appliedIndex.high >>> 0, true).toBigInt();
+                    else if (typeof message.appliedIndex === "number")
+                        object.appliedIndex = options.longs === $String ? $String(message.appliedIndex) : message.appliedIndex;
+                    else
+                        object.appliedIndex = options.longs === $String ? $util.Long.prototype.toString.call(message.appliedIndex) : options.longs === $Number ? new $util.LongBits(message.appliedIndex.low >>> 0, message.appliedIndex.high >>> 0).toNumber(true) : message.appliedIndex;
+                if (message.lastIndex != null && $Object.hasOwnProperty.call(message, "lastIndex"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.lastIndex = typeof message.lastIndex === "number" ? $BigInt(message.lastIndex) : $util.Long.fromBits(message.lastIndex.low >>> 0, message.lastIndex.high >>> 0, true).toBigInt();
+                    else if (typeof message.lastIndex === "number")
+                        object.lastIndex = options.longs === $String ? $String(message.lastIndex) : message.lastIndex;
+                    else
+                        object.lastIndex = options.longs === $String ? $util.Long.prototype.toString.call(message.lastIndex) : options.longs === $Number ? new $util.LongBits(message.lastIndex.low >>> 0, message.lastIndex.high >>> 0).toNumber(true) : message.lastIndex;
+                if (message.durableIndex != null && $Object.hasOwnProperty.call(message, "durableIndex"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.durableIndex = typeof message.durableIndex === "number" ? $BigInt(message.durableIndex) : $util.Long.fromBits(message.durableIndex.low >>> 0, message.durableIndex.high >>> 0, true).toBigInt();
+                    else if (typeof message.durableIndex === "number")
+                        object.durableIndex = options.longs === $String ? $String(message.durableIndex) : message.durableIndex;
+                    else
+                        object.durableIndex = options.longs === $String ? $util.Long.prototype.toString.call(message.durableIndex) : options.longs === $Number ? new $util.LongBits(message.durableIndex.low >>> 0, message.durableIndex.high >>> 0).toNumber(true) : message.durableIndex;
+                if (message.flushedIndex != null && $Object.hasOwnProperty.call(message, "flushedIndex"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.flushedIndex = typeof message.flushedIndex === "number" ? $BigInt(message.flushedIndex) : $util.Long.fromBits(message.flushedIndex.low >>> 0, message.flushedIndex.high >>> 0, true).toBigInt();
+                    else if (typeof message.flushedIndex === "number")
+                        object.flushedIndex = options.longs === $String ? $String(message.flushedIndex) : message.flushedIndex;
+                    else
+                        object.flushedIndex = options.longs === $String ? $util.Long.prototype.toString.call(message.flushedIndex) : options.longs === $Number ? new $util.LongBits(message.flushedIndex.low >>> 0, message.flushedIndex.high >>> 0).toNumber(true) : message.flushedIndex;
+                if (message.firstKeptIndex != null && $Object.hasOwnProperty.call(message, "firstKeptIndex"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.firstKeptIndex = typeof message.firstKeptIndex === "number" ? $BigInt(message.firstKeptIndex) : $util.Long.fromBits(message.firstKeptIndex.low >>> 0, message.firstKeptIndex.high >>> 0, true).toBigInt();
+                    else if (typeof message.firstKeptIndex === "number")
+                        object.firstKeptIndex = options.longs === $String ? $String(message.firstKeptIndex) : message.firstKeptIndex;
+                    else
+                        object.firstKeptIndex = options.longs === $String ? $util.Long.prototype.toString.call(message.firstKeptIndex) : options.longs === $Number ? new $util.LongBits(message.firstKeptIndex.low >>> 0, message.firstKeptIndex.high >>> 0).toNumber(true) : message.firstKeptIndex;
+                if (message.revision != null && $Object.hasOwnProperty.call(message, "revision"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.revision = typeof message.revision === "number" ? $BigInt(message.revision) : $util.Long.fromBits(message.revision.low >>> 0, message.revision.high >>> 0, true).toBigInt();
+                    else if (typeof message.revision === "number")
+                        object.revision = options.longs === $String ? $String(message.revision) : message.revision;
+                    else
+                        object.revision = options.longs === $String ? $util.Long.prototype.toString.call(message.revision) : options.longs === $Number ? new $util.LongBits(message.revision.low >>> 0, message.revision.high >>> 0).toNumber(true) : message.revision;
+                if (message.stateHash != null && $Object.hasOwnProperty.call(message, "stateHash"))
+                    object.stateHash = message.stateHash;
+                if (message.fenced != null && $Object.hasOwnProperty.call(message, "fenced"))
+                    object.fenced = message.fenced;
+                if (message.members && message.members.length) {
+                    object.members = $Array(message.members.length);
+                    for (let j = 0; j < message.members.length; ++j)
+                        object.members[j] = $root.rollcall.v1.MemberStatus.toObject(message.members[j], options, _depth + 1);
+                }
+                if (message.version != null && $Object.hasOwnProperty.call(message, "version"))
+                    object.version = message.version;
+                if (message.uptimeMs != null && $Object.hasOwnProperty.call(message, "uptimeMs"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.uptimeMs = typeof message.uptimeMs === "number" ? $BigInt(message.uptimeMs) : $util.Long.fromBits(message.uptimeMs.low >>> 0, message.uptimeMs.high >>> 0, true).toBigInt();
+                    else if (typeof message.uptimeMs === "number")
+                        object.uptimeMs = options.longs === $String ? $String(message.uptimeMs) : message.uptimeMs;
+                    else
+                        object.uptimeMs = options.longs === $String ? $util.Long.prototype.toString.call(message.uptimeMs) : options.longs === $Number ? new $util.LongBits(message.uptimeMs.low >>> 0, message.uptimeMs.high >>> 0).toNumber(true) : message.uptimeMs;
+                if (message.instances != null && $Object.hasOwnProperty.call(message, "instances"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.instances = typeof message.instances === "number" ? $BigInt(message.instances) : $util.Long.fromBits(message.instances.low >>> 0, message.instances.high >>> 0, true).toBigInt();
+                    else if (typeof message.instances === "number")
+                        object.instances = options.longs === $String ? $String(message.instances) : message.instances;
+                    else
+                        object.instances = options.longs === $String ? $util.Long.prototype.toString.call(message.instances) : options.longs === $Number ? new $util.LongBits(message.instances.low >>> 0, message.instances.high >>> 0).toNumber(true) : message.instances;
+                if (message.services != null && $Object.hasOwnProperty.call(message, "services"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.services = typeof message.services === "number" ? $BigInt(message.services) : $util.Long.fromBits(message.services.low >>> 0, message.services.high >>> 0, true).toBigInt();
+                    else if (typeof message.services === "number")
+                        object.services = options.longs === $String ? $String(message.services) : message.services;
+                    else
+                        object.services = options.longs === $String ? $util.Long.prototype.toString.call(message.services) : options.longs === $Number ? new $util.LongBits(message.services.low >>> 0, message.services.high >>> 0).toNumber(true) : message.services;
+                if (message.leases != null && $Object.hasOwnProperty.call(message, "leases"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.leases = typeof message.leases === "number" ? $BigInt(message.leases) : $util.Long.fromBits(message.leases.low >>> 0, message.leases.high >>> 0, true).toBigInt();
+                    else if (typeof message.leases === "number")
+                        object.leases = options.longs === $String ? $String(message.leases) : message.leases;
+                    else
+                        object.leases = options.longs === $String ? $util.Long.prototype.toString.call(message.leases) : options.longs === $Number ? new $util.LongBits(message.leases.low >>> 0, message.leases.high >>> 0).toNumber(true) : message.leases;
+                if (message.watches != null && $Object.hasOwnProperty.call(message, "watches"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.watches = typeof message.watches === "number" ? $BigInt(message.watches) : $util.Long.fromBits(message.watches.low >>> 0, message.watches.high >>> 0, true).toBigInt();
+                    else if (typeof message.watches === "number")
+                        object.watches = options.longs === $String ? $String(message.watches) : message.watches;
+                    else
+                        object.watches = options.longs === $String ? $util.Long.prototype.toString.call(message.watches) : options.longs === $Number ? new $util.LongBits(message.watches.low >>> 0, message.watches.high >>> 0).toNumber(true) : message.watches;
+                if (message.diskFreeBytes != null && $Object.hasOwnProperty.call(message, "diskFreeBytes"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.diskFreeBytes = typeof message.diskFreeBytes === "number" ? $BigInt(message.diskFreeBytes) : $util.Long.fromBits(message.diskFreeBytes.low >>> 0, message.diskFreeBytes.high >>> 0, true).toBigInt();
+                    else if (typeof message.diskFreeBytes === "number")
+                        object.diskFreeBytes = options.longs === $String ? $String(message.diskFreeBytes) : message.diskFreeBytes;
+                    else
+                        object.diskFreeBytes = options.longs === $String ? $util.Long.prototype.toString.call(message.diskFreeBytes) : options.longs === $Number ? new $util.LongBits(message.diskFreeBytes.low >>> 0, message.diskFreeBytes.high >>> 0).toNumber(true) : message.diskFreeBytes;
+                if (message.logBytes != null && $Object.hasOwnProperty.call(message, "logBytes"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.logBytes = typeof message.logBytes === "number" ? $BigInt(message.logBytes) : $util.Long.fromBits(message.logBytes.low >>> 0, message.logBytes.high >>> 0, true).toBigInt();
+                    else if (typeof message.logBytes === "number")
+                        object.logBytes = options.longs === $String ? $String(message.logBytes) : message.logBytes;
+                    else
+                        object.logBytes = options.longs === $String ? $util.Long.prototype.toString.call(message.logBytes) : options.longs === $Number ? new $util.LongBits(message.logBytes.low >>> 0, message.logBytes.high >>> 0).toNumber(true) : message.logBytes;
+                if (message.waitingFor != null && $Object.hasOwnProperty.call(message, "waitingFor"))
+                    object.waitingFor = message.waitingFor;
+                return object;
+            };
+
+            StatusResponse.prototype.toJSON = function() {
+                return StatusResponse.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            StatusResponse.getTypeUrl = function(prefix) {
+                if (prefix === $undefined)
+                    prefix = "type.googleapis.com";
+                return prefix + "/rollcall.v1.StatusResponse";
+            };
+
+            return StatusResponse;
+        })();
+
+        v1.MemberStatus = (function() {
+
+            const MemberStatus = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            MemberStatus.prototype.memberId = "";
+            MemberStatus.prototype.peerAddress = "";
+            MemberStatus.prototype.clientAddress = "";
+            MemberStatus.prototype.reachable = false;
+            MemberStatus.prototype.matchIndex = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            MemberStatus.prototype.replicationState = "";
+            MemberStatus.prototype.lastContactMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+            MemberStatus.create = function(properties) {
+                return new MemberStatus(properties);
+            };
+
+            MemberStatus.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.memberId != null && $Object.hasOwnProperty.call(message, "memberId") && message.memberId !== "")
+                    writer.uint32(10).string(message.memberId);
+                if (message.peerAddress != null && $Object.hasOwnProperty.call(message, "peerAddress") && message.peerAddress !== "")
+                    writer.uint32(18).string(message.peerAddress);
+                if (message.clientAddress != null && $Object.hasOwnProperty.call(message, "clientAddress") && message.clientAddress !== "")
+                    writer.uint32(26).string(message.clientAddress);
+                if (message.reachable != null && $Object.hasOwnProperty.call(message, "reachable") && message.reachable !== false)
+                    writer.uint32(32).bool(message.reachable);
+                if (message.matchIndex != null && $Object.hasOwnProperty.call(message, "matchIndex") && (typeof message.matchIndex === "object" ? message.matchIndex.low || message.matchIndex.high : message.matchIndex !== 0))
+                    writer.uint32(40).uint64(message.matchIndex);
+                if (message.replicationState != null && $Object.hasOwnProperty.call(message, "replicationState") && message.replicationState !== "")
+                    writer.uint32(50).string(message.replicationState);
+                if (message.lastContactMs != null && $Object.hasOwnProperty.call(message, "lastContactMs") && (typeof message.lastContactMs === "object" ? message.lastContactMs.low || message.lastContactMs.high : message.lastContactMs !== 0))
+                    writer.uint32(56).uint64(message.lastContactMs);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            MemberStatus.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.MemberStatus();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.memberId = value;
+                            else
+                                delete message.memberId;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.peerAddress = value;
+                            else
+                                delete message.peerAddress;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.clientAddress = value;
+                            else
+                                delete message.clientAddress;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.reachable = value;
+                            else
+                                delete message.reachable;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.matchIndex = value;
+                            else
+                                delete message.matchIndex;
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.replicationState = value;
+                            else
+                                delete message.replicationState;
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.lastContactMs = value;
+                            else
+                                delete message.lastContactMs;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            MemberStatus.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.MemberStatus)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.MemberStatus: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.MemberStatus();
+                if (object.memberId != null)
+                    if (typeof object.memberId !== "string" || object.memberId.length)
+                        message.memberId = $String(object.memberId);
+                if (object.peerAddress != null)
+                    if (typeof object.peerAddress !== "string" || object.peerAddress.length)
+                        message.peerAddress = $String(object.peerAddress);
+                if (object.clientAddress != null)
+                    if (typeof object.clientAddress !== "string" || object.clientAddress.length)
+                        message.clientAddress = $String(object.clientAddress);
+                if (object.reachable != null)
+                    if (object.reachable)
+                        message.reachable = $Boolean(object.reachable);
+                if (object.matchIndex != null)
+                    if (typeof object.matchIndex === "object" ? object.matchIndex.low || object.matchIndex.high : $Number(object.matchIndex) !== 0)
+                        if ($util.Long)
+                            message.matchIndex = $util.Long.fromValue(object.matchIndex, true);
+                        else if (typeof object.matchIndex === "string")
+                            message.matchIndex = $parseInt(object.matchIndex, 10);
+                        else if (typeof object.matchIndex === "number")
+                            message.matchIndex = object.matchIndex;
+                        else if (typeof object.matchIndex === "object")
+                            message.matchIndex = new $util.LongBits(object.matchIndex.low >>> 0, object.matchIndex.high >>> 0).toNumber(true);
+                if (object.replicationState != null)
+                    if (typeof object.replicationState !== "string" || object.replicationState.length)
+                        message.replicationState = $String(object.replicationState);
+                if (object.lastContactMs != null)
+                    if (typeof object.lastContactMs === "object" ? object.lastContactMs.low || object.lastContactMs.high : $Number(object.lastContactMs) !== 0)
+                        if ($util.Long)
+                            message.lastContactMs = $util.Long.fromValue(object.lastContactMs, true);
+                        else if (typeof object.lastContactMs === "string")
+                            message.lastContactMs = $parseInt(object.lastContactMs, 10);
+                        else if (typeof object.lastContactMs === "number")
+                            message.lastContactMs = object.lastContactMs;
+                        else if (typeof object.lastContactMs === "object")
+                            message.lastContactMs = new $util.LongBits(object.lastContactMs.low >>> 0, object.lastContactMs.high >>> 0).toNumber(true);
+                return message;
+            };
+
+            MemberStatus.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    object.memberId = "";
+                    object.peerAddress = "";
+                    object.clientAddress = "";
+                    object.reachable = false;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.matchIndex = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.matchIndex = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    object.replicationState = "";
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.lastContactMs = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.lastContactMs = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                }
+                if (message.memberId != null && $Object.hasOwnProperty.call(message, "memberId"))
+                    object.memberId = message.memberId;
+                if (message.peerAddress != null && $Object.hasOwnProperty.call(message, "peerAddress"))
+                    object.peerAddress = message.peerAddress;
+                if (message.clientAddress != null && $Object.hasOwnProperty.call(message, "clientAddress"))
+                    object.clientAddress = message.clientAddress;
+                if (message.reachable != null && $Object.hasOwnProperty.call(message, "reachable"))
+                    object.reachable = message.reachable;
+                if (message.matchIndex != null && $Object.hasOwnProperty.call(message, "matchIndex"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.matchIndex = typeof message.matchIndex === "number" ? $BigInt(message.matchIndex) : $util.Long.fromBits(message.matchIndex.low >>> 0, message.matchIndex.high >>> 0, true).toBigInt();
+                    else if (typeof message.matchIndex === "number")
+                        object.matchIndex = options.longs === $String ? $String(message.matchIndex) : message.matchIndex;
+                    else
+                        object.matchIndex = options.longs === $String ? $util.Long.prototype.toString.call(message.matchIndex) : options.longs === $Number ? new $util.LongBits(message.matchIndex.low >>> 0, message.matchIndex.high >>> 0).toNumber(true) : message.matchIndex;
+                if (message.replicationState != null && $Object.hasOwnProperty.call(message, "replicationState"))
+                    object.replicationState = message.replicationState;
+                if (message.lastContactMs != null && $Object.hasOwnProperty.call(message, "lastContactMs"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.lastContactMs = typeof message.lastContactMs === "number" ? $BigInt(message.lastContactMs) : $util.Long.fromBits(message.lastContactMs.low >>> 0, message.lastContactMs.high >>> 0, true).toBigInt();
+                    else if (typeof message.lastContactMs === "number")
+                        object.lastContactMs = options.longs === $String ? $String(message.lastContactMs) : message.lastContactMs;
+                    else
+                        object.lastContactMs = options.longs === $String ? $util.Long.prototype.toString.call(message.lastContactMs) : options.longs === $Number ? new $util.LongBits(message.lastContactMs.low >>> 0, message.lastContactMs.high >>> 0).toNumber(true) : message.lastContactMs;
+                return object;
+            };
+
+            MemberStatus.prototype.toJSON = function() {
+                return MemberStatus.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            MemberStatus.getTypeUrl = function(prefix) {
+                if (prefix === $undefined)
+                    prefix = "type.googleapis.com";
+                return prefix + "/rollcall.v1.MemberStatus";
+            };
+
+            return MemberStatus;
+        })();
+
+        v1.InstanceSpec = (function() {
+
+            const InstanceSpec = function (properties) {
+                this.endpoints = [];
+                this.tags = [];
+                this.metadata = {};
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            InstanceSpec.prototype.namespace = "";
+            InstanceSpec.prototype.service = "";
+            InstanceSpec.prototype.id = "";
+            InstanceSpec.prototype.endpoints = $util.emptyArray;
+            InstanceSpec.prototype.version = "";
+            InstanceSpec.prototype.weight = null;
+            InstanceSpec.prototype.tags = $util.emptyArray;
+            InstanceSpec.prototype.metadata = $util.emptyObject;
+            InstanceSpec.prototype.locality = null;
+            InstanceSpec.prototype.status = 0;
+
+            let $oneOfFields;
+
+            // Virtual OneOf for proto3 optional field
+            $Object.defineProperty(InstanceSpec.prototype, "_weight", {
+                get: $util.oneOfGetter($oneOfFields = ["weight"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
+
+            InstanceSpec.create = function(properties) {
+                return new InstanceSpec(properties);
+            };
+
+            InstanceSpec.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.namespace != null && $Object.hasOwnProperty.call(message, "namespace") && message.namespace !== "")
+                    writer.uint32(10).string(message.namespace);
+                if (message.service != null && $Object.hasOwnProperty.call(message, "service") && message.service !== "")
+                    writer.uint32(18).string(message.service);
+                if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== "")
+                    writer.uint32(26).string(message.id);
+                if (message.endpoints != null && message.endpoints.length)
+                    for (let i = 0; i < message.endpoints.length; ++i)
+                        $root.rollcall.v1.Endpoint.encode(message.endpoints[i], writer.uint32(34).fork(), _depth + 1).ldelim();
+                if (message.version != null && $Object.hasOwnProperty.call(message, "version") && message.version !== "")
+                    writer.uint32(42).string(message.version);
+                if (message.weight != null && $Object.hasOwnProperty.call(message, "weight"))
+                    writer.uint32(48).uint32(message.weight);
+                if (message.tags != null && message.tags.length)
+                    for (let i = 0; i < message.tags.length; ++i)
+                        writer.uint32(58).string(message.tags[i]);
+                if (message.metadata != null && $Object.hasOwnProperty.call(message, "metadata"))
+                    for (let keys = $Object.keys(message.metadata), i = 0; i < keys.length; ++i)
+                        writer.uint32(66).fork().uint32(10).string(keys[i]).uint32(18).string(message.metadata[keys[i]]).ldelim();
+                if (message.locality != null && $Object.hasOwnProperty.call(message, "locality"))
+                    $root.rollcall.v1.Locality.encode(message.locality, writer.uint32(74).fork(), _depth + 1).ldelim();
+                if (message.status != null && $Object.hasOwnProperty.call(message, "status") && message.status !== 0)
+                    writer.uint32(80).int32(message.status);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            InstanceSpec.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, key, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.InstanceSpec();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.namespace = value;
+                            else
+                                delete message.namespace;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.service = value;
+                            else
+                                delete message.service;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.id = value;
+                            else
+                                delete message.id;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.endpoints && message.endpoints.length))
+                                message.endpoints = [];
+                            message.endpoints.push($root.rollcall.v1.Endpoint.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.version = value;
+                            else
+                                delete message.version;
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 0)
+                                break;
+                            message.weight = reader.uint32();
+                            message._weight = "weight";
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.tags && message.tags.length))
+                                message.tags = [];
+                            message.tags.push(reader.stringVerify());
+                            continue;
+                        }
+                    case 8: {
+                            if (wireType !== 2)
+                                break;
+                            if (message.metadata === $util.emptyObject)
+                                message.metadata = {};
+                            let end2 = reader.size() + reader.pos;
+                            if (end2 > reader.len)
+                                throw $RangeError("index out of range");
+                            reader.len = end2;
+                            key = "";
+                            value = "";
+                            while (reader.pos < end2) {
+                                let tag2 = reader.tag();
+                                wireType = tag2 & 7;
+                                switch (tag2 >>>= 3) {
+                                case 1:
+                                    if (wireType !== 2)
+                                        break;
+                                    key = reader.stringVerify();
+                                    continue;
+                                case 2:
+                                    if (wireType !== 2)
+                                        break;
+                                    value = reader.stringVerify();
+                                    continue;
+                                }
+                                reader.skipType(wireType, _depth, tag2);
+                            }
+                            if (reader.pos !== end2)
+                                throw $RangeError("index out of range");
+                            reader.len = end;
+                            if (key === "__proto__")
+                                $util.makeProp(message.metadata, key);
+                            message.metadata[key] = value;
+                            continue;
+                        }
+                    case 9: {
+                            if (wireType !== 2)
+                                break;
+                            message.locality = $root.rollcall.v1.Locality.decode(reader, reader.size(), $undefined, _depth + 1, message.locality);
+                            continue;
+                        }
+                    case 10: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.status = value;
+                            else
+                                delete message.status;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            InstanceSpec.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.InstanceSpec)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.InstanceSpec: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.InstanceSpec();
+                if (object.namespace != null)
+                    if (typeof object.namespace !== "string" || object.namespace.length)
+                        message.namespace = $String(object.namespace);
+                if (object.service != null)
+                    if (typeof object.service !== "string" || object.service.length)
+                        message.service = $String(object.service);
+                if (object.id != null)
+                    if (typeof object.id !== "string" || object.id.length)
+                        message.id = $String(object.id);
+                if (object.endpoints) {
+                    if (!$Array.isArray(object.endpoints))
+                        throw $TypeError(".rollcall.v1.InstanceSpec.endpoints: array expected");
+                    message.endpoints = $Array(object.endpoints.length);
+                    for (let i = 0; i < object.endpoints.length; ++i) {
+                        if (!$util.isObject(object.endpoints[i]))
+                            throw $TypeError(".rollcall.v1.InstanceSpec.endpoints: object expected");
+                        message.endpoints[i] = $root.rollcall.v1.Endpoint.fromObject(object.endpoints[i], _depth + 1);
+                    }
+                }
+                if (object.version != null)
+                    if (typeof object.version !== "string" || object.version.length)
+                        message.version = $String(object.version);
+                if (object.weight != null)
+                    message.weight = object.weight >>> 0;
+                if (object.tags) {
+                    if (!$Array.isArray(object.tags))
+                        throw $TypeError(".rollcall.v1.InstanceSpec.tags: array expected");
+                    message.tags = $Array(object.tags.length);
+                    for (let i = 0; i < object.tags.length; ++i)
+                        message.tags[i] = $String(object.tags[i]);
+                }
+                if (object.metadata) {
+                    if (!$util.isObject(object.metadata))
+                        throw $TypeError(".rollcall.v1.InstanceSpec.metadata: object expected");
+                    message.metadata = {};
+                    for (let keys = $Object.keys(object.metadata), i = 0; i < keys.length; ++i) {
+                        if (keys[i] === "__proto__")
+                            $util.makeProp(message.metadata, keys[i]);
+                        message.metadata[keys[i]] = $String(object.metadata[keys[i]]);
+                    }
+                }
+                if (object.locality != null) {
+                    if (!$util.isObject(object.locality))
+                        throw $TypeError(".rollcall.v1.InstanceSpec.locality: object expected");
+                    message.locality = $root.rollcall.v1.Locality.fromObject(object.locality, _depth + 1);
+                }
+                if (object.status !== 0 && (typeof object.status !== "string" || $root.rollcall.v1.InstanceStatus[object.status] !== 0))
+                    switch (object.status) {
+                    case "INSTANCE_STATUS_UNSPECIFIED":
+                    case 0:
+                        message.status = 0;
+                        break;
+                    case "INSTANCE_STATUS_STARTING":
+                    case 1:
+                        message.status = 1;
+                        break;
+                    case "INSTANCE_STATUS_UP":
+                    case 2:
+                        message.status = 2;
+                        break;
+                    case "INSTANCE_STATUS_DRAINING":
+                    case 3:
+                        message.status = 3;
+                        break;
+                    case "INSTANCE_STATUS_DOWN":
+                    case 4:
+                        message.status = 4;
+                        break;
+                    default:
+                        if (typeof object.status === "number" && (object.status | 0) === object.status)
+                            message.status = object.status;
+                    }
+                return message;
+            };
+
+            InstanceSpec.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.arrays || options.defaults) {
+                    object.endpoints = [];
+                    object.tags = [];
+                }
+                if (options.objects || options.defaults)
+                    object.metadata = {};
+                if (options.defaults) {
+                    object.namespace = "";
+                    object.service = "";
+                    object.id = "";
+                    object.version = "";
+                    object.locality = null;
+                    object.status = options.enums === $String ? "INSTANCE_STATUS_UNSPECIFIED" : 0;
+                }
+                if (message.namespace != null && $Object.hasOwnProperty.call(message, "namespace"))
+                    object.namespace = message.namespace;
+                if (message.service != null && $Object.hasOwnProperty.call(message, "service"))
+                    object.service = message.service;
+                if (message.id != null && $Object.hasOwnProperty.call(message, "id"))
+                    object.id = message.id;
+                if (message.endpoints && message.endpoints.length) {
+                    object.endpoints = $Array(message.endpoints.length);
+                    for (let j = 0; j < message.endpoints.length; ++j)
+                        object.endpoints[j] = $root.rollcall.v1.Endpoint.toObject(message.endpoints[j], options, _depth + 1);
+                }
+                if (message.version != null && $Object.hasOwnProperty.call(message, "version"))
+                    object.version = message.version;
+                if (message.weight != null && $Object.hasOwnProperty.call(message, "weight"))
+                    object.weight = message.weight;
+                if (message.tags && message.tags.length) {
+                    object.tags = $Array(message.tags.length);
+                    for (let j = 0; j < message.tags.length; ++j)
+                        object.tags[j] = message.tags[j];
+                }
+                let keys2;
+                if (message.metadata && (keys2 = $Object.keys(message.metadata)).length) {
+                    object.metadata = {};
+                    for (let j = 0; j < keys2.length; ++j) {
+                        if (keys2[j] === "__proto__")
+                            $util.makeProp(object.metadata, keys2[j]);
+                        object.metadata[keys2[j]] = message.metadata[keys2[j]];
+                    }
+                }
+                if (message.locality != null && $Object.hasOwnProperty.call(message, "locality"))
+                    object.locality = $root.rollcall.v1.Locality.toObject(message.locality, options, _depth + 1);
+                if (message.status != null && $Object.hasOwnProperty.call(message, "status"))
+                    object.status = options.enums === $String ? $root.rollcall.v1.InstanceStatus[message.status] === $undefined ? message.status : $root.rollcall.v1.InstanceStatus[message.status] : message.status;
+                return object;
+            };
+
+            InstanceSpec.prototype.toJSON = function() {
+                return InstanceSpec.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            InstanceSpec.getTypeUrl = function(prefix) {
+                if (prefix === $undefined)
+                    prefix = "type.googleapis.com";
+                return prefix + "/rollcall.v1.InstanceSpec";
+            };
+
+            return InstanceSpec;
+        })();
+
+        v1.Endpoint = (function() {
+
+            const Endpoint = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            Endpoint.prototype.name = "";
+            Endpoint.prototype.protocol = "";
+            Endpoint.prototype.address = "";
+            Endpoint.prototype.port = 0;
+
+            Endpoint.create = function(properties) {
+                return new Endpoint(properties);
+            };
+
+            Endpoint.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name !== "")
+                    writer.uint32(10).string(message.name);
+                if (message.protocol != null && $Object.hasOwnProperty.call(message, "protocol") && message.protocol !== "")
+                    writer.uint32(18).string(message.protocol);
+                if (message.address != null && $Object.hasOwnProperty.call(message, "address") && message.address !== "")
+                    writer.uint32(26).string(message.address);
+                if (message.port != null && $Object.hasOwnProperty.call(message, "port") && message.port !== 0)
+                    writer.uint32(32).uint32(message.port);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            Endpoint.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.Endpoint();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.name = value;
+                            else
+                                delete message.name;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.protocol = value;
+                            else
+                                delete message.protocol;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.address = value;
+                            else
+                                delete message.address;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.port = value;
+                            else
+                                delete message.port;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            Endpoint.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.Endpoint)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.Endpoint: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.Endpoint();
+                if (object.name != null)
+                    if (typeof object.name !== "string" || object.name.length)
+                        message.name = $String(object.name);
+                if (object.protocol != null)
+                    if (typeof object.protocol !== "string" || object.protocol.length)
+                        message.protocol = $String(object.protocol);
+                if (object.address != null)
+                    if (typeof object.address !== "string" || object.address.length)
+                        message.address = $String(object.address);
+                if (object.port != null)
+                    if ($Number(object.port) !== 0)
+                        message.port = object.port >>> 0;
+                return message;
+            };
+
+            Endpoint.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    object.name = "";
+                    object.protocol = "";
+                    object.address = "";
+                    object.port = 0;
+                }
+                if (message.name != null && $Object.hasOwnProperty.call(message, "name"))
+                    object.name = message.name;
+                if (message.protocol != null && $Object.hasOwnProperty.call(message, "protocol"))
+                    object.protocol = message.protocol;
+                if (message.address != null && $Object.hasOwnProperty.call(message, "address"))
+                    object.address = message.address;
+                if (message.port != null && $Object.hasOwnProperty.call(message, "port"))
+                    object.port = message.port;
+                return object;
+            };
+
+            Endpoint.prototype.toJSON = function() {
+                return Endpoint.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            Endpoint.getTypeUrl = function(prefix) {
+                if (prefix === $undefined)
+                    prefix = "type.googleapis.com";
+                return prefix + "/rollcall.v1.Endpoint";
+            };
+
+            return Endpoint;
+        })();
+
+        v1.Locality = (function() {
+
+            const Locality = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            Locality.prototype.region = "";
+            Locality.prototype.zone = "";
+
+            Locality.create = function(properties) {
+                return new Locality(properties);
+            };
+
+            Locality.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.region != null && $Object.hasOwnProperty.call(message, "region") && message.region !== "")
+                    writer.uint32(10).string(message.region);
+                if (message.zone != null && $Object.hasOwnProperty.call(message, "zone") && message.zone !== "")
+                    writer.uint32(18).string(message.zone);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            Locality.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.Locality();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.region = value;
+                            else
+                                delete message.region;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.zone = value;
+                            else
+                                delete message.zone;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            Locality.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.Locality)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.Locality: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.Locality();
+                if (object.region != null)
+                    if (typeof object.region !== "string" || object.region.length)
+                        message.region = $String(object.region);
+                if (object.zone != null)
+                    if (typeof object.zone !== "string" || object.zone.length)
+                        message.zone = $String(object.zone);
+                return message;
+            };
+
+            Locality.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    object.region = "";
+                    object.zone = "";
+                }
+                if (message.region != null && $Object.hasOwnProperty.call(message, "region"))
+                    object.region = message.region;
+                if (message.zone != null && $Object.hasOwnProperty.call(message, "zone"))
+                    object.zone = message.zone;
+                return object;
+            };
+
+            Locality.prototype.toJSON = function() {
+                return Locality.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            Locality.getTypeUrl = function(prefix) {
+                if (prefix === $undefined)
+                    prefix = "type.googleapis.com";
+                return prefix + "/rollcall.v1.Locality";
+            };
+
+            return Locality;
+        })();
+
+        v1.InstanceStatus = (function() {
+            const valuesById = $Object.create(null), values = $Object.create(valuesById);
+            values[valuesById[0] = "INSTANCE_STATUS_UNSPECIFIED"] = 0;
+            values[valuesById[1] = "INSTANCE_STATUS_STARTING"] = 1;
+            values[valuesById[2] = "INSTANCE_STATUS_UP"] = 2;
+            values[valuesById[3] = "INSTANCE_STATUS_DRAINING"] = 3;
+            values[valuesById[4] = "INSTANCE_STATUS_DOWN"] = 4;
+            return values;
+        })();
+
+        v1.InstanceMeta = (function() {
+
+            const InstanceMeta = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            InstanceMeta.prototype.incarnation = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            InstanceMeta.prototype.createRevision = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            InstanceMeta.prototype.modifyRevision = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            InstanceMeta.prototype.createTimeMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            InstanceMeta.prototype.modifyTimeMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            InstanceMeta.prototype.leaseId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+            InstanceMeta.create = function(properties) {
+                return new InstanceMeta(properties);
+            };
+
+            InstanceMeta.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.incarnation != null && $Object.hasOwnProperty.call(message, "incarnation") && (typeof message.incarnation === "object" ? message.incarnation.low || message.incarnation.high : message.incarnation !== 0))
+                    writer.uint32(8).uint64(message.incarnation);
+                if (message.createRevision != null && $Object.hasOwnProperty.call(message, "createRevision") && (typeof message.createRevision === "object" ? message.createRevision.low || message.createRevision.high : message.createRevision !== 0))
+                    writer.uint32(16).uint64(message.createRevision);
+                if (message.modifyRevision != null && $Object.hasOwnProperty.call(message, "modifyRevision") && (typeof message.modifyRevision === "object" ? message.modifyRevision.low || message.modifyRevision.high : message.modifyRevision !== 0))
+                    writer.uint32(24).uint64(message.modifyRevision);
+                if (message.createTimeMs != null && $Object.hasOwnProperty.call(message, "createTimeMs") && (typeof message.createTimeMs === "object" ? message.createTimeMs.low || message.createTimeMs.high : message.createTimeMs !== 0))
+                    writer.uint32(32).uint64(message.createTimeMs);
+                if (message.modifyTimeMs != null && $Object.hasOwnProperty.call(message, "modifyTimeMs") && (typeof message.modifyTimeMs === "object" ? message.modifyTimeMs.low || message.modifyTimeMs.high : message.modifyTimeMs !== 0))
+                    writer.uint32(40).uint64(message.modifyTimeMs);
+                if (message.leaseId != null && $Object.hasOwnProperty.call(message, "leaseId") && (typeof message.leaseId === "object" ? message.leaseId.low || message.leaseId.high : message.leaseId !== 0))
+                    writer.uint32(48).uint64(message.leaseId);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            InstanceMeta.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.InstanceMeta();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.incarnation = value;
+                            else
+                                delete message.incarnation;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.createRevision = value;
+                            else
+                                delete message.createRevision;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.modifyRevision = value;
+                            else
+                                delete message.modifyRevision;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.createTimeMs = value;
+                            else
+                                delete message.createTimeMs;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.modifyTimeMs = value;
+                            else
+                                delete message.modifyTimeMs;
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.leaseId = value;
+                            else
+                                delete message.leaseId;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            InstanceMeta.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.InstanceMeta)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.InstanceMeta: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.InstanceMeta();
+                if (object.incarnation != null)
+                    if (typeof object.incarnation === "object" ? object.incarnation.low || object.incarnation.high : $Number(object.incarnation) !== 0)
+                        if ($util.Long)
+                            message.incarnation = $util.Long.fromValue(object.incarnation, true);
+                        else if (typeof object.incarnation === "string")
+                            message.incarnation = $parseInt(object.incarnation, 10);
+                        else if (typeof object.incarnation === "number")
+                            message.incarnation = object.incarnation;
+                        else if (typeof object.incarnation === "object")
+                            message.incarnation = new $util.LongBits(object.incarnation.low >>> 0, object.incarnation.high >>> 0).toNumber(true);
+                if (object.createRevision != null)
+                    if (typeof object.createRevision === "object" ? object.createRevision.low || object.createRevision.high : $Number(object.createRevision) !== 0)
+                        if ($util.Long)
+                            message.createRevision = $util.Long.fromValue(object.createRevision, true);
+                        else if (typeof object.createRevision === "string")
+                            message.createRevision = $parseInt(object.createRevision, 10);
+                        else if (typeof object.createRevision === "number")
+                            message.createRevision = object.createRevision;
+                        else if (typeof object.createRevision === "object")
+                            message.createRevision = new $util.LongBits(object.createRevision.low >>> 0, object.createRevision.high >>> 0).toNumber(true);
+                if (object.modifyRevision != null)
+                    if (typeof object.modifyRevision === "object" ? object.modifyRevision.low || object.modifyRevision.high : $Number(object.modifyRevision) !== 0)
+                        if ($util.Long)
+                            message.modifyRevision = $util.Long.fromValue(object.modifyRevision, true);
+                        else if (typeof object.modifyRevision === "string")
+                            message.modifyRevision = $parseInt(object.modifyRevision, 10);
+                        else if (typeof object.modifyRevision === "number")
+                            message.modifyRevision = object.modifyRevision;
+                        else if (typeof object.modifyRevision === "object")
+                            message.modifyRevision = new $util.LongBits(object.modifyRevision.low >>> 0, object.modifyRevision.high >>> 0).toNumber(true);
+                if (object.createTimeMs != null)
+                    if (typeof object.createTimeMs === "object" ? object.createTimeMs.low || object.createTimeMs.high : $Number(object.createTimeMs) !== 0)
+                        if ($util.Long)
+                            message.createTimeMs = $util.Long.fromValue(object.createTimeMs, true);
+                        else if (typeof object.createTimeMs === "string")
+                            message.createTimeMs = $parseInt(object.createTimeMs, 10);
+                        else if (typeof object.createTimeMs === "number")
+                            message.createTimeMs = object.createTimeMs;
+                        else if (typeof object.createTimeMs === "object")
+                            message.createTimeMs = new $util.LongBits(object.createTimeMs.low >>> 0, object.createTimeMs.high >>> 0).toNumber(true);
+                if (object.modifyTimeMs != null)
+                    if (typeof object.modifyTimeMs === "object" ? object.modifyTimeMs.low || object.modifyTimeMs.high : $Number(object.modifyTimeMs) !== 0)
+                        if ($util.Long)
+                            message.modifyTimeMs = $util.Long.fromValue(object.modifyTimeMs, true);
+                        else if (typeof object.modifyTimeMs === "string")
+                            message.modifyTimeMs = $parseInt(object.modifyTimeMs, 10);
+                        else if (typeof object.modifyTimeMs === "number")
+                            message.modifyTimeMs = object.modifyTimeMs;
+                        else if (typeof object.modifyTimeMs === "object")
+                            message.modifyTimeMs = new $util.LongBits(object.modifyTimeMs.low >>> 0, object.modifyTimeMs.high >>> 0).toNumber(true);
+                if (object.leaseId != null)
+                    if (typeof object.leaseId === "object" ? object.leaseId.low || object.leaseId.high : $Number(object.leaseId) !== 0)
+                        if ($util.Long)
+                            message.leaseId = $util.Long.fromValue(object.leaseId, true);
+                        else if (typeof object.leaseId === "string")
+                            message.leaseId = $parseInt(object.leaseId, 10);
+                        else if (typeof object.leaseId === "number")
+                            message.leaseId = object.leaseId;
+                        else if (typeof object.leaseId === "object")
+                            message.leaseId = new $util.LongBits(object.leaseId.low >>> 0, object.leaseId.high >>> 0).toNumber(true);
+                return message;
+            };
+
+            InstanceMeta.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.incarnation = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.incarnation = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.createRevision = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.createRevision = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.modifyRevision = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.modifyRevision = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.createTimeMs = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.createTimeMs = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.modifyTimeMs = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.modifyTimeMs = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.leaseId = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.leaseId = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                }
+                if (message.incarnation != null && $Object.hasOwnProperty.call(message, "incarnation"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.incarnation = typeof message.incarnation === "number" ? $BigInt(message.incarnation) : $util.Long.fromBits(message.incarnation.low >>> 0, message.incarnation.high >>> 0, true).toBigInt();
+                    else if (typeof message.incarnation === "number")
+                        object.incarnation = options.longs === $String ? $String(message.incarnation) : message.incarnation;
+                    else
+                        object.incarnation = options.longs === $String ? $util.Long.prototype.toString.call(message.incarnation) : options.longs === $Number ? new $util.LongBits(message.incarnation.low >>> 0, message.incarnation.high >>> 0).toNumber(true) : message.incarnation;
+                if (message.createRevision != null && $Object.hasOwnProperty.call(message, "createRevision"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.createRevision = typeof message.createRevision === "number" ? $BigInt(message.createRevision) : $util.Long.fromBits(message.createRevision.low >>> 0, message.createRevision.high >>> 0, true).toBigInt();
+                    else if (typeof message.createRevision === "number")
+                        object.createRevision = options.longs === $String ? $String(message.createRevision) : message.createRevision;
+                    else
+                        object.createRevision = options.longs === $String ? $util.Long.prototype.toString.call(message.createRevision) : options.longs === $Number ? new $util.LongBits(message.createRevision.low >>> 0, message.createRevision.high >>> 0).toNumber(true) : message.createRevision;
+                if (message.modifyRevision != null && $Object.hasOwnProperty.call(message, "modifyRevision"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.modifyRevision = typeof message.modifyRevision === "number" ? $BigInt(message.modifyRevision) : $util.Long.fromBits(message.modifyRevision.low >>> 0, message.modifyRevision.high >>> 0, true).toBigInt();
+                    else if (typeof message.modifyRevision === "number")
+                        object.modifyRevision = options.longs === $String ? $String(message.modifyRevision) : message.modifyRevision;
+                    else
+                        object.modifyRevision = options.longs === $String ? $util.Long.prototype.toString.call(message.modifyRevision) : options.longs === $Number ? new $util.LongBits(message.modifyRevision.low >>> 0, message.modifyRevision.high >>> 0).toNumber(true) : message.modifyRevision;
+                if (message.createTimeMs != null && $Object.hasOwnProperty.call(message, "createTimeMs"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.createTimeMs = typeof message.createTimeMs === "number" ? $BigInt(message.createTimeMs) : $util.Long.fromBits(message.createTimeMs.low >>> 0, message.createTimeMs.high >>> 0, true).toBigInt();
+                    else if (typeof message.createTimeMs === "number")
+                        object.createTimeMs = options.longs === $String ? $String(message.createTimeMs) : message.createTimeMs;
+                    else
+                        object.createTimeMs = options.longs === $String ? $util.Long.prototype.toString.call(message.createTimeMs) : options.longs === $Number ? new $util.LongBits(message.createTimeMs.low >>> 0, message.createTimeMs.high >>> 0).toNumber(true) : message.createTimeMs;
+                if (message.modifyTimeMs != null && $Object.hasOwnProperty.call(message, "modifyTimeMs"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.modifyTimeMs = typeof message.modifyTimeMs === "number" ? $BigInt(message.modifyTimeMs) : $util.Long.fromBits(message.modifyTimeMs.low >>> 0, message.modifyTimeMs.high >>> 0, true).toBigInt();
+                    else if (typeof message.modifyTimeMs === "number")
+                        object.modifyTimeMs = options.longs === $String ? $String(message.modifyTimeMs) : message.modifyTimeMs;
+                    else
+                        object.modifyTimeMs = options.longs === $String ? $util.Long.prototype.toString.call(message.modifyTimeMs) : options.longs === $Number ? new $util.LongBits(message.modifyTimeMs.low >>> 0, message.modifyTimeMs.high >>> 0).toNumber(true) : message.modifyTimeMs;
+                if (message.leaseId != null && $Object.hasOwnProperty.call(message, "leaseId"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.leaseId = typeof message.leaseId === "number" ? $BigInt(message.leaseId) : $util.Long.fromBits(message.leaseId.low >>> 0, message.leaseId.high >>> 0, true).toBigInt();
+                    else if (typeof message.leaseId === "number")
+                        object.leaseId = options.longs === $String ? $String(message.leaseId) : message.leaseId;
+                    else
+                        object.leaseId = options.longs === $String ? $util.Long.prototype.toString.call(message.leaseId) : options.longs === $Number ? new $util.LongBits(message.leaseId.low >>> 0, message.leaseId.high >>> 0).toNumber(true) : message.leaseId;
+                return object;
+            };
+
+            InstanceMeta.prototype.toJSON = function() {
+                return InstanceMeta.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            InstanceMeta.getTypeUrl = function(prefix) {
+                if (prefix === $undefined)
+                    prefix = "type.googleapis.com";
+                return prefix + "/rollcall.v1.InstanceMeta";
+            };
+
+            return InstanceMeta;
+        })();
+
+        v1.InstanceView = (function() {
+
+            const InstanceView = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            InstanceView.prototype.spec = null;
+            InstanceView.prototype.meta = null;
+
+            InstanceView.create = function(properties) {
+                return new InstanceView(properties);
+            };
+
+            InstanceView.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.spec != null && $Object.hasOwnProperty.call(message, "spec"))
+                    $root.rollcall.v1.InstanceSpec.encode(message.spec, writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.meta != null && $Object.hasOwnProperty.call(message, "meta"))
+                    $root.rollcall.v1.InstanceMeta.encode(message.meta, writer.uint32(18).fork(), _depth + 1).ldelim();
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            InstanceView.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.InstanceView();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.spec = $root.rollcall.v1.InstanceSpec.decode(reader, reader.size(), $undefined, _depth + 1, message.spec);
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            message.meta = $root.rollcall.v1.InstanceMeta.decode(reader, reader.size(), $undefined, _depth + 1, message.meta);
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            InstanceView.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.InstanceView)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.InstanceView: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.InstanceView();
+                if (object.spec != null) {
+                    if (!$util.isObject(object.spec))
+                        throw $TypeError(".rollcall.v1.InstanceView.spec: object expected");
+                    message.spec = $root.rollcall.v1.InstanceSpec.fromObject(object.spec, _depth + 1);
+                }
+                if (object.meta != null) {
+                    if (!$util.isObject(object.meta))
+                        throw $TypeError(".rollcall.v1.InstanceView.meta: object expected");
+                    message.meta = $root.rollcall.v1.InstanceMeta.fromObject(object.meta, _depth + 1);
+                }
+                return message;
+            };
+
+            InstanceView.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    object.spec = null;
+                    object.meta = null;
+                }
+                if (message.spec != null && $Object.hasOwnProperty.call(message, "spec"))
+                    object.spec = $root.rollcall.v1.InstanceSpec.toObject(message.spec, options, _depth + 1);
+                if (message.meta != null && $Object.hasOwnProperty.call(message, "meta"))
+                    object.meta = $root.rollcall.v1.InstanceMeta.toObject(message.meta, options, _depth + 1);
+                return object;
+            };
+
+            InstanceView.prototype.toJSON = function() {
+                return InstanceView.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            InstanceView.getTypeUrl = function(prefix) {
+                if (prefix === $undefined)
+                    prefix = "type.googleapis.com";
+                return prefix + "/rollcall.v1.InstanceView";
+            };
+
+            return InstanceView;
+        })();
+
+        v1.InstanceKey = (function() {
+
+            const InstanceKey = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            InstanceKey.prototype.namespace = "";
+            InstanceKey.prototype.service = "";
+            InstanceKey.prototype.id = "";
+
+            InstanceKey.create = function(properties) {
+                return new InstanceKey(properties);
+            };
+
+            InstanceKey.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.namespace != null && $Object.hasOwnProperty.call(message, "namespace") && message.namespace !== "")
+                    writer.uint32(10).string(message.namespace);
+                if (message.service != null && $Object.hasOwnProperty.call(message, "service") && message.service !== "")
+                    writer.uint32(18).string(message.service);
+                if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== "")
+                    writer.uint32(26).string(message.id);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            InstanceKey.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.InstanceKey();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.namespace = value;
+                            else
+                                delete message.namespace;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.service = value;
+                            else
+                                delete message.service;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.id = value;
+                            else
+                                delete message.id;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            InstanceKey.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.InstanceKey)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.InstanceKey: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.InstanceKey();
+                if (object.namespace != null)
+                    if (typeof object.namespace !== "string" || object.namespace.length)
+                        message.namespace = $String(object.namespace);
+                if (object.service != null)
+                    if (typeof object.service !== "string" || object.service.length)
+                        message.service = $String(object.service);
+                if (object.id != null)
+                    if (typeof object.id !== "string" || object.id.length)
+                        message.id = $String(object.id);
+                return message;
+            };
+
+            InstanceKey.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    object.namespace = "";
+                    object.service = "";
+                    object.id = "";
+                }
+                if (message.namespace != null && $Object.hasOwnProperty.call(message, "namespace"))
+                    object.namespace = message.namespace;
+                if (message.service != null && $Object.hasOwnProperty.call(message, "service"))
+                    object.service = message.service;
+                if (message.id != null && $Object.hasOwnProperty.call(message, "id"))
+                    object.id = message.id;
+                return object;
+            };
+
+            InstanceKey.prototype.toJSON = function() {
+                return InstanceKey.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            InstanceKey.getTypeUrl = function(prefix) {
+                if (prefix === $undefined)
+                    prefix = "type.googleapis.com";
+                return prefix + "/rollcall.v1.InstanceKey";
+            };
+
+            return InstanceKey;
+        })();
+
+        v1.Registry = (function() {
+
+            const Registry = function(rpcImpl, requestDelimited, responseDelimited) {
+                $protobuf.rpc.Service.call(this, rpcImpl, requestDelimited, responseDelimited);
+            };
+
+            $Object.defineProperty(Registry.prototype = $Object.create($protobuf.rpc.Service.prototype), "constructor", { value: Registry, writable: true, enumerable: false, configurable: true });
+
+            Registry.create = function(rpcImpl, requestDelimited, responseDelimited) {
+                return new this(rpcImpl, requestDelimited, responseDelimited);
+            };
+
+
+
+            $Object.defineProperties(Registry.prototype.register = function(request, callback) {
+                return $protobuf.rpc.Service.prototype.rpcCall.call(this, Registry.prototype.register, $root.rollcall.v1.RegisterRequest, $root.rollcall.v1.RegisterResponse, request, callback);
+            }, {
+                name: { value: "Register" },
+                path: { value: "/rollcall.v1.Registry/Register" },
+                requestType: { value: "RegisterRequest" },
+                responseType: { value: "RegisterResponse" },
+                requestStream: { value: $undefined },
+                responseStream: { value: $undefined }
+            });
+
+
+
+            $Object.defineProperties(Registry.prototype.update = function(request, callback) {
+                return $protobuf.rpc.Service.prototype.rpcCall.call(this, Registry.prototype.update, $root.rollcall.v1.UpdateRequest, $root.rollcall.v1.UpdateResponse, request, callback);
+            }, {
+                name: { value: "Update" },
+                path: { value: "/rollcall.v1.Registry/Update" },
+                requestType: { value: "UpdateRequest" },
+                responseType: { value: "UpdateResponse" },
+                requestStream: { value: $undefined },
+                responseStream: { value: $undefined }
+            });
+
+
+
+            $Object.defineProperties(Registry.prototype.deregister = function(request, callback) {
+                return $protobuf.rpc.Service.prototype.rpcCall.call(this, Registry.prototype.deregister, $root.rollcall.v1.DeregisterRequest, $root.rollcall.v1.DeregisterResponse, request, callback);
+            }, {
+                name: { value: "Deregister" },
+                path: { value: "/rollcall.v1.Registry/Deregister" },
+                requestType: { value: "DeregisterRequest" },
+                responseType: { value: "DeregisterResponse" },
+                requestStream: { value: $undefined },
+                responseStream: { value: $undefined }
+            });
+
+
+
+            $Object.defineProperties(Registry.prototype.grantLease = function(request, callback) {
+                return $protobuf.rpc.Service.prototype.rpcCall.call(this, Registry.prototype.grantLease, $root.rollcall.v1.GrantLeaseRequest, $root.rollcall.v1.GrantLeaseResponse, request, callback);
+            }, {
+                name: { value: "GrantLease" },
+                path: { value: "/rollcall.v1.Registry/GrantLease" },
+                requestType: { value: "GrantLeaseRequest" },
+                responseType: { value: "GrantLeaseResponse" },
+                requestStream: { value: $undefined },
+                responseStream: { value: $undefined }
+            });
+
+
+
+            $Object.defineProperties(Registry.prototype.revokeLease = function(request, callback) {
+                return $protobuf.rpc.Service.prototype.rpcCall.call(this, Registry.prototype.revokeLease, $root.rollcall.v1.RevokeLeaseRequest, $root.rollcall.v1.RevokeLeaseResponse, request, callback);
+            }, {
+                name: { value: "RevokeLease" },
+                path: { value: "/rollcall.v1.Registry/RevokeLease" },
+                requestType: { value: "RevokeLeaseRequest" },
+                responseType: { value: "RevokeLeaseResponse" },
+                requestStream: { value: $undefined },
+                responseStream: { value: $undefined }
+            });
+
+
+
+            $Object.defineProperties(Registry.prototype.keepAlive = function(request, callback) {
+                return $protobuf.rpc.Service.prototype.rpcCall.call(this, Registry.prototype.keepAlive, $root.rollcall.v1.KeepAliveRequest, $root.rollcall.v1.KeepAliveResponse, request, callback);
+            }, {
+                name: { value: "KeepAlive" },
+                path: { value: "/rollcall.v1.Registry/KeepAlive" },
+                requestType: { value: "KeepAliveRequest" },
+                responseType: { value: "KeepAliveResponse" },
+                requestStream: { value: true },
+                responseStream: { value: true }
+            });
+
+
+
+            $Object.defineProperties(Registry.prototype.discover = function(request, callback) {
+                return $protobuf.rpc.Service.prototype.rpcCall.call(this, Registry.prototype.discover, $root.rollcall.v1.DiscoverRequest, $root.rollcall.v1.DiscoverResponse, request, callback);
+            }, {
+                name: { value: "Discover" },
+                path: { value: "/rollcall.v1.Registry/Discover" },
+                requestType: { value: "DiscoverRequest" },
+                responseType: { value: "DiscoverResponse" },
+                requestStream: { value: $undefined },
+                responseStream: { value: $undefined }
+            });
+
+
+
+            $Object.defineProperties(Registry.prototype.listServices = function(request, callback) {
+                return $protobuf.rpc.Service.prototype.rpcCall.call(this, Registry.prototype.listServices, $root.rollcall.v1.ListServicesRequest, $root.rollcall.v1.ListServicesResponse, request, callback);
+            }, {
+                name: { value: "ListServices" },
+                path: { value: "/rollcall.v1.Registry/ListServices" },
+                requestType: { value: "ListServicesRequest" },
+                responseType: { value: "ListServicesResponse" },
+                requestStream: { value: $undefined },
+                responseStream: { value: $undefined }
+            });
+
+
+
+            $Object.defineProperties(Registry.prototype.watch = function(request, callback) {
+                return $protobuf.rpc.Service.prototype.rpcCall.call(this, Registry.prototype.watch, $root.rollcall.v1.WatchRequest, $root.rollcall.v1.WatchResponse, request, callback);
+            }, {
+                name: { value: "Watch" },
+                path: { value: "/rollcall.v1.Registry/Watch" },
+                requestType: { value: "WatchRequest" },
+                responseType: { value: "WatchResponse" },
+                requestStream: { value: true },
+                responseStream: { value: true }
+            });
+
+            return Registry;
+        })();
+
+        v1.Consistency = (function() {
+            const valuesById = $Object.create(null), values = $Object.create(valuesById);
+            values[valuesById[0] = "CONSISTENCY_LINEARIZABLE"] = 0;
+            values[valuesById[1] = "CONSISTENCY_STALE"] = 1;
+            return values;
+        })();
+
+        v1.ResponseHeader = (function() {
+
+            const ResponseHeader = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            ResponseHeader.prototype.revision = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            ResponseHeader.prototype.member = "";
+            ResponseHeader.prototype.consistency = 0;
+            ResponseHeader.prototype.ageMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+            ResponseHeader.create = function(properties) {
+                return new ResponseHeader(properties);
+            };
+
+            ResponseHeader.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.revision != null && $Object.hasOwnProperty.call(message, "revision") && (typeof message.revision === "object" ? message.revision.low || message.revision.high : message.revision !== 0))
+                    writer.uint32(8).uint64(message.revision);
+                if (message.member != null && $Object.hasOwnProperty.call(message, "member") && message.member !== "")
+                    writer.uint32(18).string(message.member);
+                if (message.consistency != null && $Object.hasOwnProperty.call(message, "consistency") && message.consistency !== 0)
+                    writer.uint32(24).int32(message.consistency);
+                if (message.ageMs != null && $Object.hasOwnProperty.call(message, "ageMs") && (typeof message.ageMs === "object" ? message.ageMs.low || message.ageMs.high : message.ageMs !== 0))
+                    writer.uint32(32).uint64(message.ageMs);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            ResponseHeader.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.ResponseHeader();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.revision = value;
+                            else
+                                delete message.revision;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.member = value;
+                            else
+                                delete message.member;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.consistency = value;
+                            else
+                                delete message.consistency;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.ageMs = value;
+                            else
+                                delete message.ageMs;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            ResponseHeader.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.ResponseHeader)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.ResponseHeader: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.ResponseHeader();
+                if (object.revision != null)
+                    if (typeof object.revision === "object" ? object.revision.low || object.revision.high : $Number(object.revision) !== 0)
+                        if ($util.Long)
+                            message.revision = $util.Long.fromValue(object.revision, true);
+                        else if (typeof object.revision === "string")
+                            message.revision = $parseInt(object.revision, 10);
+                        else if (typeof object.revision === "number")
+                            message.revision = object.revision;
+                        else if (typeof object.revision === "object")
+                            message.revision = new $util.LongBits(object.revision.low >>> 0, object.revision.high >>> 0).toNumber(true);
+                if (object.member != null)
+                    if (typeof object.member !== "string" || object.member.length)
+                        message.member = $String(object.member);
+                if (object.consistency !== 0 && (typeof object.consistency !== "string" || $root.rollcall.v1.Consistency[object.consistency] !== 0))
+                    switch (object.consistency) {
+                    case "CONSISTENCY_LINEARIZABLE":
+                    case 0:
+                        message.consistency = 0;
+                        break;
+                    case "CONSISTENCY_STALE":
+                    case 1:
+                        message.consistency = 1;
+                        break;
+                    default:
+                        if (typeof object.consistency === "number" && (object.consistency | 0) === object.consistency)
+                            message.consistency = object.consistency;
+                    }
+                if (object.ageMs != null)
+                    if (typeof object.ageMs === "object" ? object.ageMs.low || object.ageMs.high : $Number(object.ageMs) !== 0)
+                        if ($util.Long)
+                            message.ageMs = $util.Long.fromValue(object.ageMs, true);
+                        else if (typeof object.ageMs === "string")
+                            message.ageMs = $parseInt(object.ageMs, 10);
+                        else if (typeof object.ageMs === "number")
+                            message.ageMs = object.ageMs;
+                        else if (typeof object.ageMs === "object")
+                            message.ageMs = new $util.LongBits(object.ageMs.low >>> 0, object.ageMs.high >>> 0).toNumber(true);
+                return message;
+            };
+
+            ResponseHeader.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.revision = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.revision = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    object.member = "";
+                    object.consistency = options.enums === $String ? "CONSISTENCY_LINEARIZABLE" : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.ageMs = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.ageMs = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                }
+                if (message.revision != null && $Object.hasOwnProperty.call(message, "revision"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.revision = typeof message.revision === "number" ? $BigInt(message.revision) : $util.Long.fromBits(message.revision.low >>> 0, message.revision.high >>> 0, true).toBigInt();
+                    else if (typeof message.revision === "number")
+                        object.revision = options.longs === $String ? $String(message.revision) : message.revision;
+                    else
+                        object.revision = options.longs === $String ? $util.Long.prototype.toString.call(message.revision) : options.longs === $Number ? new $util.LongBits(message.revision.low >>> 0, message.revision.high >>> 0).toNumber(true) : message.revision;
+                if (message.member != null && $Object.hasOwnProperty.call(message, "member"))
+                    object.member = message.member;
+                if (message.consistency != null && $Object.hasOwnProperty.call(message, "consistency"))
+                    object.consistency = options.enums === $String ? $root.rollcall.v1.Consistency[message.consistency] === $undefined ? message.consistency : $root.rollcall.v1.Consistency[message.consistency] : message.consistency;
+                if (message.ageMs != null && $Object.hasOwnProperty.call(message, "ageMs"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.ageMs = typeof message.ageMs === "number" ? $BigInt(message.ageMs) : $util.Long.fromBits(message.ageMs.low >>> 0, message.ageMs.high >>> 0, true).toBigInt();
+                    else if (typeof message.ageMs === "number")
+                        object.ageMs = options.longs === $String ? $String(message.ageMs) : message.ageMs;
+                    else
+                        object.ageMs = options.longs === $String ? $util.Long.prototype.toString.call(message.ageMs) : options.longs === $Number ? new $util.LongBits(message.ageMs.low >>> 0, message.ageMs.high >>> 0).toNumber(true) : message.ageMs;
+                return object;
+            };
+
+            ResponseHeader.prototype.toJSON = function() {
+                return ResponseHeader.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            ResponseHeader.getTypeUrl = function(prefix) {
+                if (prefix === $undefined)
+                    prefix = "type.googleapis.com";
+                return prefix + "/rollcall.v1.ResponseHeader";
+            };
+
+            return ResponseHeader;
+        })();
+
+        v1.RegisterRequest = (function() {
+
+            const RegisterRequest = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            RegisterRequest.prototype.instance = null;
+            RegisterRequest.prototype.ttlMs = null;
+            RegisterRequest.prototype.leaseId = null;
+            RegisterRequest.prototype.persistent = null;
+            RegisterRequest.prototype.ifAbsent = false;
+            RegisterRequest.prototype.ifIncarnation = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            RegisterRequest.prototype.requestId = "";
+
+            let $oneOfFields;
+
+            $Object.defineProperty(RegisterRequest.prototype, "lifetime", {
+                get: $util.oneOfGetter($oneOfFields = ["ttlMs", "leaseId", "persistent"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
+
+            RegisterRequest.create = function(properties) {
+                return new RegisterRequest(properties);
+            };
+
+            RegisterRequest.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.instance != null && $Object.hasOwnProperty.call(message, "instance"))
+                    $root.rollcall.v1.InstanceSpec.encode(message.instance, writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.ttlMs != null && $Object.hasOwnProperty.call(message, "ttlMs"))
+                    writer.uint32(16).uint64(message.ttlMs);
+                if (message.leaseId != null && $Object.hasOwnProperty.call(message, "leaseId"))
+                    writer.uint32(24).uint64(message.leaseId);
+                if (message.persistent != null && $Object.hasOwnProperty.call(message, "persistent"))
+                    writer.uint32(32).bool(message.persistent);
+                if (message.ifAbsent != null && $Object.hasOwnProperty.call(message, "ifAbsent") && message.ifAbsent !== false)
+                    writer.uint32(40).bool(message.ifAbsent);
+                if (message.ifIncarnation != null && $Object.hasOwnProperty.call(message, "ifIncarnation") && (typeof message.ifIncarnation === "object" ? message.ifIncarnation.low || message.ifIncarnation.high : message.ifIncarnation !== 0))
+                    writer.uint32(48).uint64(message.ifIncarnation);
+                if (message.requestId != null && $Object.hasOwnProperty.call(message, "requestId") && message.requestId !== "")
+                    writer.uint32(58).string(message.requestId);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            RegisterRequest.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.RegisterRequest();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.instance = $root.rollcall.v1.InstanceSpec.decode(reader, reader.size(), $undefined, _depth + 1, message.instance);
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            message.ttlMs = reader.uint64();
+                            message.lifetime = "ttlMs";
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            message.leaseId = reader.uint64();
+                            message.lifetime = "leaseId";
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            message.persistent = reader.bool();
+                            message.lifetime = "persistent";
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.ifAbsent = value;
+                            else
+                                delete message.ifAbsent;
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.ifIncarnation = value;
+                            else
+                                delete message.ifIncarnation;
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.requestId = value;
+                            else
+                                delete message.requestId;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            RegisterRequest.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.RegisterRequest)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.RegisterRequest: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.RegisterRequest();
+                if (object.instance != null) {
+                    if (!$util.isObject(object.instance))
+                        throw $TypeError(".rollcall.v1.RegisterRequest.instance: object expected");
+                    message.instance = $root.rollcall.v1.InstanceSpec.fromObject(object.instance, _depth + 1);
+                }
+                if (object.ttlMs != null)
+                    if ($util.Long)
+                        message.ttlMs = $util.Long.fromValue(object.ttlMs, true);
+                    else if (typeof object.ttlMs === "string")
+                        message.ttlMs = $parseInt(object.ttlMs, 10);
+                    else if (typeof object.ttlMs === "number")
+                        message.ttlMs = object.ttlMs;
+                    else if (typeof object.ttlMs === "object")
+                        message.ttlMs = new $util.LongBits(object.ttlMs.low >>> 0, object.ttlMs.high >>> 0).toNumber(true);
+                if (object.leaseId != null)
+                    if ($util.Long)
+                        message.leaseId = $util.Long.fromValue(object.leaseId, true);
+                    else if (typeof object.leaseId === "string")
+                        message.leaseId = $parseInt(object.leaseId, 10);
+                    else if (typeof object.leaseId === "number")
+                        message.leaseId = object.leaseId;
+                    else if (typeof object.leaseId === "object")
+                        message.leaseId = new $util.LongBits(object.leaseId.low >>> 0, object.leaseId.high >>> 0).toNumber(true);
+                if (object.persistent != null)
+                    message.persistent = $Boolean(object.persistent);
+                if (object.ifAbsent != null)
+                    if (object.ifAbsent)
+                        message.ifAbsent = $Boolean(object.ifAbsent);
+                if (object.ifIncarnation != null)
+                    if (typeof object.ifIncarnation === "object" ? object.ifIncarnation.low || object.ifIncarnation.high : $Number(object.ifIncarnation) !== 0)
+                        if ($util.Long)
+                            message.ifIncarnation = $util.Long.fromValue(object.ifIncarnation, true);
+                        else if (typeof object.ifIncarnation === "string")
+                            message.ifIncarnation = $parseInt(object.ifIncarnation, 10);
+                        else if (typeof object.ifIncarnation === "number")
+                            message.ifIncarnation = object.ifIncarnation;
+                        else if (typeof object.ifIncarnation === "object")
+                            message.ifIncarnation = new $util.LongBits(object.ifIncarnation.low >>> 0, object.ifIncarnation.high >>> 0).toNumber(true);
+                if (object.requestId != null)
+                    if (typeof object.requestId !== "string" || object.requestId.length)
+                        message.requestId = $String(object.requestId);
+                return message;
+            };
+
+            RegisterRequest.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    object.instance = null;
+                    object.ifAbsent = false;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.ifIncarnation = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.ifIncarnation = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    object.requestId = "";
+                }
+                if (message.instance != null && $Object.hasOwnProperty.call(message, "instance"))
+                    object.instance = $root.rollcall.v1.InstanceSpec.toObject(message.instance, options, _depth + 1);
+                if (message.ttlMs != null && $Object.hasOwnProperty.call(message, "ttlMs")) {
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.ttlMs = typeof message.ttlMs === "number" ? $BigInt(message.ttlMs) : $util.Long.fromBits(message.ttlMs.low >>> 0, message.ttlMs.high >>> 0, true).toBigInt();
+                    else if (typeof message.ttlMs === "number")
+                        object.ttlMs = options.longs === $String ? $String(message.ttlMs) : message.ttlMs;
+                    else
+                        object.ttlMs = options.longs === $String ? $util.Long.prototype.toString.call(message.ttlMs) : options.longs === $Number ? new $util.LongBits(message.ttlMs.low >>> 0, message.ttlMs.high >>> 0).toNumber(true) : message.ttlMs;
+                    if (options.oneofs)
+                        object.lifetime = "ttlMs";
+                }
+                if (message.leaseId != null && $Object.hasOwnProperty.call(message, "leaseId")) {
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.leaseId = typeof message.leaseId === "number" ? $BigInt(message.leaseId) : $util.Long.fromBits(message.leaseId.low >>> 0, message.leaseId.high >>> 0, true).toBigInt();
+                    else if (typeof message.leaseId === "number")
+                        object.leaseId = options.longs === $String ? $String(message.leaseId) : message.leaseId;
+                    else
+                        object.leaseId = options.longs === $String ? $util.Long.prototype.toString.call(message.leaseId) : options.longs === $Number ? new $util.LongBits(message.leaseId.low >>> 0, message.leaseId.high >>> 0).toNumber(true) : message.leaseId;
+                    if (options.oneofs)
+                        object.lifetime = "leaseId";
+                }
+                if (message.persistent != null && $Object.hasOwnProperty.call(message, "persistent")) {
+                    object.persistent = message.persistent;
+                    if (options.oneofs)
+                        object.lifetime = "persistent";
+                }
+                if (message.ifAbsent != null && $Object.hasOwnProperty.call(message, "ifAbsent"))
+                    object.ifAbsent = message.ifAbsent;
+                if (message.ifIncarnation != null && $Object.hasOwnProperty.call(message, "ifIncarnation"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.ifIncarnation = typeof message.ifIncarnation === "number" ? $BigInt(message.ifIncarnation) : $util.Long.fromBits(message.ifIncarnation.low >>> 0, message.ifIncarnation.high >>> 0, true).toBigInt();
+                    else if (typeof message.ifIncarnation === "number")
+                        object.ifIncarnation = options.longs === $String ? $String(message.ifIncarnation) : message.ifIncarnation;
+                    else
+                        object.ifIncarnation = options.longs === $String ? $util.Long.prototype.toString.call(message.ifIncarnation) : options.longs === $Number ? new $util.LongBits(message.ifIncarnation.low >>> 0, message.ifIncarnation.high >>> 0).toNumber(true) : message.ifIncarnation;
+                if (message.requestId != null && $Object.hasOwnProperty.call(message, "requestId"))
+                    object.requestId = message.requestId;
+                return object;
+            };
+
+            RegisterRequest.prototype.toJSON = function() {
+                return RegisterRequest.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            RegisterRequest.getTypeUrl = function(prefix) {
+                if (prefix === $undefined)
+                    prefix = "type.googleapis.com";
+                return prefix + "/rollcall.v1.RegisterRequest";
+            };
+
+            return RegisterRequest;
+        })();
+
+        v1.RegisterResponse = (function() {
+
+            const RegisterResponse = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            RegisterResponse.prototype.header = null;
+            RegisterResponse.prototype.incarnation = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            RegisterResponse.prototype.leaseId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            RegisterResponse.prototype.ttlMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            RegisterResponse.prototype.replaced = false;
+
+            RegisterResponse.create = function(properties) {
+                return new RegisterResponse(properties);
+            };
+
+            RegisterResponse.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.header != null && $Object.hasOwnProperty.call(message, "header"))
+                    $root.rollcall.v1.ResponseHeader.encode(message.header, writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.incarnation != null && $Object.hasOwnProperty.call(message, "incarnation") && (typeof message.incarnation === "object" ? message.incarnation.low || message.incarnation.high : message.incarnation !== 0))
+                    writer.uint32(16).uint64(message.incarnation);
+                if (message.leaseId != null && $Object.hasOwnProperty.call(message, "leaseId") && (typeof message.leaseId === "object" ? message.leaseId.low || message.leaseId.high : message.leaseId !== 0))
+                    writer.uint32(24).uint64(message.leaseId);
+                if (message.ttlMs != null && $Object.hasOwnProperty.call(message, "ttlMs") && (typeof message.ttlMs === "object" ? message.ttlMs.low || message.ttlMs.high : message.ttlMs !== 0))
+                    writer.uint32(32).uint64(message.ttlMs);
+                if (message.replaced != null && $Object.hasOwnProperty.call(message, "replaced") && message.replaced !== false)
+                    writer.uint32(40).bool(message.replaced);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            RegisterResponse.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.RegisterResponse();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.header = $root.rollcall.v1.ResponseHeader.decode(reader, reader.size(), $undefined, _depth + 1, message.header);
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.incarnation = value;
+                            else
+                                delete message.incarnation;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.leaseId = value;
+                            else
+                                delete message.leaseId;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.ttlMs = value;
+                            else
+                                delete message.ttlMs;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.replaced = value;
+                            else
+                                delete message.replaced;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            RegisterResponse.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.RegisterResponse)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.RegisterResponse: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.RegisterResponse();
+                if (object.header != null) {
+                    if (!$util.isObject(object.header))
+                        throw $TypeError(".rollcall.v1.RegisterResponse.header: object expected");
+                    message.header = $root.rollcall.v1.ResponseHeader.fromObject(object.header, _depth + 1);
+                }
+                if (object.incarnation != null)
+                    if (typeof object.incarnation === "object" ? object.incarnation.low || object.incarnation.high : $Number(object.incarnation) !== 0)
+                        if ($util.Long)
+                            message.incarnation = $util.Long.fromValue(object.incarnation, true);
+                        else if (typeof object.incarnation === "string")
+                            message.incarnation = $parseInt(object.incarnation, 10);
+                        else if (typeof object.incarnation === "number")
+                            message.incarnation = object.incarnation;
+                        else if (typeof object.incarnation === "object")
+                            message.incarnation = new $util.LongBits(object.incarnation.low >>> 0, object.incarnation.high >>> 0).toNumber(true);
+                if (object.leaseId != null)
+                    if (typeof object.leaseId === "object" ? object.leaseId.low || object.leaseId.high : $Number(object.leaseId) !== 0)
+                        if ($util.Long)
+                            message.leaseId = $util.Long.fromValue(object.leaseId, true);
+                        else if (typeof object.leaseId === "string")
+                            message.leaseId = $parseInt(object.leaseId, 10);
+                        else if (typeof object.leaseId === "number")
+                            message.leaseId = object.leaseId;
+                        else if (typeof object.leaseId === "object")
+                            message.leaseId = new $util.LongBits(object.leaseId.low >>> 0, object.leaseId.high >>> 0).toNumber(true);
+                if (object.ttlMs != null)
+                    if (typeof object.ttlMs === "object" ? object.ttlMs.low || object.ttlMs.high : $Number(object.ttlMs) !== 0)
+                        if ($util.Long)
+                            message.ttlMs = $util.Long.fromValue(object.ttlMs, true);
+                        else if (typeof object.ttlMs === "string")
+                            message.ttlMs = $parseInt(object.ttlMs, 10);
+                        else if (typeof object.ttlMs === "number")
+                            message.ttlMs = object.ttlMs;
+                        else if (typeof object.ttlMs === "object")
+                            message.ttlMs = new $util.LongBits(object.ttlMs.low >>> 0, object.ttlMs.high >>> 0).toNumber(true);
+                if (object.replaced != null)
+                    if (object.replaced)
+                        message.replaced = $Boolean(object.replaced);
+                return message;
+            };
+
+            RegisterResponse.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    object.header = null;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.incarnation = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.incarnation = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.leaseId = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.leaseId = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.ttlMs = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.ttlMs = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    object.replaced = false;
+                }
+                if (message.header != null && $Object.hasOwnProperty.call(message, "header"))
+                    object.header = $root.rollcall.v1.ResponseHeader.toObject(message.header, options, _depth + 1);
+                if (message.incarnation != null && $Object.hasOwnProperty.call(message, "incarnation"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.incarnation = typeof message.incarnation === "number" ? $BigInt(message.incarnation) : $util.Long.fromBits(message.incarnation.low >>> 0, message.incarnation.high >>> 0, true).toBigInt();
+                    else if (typeof message.incarnation === "number")
+                        object.incarnation = options.longs === $String ? $String(message.incarnation) : message.incarnation;
+                    else
+                        object.incarnation = options.longs === $String ? $util.Long.prototype.toString.call(message.incarnation) : options.longs === $Number ? new $util.LongBits(message.incarnation.low >>> 0, message.incarnation.high >>> 0).toNumber(true) : message.incarnation;
+                if (message.leaseId != null && $Object.hasOwnProperty.call(message, "leaseId"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.leaseId = typeof message.leaseId === "number" ? $BigInt(message.leaseId) : $util.Long.fromBits(message.leaseId.low >>> 0, message.leaseId.high >>> 0, true).toBigInt();
+                    else if (typeof message.leaseId === "number")
+                        object.leaseId = options.longs === $String ? $String(message.leaseId) : message.leaseId;
+                    else
+                        object.leaseId = options.longs === $String ? $util.Long.prototype.toString.call(message.leaseId) : options.longs === $Number ? new $util.LongBits(message.leaseId.low >>> 0, message.leaseId.high >>> 0).toNumber(true) : message.leaseId;
+                if (message.ttlMs != null && $Object.hasOwnProperty.call(message, "ttlMs"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.ttlMs = typeof message.ttlMs === "number" ? $BigInt(message.ttlMs) : $util.Long.fromBits(message.ttlMs.low >>> 0, message.ttlMs.high >>> 0, true).toBigInt();
+                    else if (typeof message.ttlMs === "number")
+                        object.ttlMs = options.longs === $String ? $String(message.ttlMs) : message.ttlMs;
+                    else
+                        object.ttlMs = options.longs === $String ? $util.Long.prototype.toString.call(message.ttlMs) : options.longs === $Number ? new $util.LongBits(message.ttlMs.low >>> 0, message.ttlMs.high >>> 0).toNumber(true) : message.ttlMs;
+                if (message.replaced != null && $Object.hasOwnProperty.call(message, "replaced"))
+                    object.replaced = message.replaced;
+                return object;
+            };
+
+            RegisterResponse.prototype.toJSON = function() {
+                return RegisterResponse.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            RegisterResponse.getTypeUrl = function(prefix) {
+                if (prefix === $undefined)
+                    prefix = "type.googleapis.com";
+                return prefix + "/rollcall.v1.RegisterResponse";
+            };
+
+            return RegisterResponse;
+        })();
+
+        v1.UpdateRequest = (function() {
+
+            const UpdateRequest = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            UpdateRequest.prototype.instance = null;
+            UpdateRequest.prototype.incarnation = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            UpdateRequest.prototype.requestId = "";
+
+            UpdateRequest.create = function(properties) {
+                return new UpdateRequest(properties);
+            };
+
+            UpdateRequest.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.instance != null && $Object.hasOwnProperty.call(message, "instance"))
+                    $root.rollcall.v1.InstanceSpec.encode(message.instance, writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.incarnation != null && $Object.hasOwnProperty.call(message, "incarnation") && (typeof message.incarnation === "object" ? message.incarnation.low || message.incarnation.high : message.incarnation !== 0))
+                    writer.uint32(16).uint64(message.incarnation);
+                if (message.requestId != null && $Object.hasOwnProperty.call(message, "requestId") && message.requestId !== "")
+                    writer.uint32(26).string(message.requestId);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            UpdateRequest.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.UpdateRequest();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.instance = $root.rollcall.v1.InstanceSpec.decode(reader, reader.size(), $undefined, _depth + 1, message.instance);
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.incarnation = value;
+                            else
+                                delete message.incarnation;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.requestId = value;
+                            else
+                                delete message.requestId;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            UpdateRequest.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.UpdateRequest)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.UpdateRequest: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.UpdateRequest();
+                if (object.instance != null) {
+                    if (!$util.isObject(object.instance))
+                        throw $TypeError(".rollcall.v1.UpdateRequest.instance: object expected");
+                    message.instance = $root.rollcall.v1.InstanceSpec.fromObject(object.instance, _depth + 1);
+                }
+                if (object.incarnation != null)
+                    if (typeof object.incarnation === "object" ? object.incarnation.low || object.incarnation.high : $Number(object.incarnation) !== 0)
+                        if ($util.Long)
+                            message.incarnation = $util.Long.fromValue(object.incarnation, true);
+                        else if (typeof object.incarnation === "string")
+                            message.incarnation = $parseInt(object.incarnation, 10);
+                        else if (typeof object.incarnation === "number")
+                            message.incarnation = object.incarnation;
+                        else if (typeof object.incarnation === "object")
+                            message.incarnation = new $util.LongBits(object.incarnation.low >>> 0, object.incarnation.high >>> 0).toNumber(true);
+                if (object.requestId != null)
+                    if (typeof object.requestId !== "string" || object.requestId.length)
+                        message.requestId = $String(object.requestId);
+                return message;
+            };
+
+            UpdateRequest.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    object.instance = null;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.incarnation = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.incarnation = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    object.requestId = "";
+                }
+                if (message.instance != null && $Object.hasOwnProperty.call(message, "instance"))
+                    object.instance = $root.rollcall.v1.InstanceSpec.toObject(message.instance, options, _depth + 1);
+                if (message.incarnation != null && $Object.hasOwnProperty.call(message, "incarnation"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.incarnation = typeof message.incarnation === "number" ? $BigInt(message.incarnation) : $util.Long.fromBits(message.incarnation.low >>> 0, message.incarnation.high >>> 0, true).toBigInt();
+                    else if (typeof message.incarnation === "number")
+                        object.incarnation = options.longs === $String ? $String(message.incarnation) : message.incarnation;
+                    else
+                        object.incarnation = options.longs === $String ? $util.Long.prototype.toString.call(message.incarnation) : options.longs === $Number ? new $util.LongBits(message.incarnation.low >>> 0, message.incarnation.high >>> 0).toNumber(true) : message.incarnation;
+                if (message.requestId != null && $Object.hasOwnProperty.call(message, "requestId"))
+                    object.requestId = message.requestId;
+                return object;
+            };
+
+            UpdateRequest.prototype.toJSON = function() {
+                return UpdateRequest.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            UpdateRequest.getTypeUrl = function(prefix) {
+                if (prefix === $undefined)
+                    prefix = "type.googleapis.com";
+                return prefix + "/rollcall.v1.UpdateRequest";
+            };
+
+            return UpdateRequest;
+        })();
+
+        v1.UpdateResponse = (function() {
+
+            const UpdateResponse = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            UpdateResponse.prototype.header = null;
+            UpdateResponse.prototype.changed = false;
+
+            UpdateResponse.create = function(properties) {
+                return new UpdateResponse(properties);
+            };
+
+            UpdateResponse.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.header != null && $Object.hasOwnProperty.call(message, "header"))
+                    $root.rollcall.v1.ResponseHeader.encode(message.header, writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.changed != null && $Object.hasOwnProperty.call(message, "changed") && message.changed !== false)
+                    writer.uint32(16).bool(message.changed);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            UpdateResponse.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.UpdateResponse();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.header = $root.rollcall.v1.ResponseHeader.decode(reader, reader.size(), $undefined, _depth + 1, message.header);
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.changed = value;
+                            else
+                                delete message.changed;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            UpdateResponse.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.UpdateResponse)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.UpdateResponse: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.UpdateResponse();
+                if (object.header != null) {
+                    if (!$util.isObject(object.header))
+                        throw $TypeError(".rollcall.v1.UpdateResponse.header: object expected");
+                    message.header = $root.rollcall.v1.ResponseHeader.fromObject(object.header, _depth + 1);
+                }
+                if (object.changed != null)
+                    if (object.changed)
+                        message.changed = $Boolean(object.changed);
+                return message;
+            };
+
+            UpdateResponse.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    object.header = null;
+                    object.changed = false;
+                }
+                if (message.header != null && $Object.hasOwnProperty.call(message, "header"))
+                    object.header = $root.rollcall.v1.ResponseHeader.toObject(message.header, options, _depth + 1);
+                if (message.changed != null && $Object.hasOwnProperty.call(message, "changed"))
+                    object.changed = message.changed;
+                return object;
+            };
+
+            UpdateResponse.prototype.toJSON = function() {
+                return UpdateResponse.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            UpdateResponse.getTypeUrl = function(prefix) {
+                if (prefix === $undefined)
+                    prefix = "type.googleapis.com";
+                return prefix + "/rollcall.v1.UpdateResponse";
+            };
+
+            return UpdateResponse;
+        })();
+
+        v1.DeregisterRequest = (function() {
+
+            const DeregisterRequest = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            DeregisterRequest.prototype.key = null;
+            DeregisterRequest.prototype.incarnation = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            DeregisterRequest.prototype.requestId = "";
+            DeregisterRequest.prototype.reason = "";
+
+            DeregisterRequest.create = function(properties) {
+                return new DeregisterRequest(properties);
+            };
+
+            DeregisterRequest.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.key != null && $Object.hasOwnProperty.call(message, "key"))
+                    $root.rollcall.v1.InstanceKey.encode(message.key, writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.incarnation != null && $Object.hasOwnProperty.call(message, "incarnation") && (typeof message.incarnation === "object" ? message.incarnation.low || message.incarnation.high : message.incarnation !== 0))
+                    writer.uint32(16).uint64(message.incarnation);
+                if (message.requestId != null && $Object.hasOwnProperty.call(message, "requestId") && message.requestId !== "")
+                    writer.uint32(26).string(message.requestId);
+                if (message.reason != null && $Object.hasOwnProperty.call(message, "reason") && message.reason !== "")
+                    writer.uint32(34).string(message.reason);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            DeregisterRequest.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.DeregisterRequest();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.key = $root.rollcall.v1.InstanceKey.decode(reader, reader.size(), $undefined, _depth + 1, message.key);
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.incarnation = value;
+                            else
+                                delete message.incarnation;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.requestId = value;
+                            else
+                                delete message.requestId;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.reason = value;
+                            else
+                                delete message.reason;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            DeregisterRequest.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.DeregisterRequest)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.DeregisterRequest: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.DeregisterRequest();
+                if (object.key != null) {
+                    if (!$util.isObject(object.key))
+                        throw $TypeError(".rollcall.v1.DeregisterRequest.key: object expected");
+                    message.key = $root.rollcall.v1.InstanceKey.fromObject(object.key, _depth + 1);
+                }
+                if (object.incarnation != null)
+                    if (typeof object.incarnation === "object" ? object.incarnation.low || object.incarnation.high : $Number(object.incarnation) !== 0)
+                        if ($util.Long)
+                            message.incarnation = $util.Long.fromValue(object.incarnation, true);
+                        else if (typeof object.incarnation === "string")
+                            message.incarnation = $parseInt(object.incarnation, 10);
+                        else if (typeof object.incarnation === "number")
+                            message.incarnation = object.incarnation;
+                        else if (typeof object.incarnation === "object")
+                            message.incarnation = new $util.LongBits(object.incarnation.low >>> 0, object.incarnation.high >>> 0).toNumber(true);
+                if (object.requestId != null)
+                    if (typeof object.requestId !== "string" || object.requestId.length)
+                        message.requestId = $String(object.requestId);
+                if (object.reason != null)
+                    if (typeof object.reason !== "string" || object.reason.length)
+                        message.reason = $String(object.reason);
+                return message;
+            };
+
+            DeregisterRequest.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    object.key = null;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.incarnation = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.incarnation = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    object.requestId = "";
+                    object.reason = "";
+                }
+                if (message.key != null && $Object.hasOwnProperty.call(message, "key"))
+                    object.key = $root.rollcall.v1.InstanceKey.toObject(message.key, options, _depth + 1);
+                if (message.incarnation != null && $Object.hasOwnProperty.call(message, "incarnation"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.incarnation = typeof message.incarnation === "number" ? $BigInt(message.incarnation) : $util.Long.fromBits(message.incarnation.low >>> 0, message.incarnation.high >>> 0, true).toBigInt();
+                    else if (typeof message.incarnation === "number")
+                        object.incarnation = options.longs === $String ? $String(message.incarnation) : message.incarnation;
+                    else
+                        object.incarnation = options.longs === $String ? $util.Long.prototype.toString.call(message.incarnation) : options.longs === $Number ? new $util.LongBits(message.incarnation.low >>> 0, message.incarnation.high >>> 0).toNumber(true) : message.incarnation;
+                if (message.requestId != null && $Object.hasOwnProperty.call(message, "requestId"))
+                    object.requestId = message.requestId;
+                if (message.reason != null && $Object.hasOwnProperty.call(message, "reason"))
+                    object.reason = message.reason;
+                return object;
+            };
+
+            DeregisterRequest.prototype.toJSON = function() {
+                return DeregisterRequest.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            DeregisterRequest.getTypeUrl = function(prefix) {
+                if (prefix === $undefined)
+                    prefix = "type.googleapis.com";
+                return prefix + "/rollcall.v1.DeregisterRequest";
+            };
+
+            return DeregisterRequest;
+        })();
+
+        v1.DeregisterResponse = (function() {
+
+            const DeregisterResponse = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            DeregisterResponse.prototype.header = null;
+            DeregisterResponse.prototype.existed = false;
+
+            DeregisterResponse.create = function(properties) {
+                return new DeregisterResponse(properties);
+            };
+
+            DeregisterResponse.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.header != null && $Object.hasOwnProperty.call(message, "header"))
+                    $root.rollcall.v1.ResponseHeader.encode(message.header, writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.existed != null && $Object.hasOwnProperty.call(message, "existed") && message.existed !== false)
+                    writer.uint32(16).bool(message.existed);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            DeregisterResponse.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.DeregisterResponse();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.header = $root.rollcall.v1.ResponseHeader.decode(reader, reader.size(), $undefined, _depth + 1, message.header);
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.existed = value;
+                            else
+                                delete message.existed;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            DeregisterResponse.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.DeregisterResponse)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.DeregisterResponse: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.DeregisterResponse();
+                if (object.header != null) {
+                    if (!$util.isObject(object.header))
+                        throw $TypeError(".rollcall.v1.DeregisterResponse.header: object expected");
+                    message.header = $root.rollcall.v1.ResponseHeader.fromObject(object.header, _depth + 1);
+                }
+                if (object.existed != null)
+                    if (object.existed)
+                        message.existed = $Boolean(object.existed);
+                return message;
+            };
+
+            DeregisterResponse.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    object.header = null;
+                    object.existed = false;
+                }
+                if (message.header != null && $Object.hasOwnProperty.call(message, "header"))
+                    object.header = $root.rollcall.v1.ResponseHeader.toObject(message.header, options, _depth + 1);
+                if (message.existed != null && $Object.hasOwnProperty.call(message, "existed"))
+                    object.existed = message.existed;
+                return object;
+            };
+
+            DeregisterResponse.prototype.toJSON = function() {
+                return DeregisterResponse.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            DeregisterResponse.getTypeUrl = function(prefix) {
+                if (prefix === $undefined)
+                    prefix = "type.googleapis.com";
+                return prefix + "/rollcall.v1.DeregisterResponse";
+            };
+
+            return DeregisterResponse;
+        })();
+
+        v1.GrantLeaseRequest = (function() {
+
+            const GrantLeaseRequest = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            GrantLeaseRequest.prototype.ttlMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            GrantLeaseRequest.prototype.requestId = "";
+
+            GrantLeaseRequest.create = function(properties) {
+                return new GrantLeaseRequest(properties);
+            };
+
+            GrantLeaseRequest.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.ttlMs != null && $Object.hasOwnProperty.call(message, "ttlMs") && (typeof message.ttlMs === "object" ? message.ttlMs.low || message.ttlMs.high : message.ttlMs !== 0))
+                    writer.uint32(8).uint64(message.ttlMs);
+                if (message.requestId != null && $Object.hasOwnProperty.call(message, "requestId") && message.requestId !== "")
+                    writer.uint32(18).string(message.requestId);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            GrantLeaseRequest.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.GrantLeaseRequest();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.ttlMs = value;
+                            else
+                                delete message.ttlMs;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.requestId = value;
+                            else
+                                delete message.requestId;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            GrantLeaseRequest.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.GrantLeaseRequest)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.GrantLeaseRequest: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.GrantLeaseRequest();
+                if (object.ttlMs != null)
+                    if (typeof object.ttlMs === "object" ? object.ttlMs.low || object.ttlMs.high : $Number(object.ttlMs) !== 0)
+                        if ($util.Long)
+                            message.ttlMs = $util.Long.fromValue(object.ttlMs, true);
+                        else if (typeof object.ttlMs === "string")
+                            message.ttlMs = $parseInt(object.ttlMs, 10);
+                        else if (typeof object.ttlMs === "number")
+                            message.ttlMs = object.ttlMs;
+                        else if (typeof object.ttlMs === "object")
+                            message.ttlMs = new $util.LongBits(object.ttlMs.low >>> 0, object.ttlMs.high >>> 0).toNumber(true);
+                if (object.requestId != null)
+                    if (typeof object.requestId !== "string" || object.requestId.length)
+                        message.requestId = $String(object.requestId);
+                return message;
+            };
+
+            GrantLeaseRequest.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.ttlMs = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.ttlMs = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    object.requestId = "";
+                }
+                if (message.ttlMs != null && $Object.hasOwnProperty.call(message, "ttlMs"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.ttlMs = typeof message.ttlMs === "number" ? $BigInt(message.ttlMs) : $util.Long.fromBits(message.ttlMs.low >>> 0, message.ttlMs.high >>> 0, true).toBigInt();
+                    else if (typeof message.ttlMs === "number")
+                        object.ttlMs = options.longs === $String ? $String(message.ttlMs) : message.ttlMs;
+                    else
+                        object.ttlMs = options.longs === $String ? $util.Long.prototype.toString.call(message.ttlMs) : options.longs === $Number ? new $util.LongBits(message.ttlMs.low >>> 0, message.ttlMs.high >>> 0).toNumber(true) : message.ttlMs;
+                if (message.requestId != null && $Object.hasOwnProperty.call(message, "requestId"))
+                    object.requestId = message.requestId;
+                return object;
+            };
+
+            GrantLeaseRequest.prototype.toJSON = function() {
+                return GrantLeaseRequest.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            GrantLeaseRequest.getTypeUrl = function(prefix) {
+                if (prefix === $undefined)
+                    prefix = "type.googleapis.com";
+                return prefix + "/rollcall.v1.GrantLeaseRequest";
+            };
+
+            return GrantLeaseRequest;
+        })();
+
+        v1.GrantLeaseResponse = (function() {
+
+            const GrantLeaseResponse = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            GrantLeaseResponse.prototype.header = null;
+            GrantLeaseResponse.prototype.leaseId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            GrantLeaseResponse.prototype.ttlMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+            GrantLeaseResponse.create = function(properties) {
+                return new GrantLeaseResponse(properties);
+            };
+
+            GrantLeaseResponse.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.header != null && $Object.hasOwnProperty.call(message, "header"))
+                    $root.rollcall.v1.ResponseHeader.encode(message.header, writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.leaseId != null && $Object.hasOwnProperty.call(message, "leaseId") && (typeof message.leaseId === "object" ? message.leaseId.low || message.leaseId.high : message.leaseId !== 0))
+                    writer.uint32(16).uint64(message.leaseId);
+                if (message.ttlMs != null && $Object.hasOwnProperty.call(message, "ttlMs") && (typeof message.ttlMs === "object" ? message.ttlMs.low || message.ttlMs.high : message.ttlMs !== 0))
+                    writer.uint32(24).uint64(message.ttlMs);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            GrantLeaseResponse.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.GrantLeaseResponse();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.header = $root.rollcall.v1.ResponseHeader.decode(reader, reader.size(), $undefined, _depth + 1, message.header);
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.leaseId = value;
+                            else
+                                delete message.leaseId;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.ttlMs = value;
+                            else
+                                delete message.ttlMs;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            GrantLeaseResponse.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.GrantLeaseResponse)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.GrantLeaseResponse: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.GrantLeaseResponse();
+                if (object.header != null) {
+                    if (!$util.isObject(object.header))
+                        throw $TypeError(".rollcall.v1.GrantLeaseResponse.header: object expected");
+                    message.header = $root.rollcall.v1.ResponseHeader.fromObject(object.header, _depth + 1);
+                }
+                if (object.leaseId != null)
+                    if (typeof object.leaseId === "object" ? object.leaseId.low || object.leaseId.high : $Number(object.leaseId) !== 0)
+                        if ($util.Long)
+                            message.leaseId = $util.Long.fromValue(object.leaseId, true);
+                        else if (typeof object.leaseId === "string")
+                            message.leaseId = $parseInt(object.leaseId, 10);
+                        else if (typeof object.leaseId === "number")
+                            message.leaseId = object.leaseId;
+                        else if (typeof object.leaseId === "object")
+                            message.leaseId = new $util.LongBits(object.leaseId.low >>> 0, object.leaseId.high >>> 0).toNumber(true);
+                if (object.ttlMs != null)
+                    if (typeof object.ttlMs === "object" ? object.ttlMs.low || object.ttlMs.high : $Number(object.ttlMs) !== 0)
+                        if ($util.Long)
+                            message.ttlMs = $util.Long.fromValue(object.ttlMs, true);
+                        else if (typeof object.ttlMs === "string")
+                            message.ttlMs = $parseInt(object.ttlMs, 10);
+                        else if (typeof object.ttlMs === "number")
+                            message.ttlMs = object.ttlMs;
+                        else if (typeof object.ttlMs === "object")
+                            message.ttlMs = new $util.LongBits(object.ttlMs.low >>> 0, object.ttlMs.high >>> 0).toNumber(true);
+                return message;
+            };
+
+            GrantLeaseResponse.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    object.header = null;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.leaseId = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.leaseId = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.ttlMs = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.ttlMs = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                }
+                if (message.header != null && $Object.hasOwnProperty.call(message, "header"))
+                    object.header = $root.rollcall.v1.ResponseHeader.toObject(message.header, options, _depth + 1);
+                if (message.leaseId != null && $Object.hasOwnProperty.call(message, "leaseId"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.leaseId = typeof message.leaseId === "number" ? $BigInt(message.leaseId) : $util.Long.fromBits(message.leaseId.low >>> 0, message.leaseId.high >>> 0, true).toBigInt();
+                    else if (typeof message.leaseId === "number")
+                        object.leaseId = options.longs === $String ? $String(message.leaseId) : message.leaseId;
+                    else
+                        object.leaseId = options.longs === $String ? $util.Long.prototype.toString.call(message.leaseId) : options.longs === $Number ? new $util.LongBits(message.leaseId.low >>> 0, message.leaseId.high >>> 0).toNumber(true) : message.leaseId;
+                if (message.ttlMs != null && $Object.hasOwnProperty.call(message, "ttlMs"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.ttlMs = typeof message.ttlMs === "number" ? $BigInt(message.ttlMs) : $util.Long.fromBits(message.ttlMs.low >>> 0, message.ttlMs.high >>> 0, true).toBigInt();
+                    else if (typeof message.ttlMs === "number")
+                        object.ttlMs = options.longs === $String ? $String(message.ttlMs) : message.ttlMs;
+                    else
+                        object.ttlMs = options.longs === $String ? $util.Long.prototype.toString.call(message.ttlMs) : options.longs === $Number ? new $util.LongBits(message.ttlMs.low >>> 0, message.ttlMs.high >>> 0).toNumber(true) : message.ttlMs;
+                return object;
+            };
+
+            GrantLeaseResponse.prototype.toJSON = function() {
+                return GrantLeaseResponse.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            GrantLeaseResponse.getTypeUrl = function(prefix) {
+                if (prefix === $undefined)
+                    prefix = "type.googleapis.com";
+                return prefix + "/rollcall.v1.GrantLeaseResponse";
+            };
+
+            return GrantLeaseResponse;
+        })();
+
+        v1.RevokeLeaseRequest = (function() {
+
+            const RevokeLeaseRequest = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            RevokeLeaseRequest.prototype.leaseId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            RevokeLeaseRequest.prototype.requestId = "";
+            RevokeLeaseRequest.prototype.reason = "";
+
+            RevokeLeaseRequest.create = function(properties) {
+                return new RevokeLeaseRequest(properties);
+            };
+
+            RevokeLeaseRequest.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.leaseId != null && $Object.hasOwnProperty.call(message, "leaseId") && (typeof message.leaseId === "object" ? message.leaseId.low || message.leaseId.high : message.leaseId !== 0))
+                    writer.uint32(8).uint64(message.leaseId);
+                if (message.requestId != null && $Object.hasOwnProperty.call(message, "requestId") && message.requestId !== "")
+                    writer.uint32(18).string(message.requestId);
+                if (message.reason != null && $Object.hasOwnProperty.call(message, "reason") && message.reason !== "")
+                    writer.uint32(26).string(message.reason);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            RevokeLeaseRequest.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.RevokeLeaseRequest();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.leaseId = value;
+                            else
+                                delete message.leaseId;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.requestId = value;
+                            else
+                                delete message.requestId;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.reason = value;
+                            else
+                                delete message.reason;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            RevokeLeaseRequest.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.RevokeLeaseRequest)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.RevokeLeaseRequest: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.RevokeLeaseRequest();
+                if (object.leaseId != null)
+                    if (typeof object.leaseId === "object" ? object.leaseId.low || object.leaseId.high : $Number(object.leaseId) !== 0)
+                        if ($util.Long)
+                            message.leaseId = $util.Long.fromValue(object.leaseId, true);
+                        else if (typeof object.leaseId === "string")
+                            message.leaseId = $parseInt(object.leaseId, 10);
+                        else if (typeof object.leaseId === "number")
+                            message.leaseId = object.leaseId;
+                        else if (typeof object.leaseId === "object")
+                            message.leaseId = new $util.LongBits(object.leaseId.low >>> 0, object.leaseId.high >>> 0).toNumber(true);
+                if (object.requestId != null)
+                    if (typeof object.requestId !== "string" || object.requestId.length)
+                        message.requestId = $String(object.requestId);
+                if (object.reason != null)
+                    if (typeof object.reason !== "string" || object.reason.length)
+                        message.reason = $String(object.reason);
+                return message;
+            };
+
+            RevokeLeaseRequest.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.leaseId = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.leaseId = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    object.requestId = "";
+                    object.reason = "";
+                }
+                if (message.leaseId != null && $Object.hasOwnProperty.call(message, "leaseId"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.leaseId = typeof message.leaseId === "number" ? $BigInt(message.leaseId) : $util.Long.fromBits(message.leaseId.low >>> 0, message.leaseId.high >>> 0, true).toBigInt();
+                    else if (typeof message.leaseId === "number")
+                        object.leaseId = options.longs === $String ? $String(message.leaseId) : message.leaseId;
+                    else
+                        object.leaseId = options.longs === $String ? $util.Long.prototype.toString.call(message.leaseId) : options.longs === $Number ? new $util.LongBits(message.leaseId.low >>> 0, message.leaseId.high >>> 0).toNumber(true) : message.leaseId;
+                if (message.requestId != null && $Object.hasOwnProperty.call(message, "requestId"))
+                    object.requestId = message.requestId;
+                if (message.reason != null && $Object.hasOwnProperty.call(message, "reason"))
+                    object.reason = message.reason;
+                return object;
+            };
+
+            RevokeLeaseRequest.prototype.toJSON = function() {
+                return RevokeLeaseRequest.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            RevokeLeaseRequest.getTypeUrl = function(prefix) {
+                if (prefix === $undefined)
+                    prefix = "type.googleapis.com";
+                return prefix + "/rollcall.v1.RevokeLeaseRequest";
+            };
+
+            return RevokeLeaseRequest;
+        })();
+
+        v1.RevokeLeaseResponse = (function() {
+
+            const RevokeLeaseResponse = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            RevokeLeaseResponse.prototype.header = null;
+            RevokeLeaseResponse.prototype.existed = false;
+            RevokeLeaseResponse.prototype.instances = 0;
+
+            RevokeLeaseResponse.create = function(properties) {
+                return new RevokeLeaseResponse(properties);
+            };
+
+            RevokeLeaseResponse.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.header != null && $Object.hasOwnProperty.call(message, "header"))
+                    $root.rollcall.v1.ResponseHeader.encode(message.header, writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.existed != null && $Object.hasOwnProperty.call(message, "existed") && message.existed !== false)
+                    writer.uint32(16).bool(message.existed);
+                if (message.instances != null && $Object.hasOwnProperty.call(message, "instances") && message.instances !== 0)
+                    writer.uint32(24).uint32(message.instances);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            RevokeLeaseResponse.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.RevokeLeaseResponse();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.header = $root.rollcall.v1.ResponseHeader.decode(reader, reader.size(), $undefined, _depth + 1, message.header);
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.existed = value;
+                            else
+                                delete message.existed;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.instances = value;
+                            else
+                                delete message.instances;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            RevokeLeaseResponse.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.RevokeLeaseResponse)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.RevokeLeaseResponse: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.RevokeLeaseResponse();
+                if (object.header != null) {
+                    if (!$util.isObject(object.header))
+                        throw $TypeError(".rollcall.v1.RevokeLeaseResponse.header: object expected");
+                    message.header = $root.rollcall.v1.ResponseHeader.fromObject(object.header, _depth + 1);
+                }
+                if (object.existed != null)
+                    if (object.existed)
+                        message.existed = $Boolean(object.existed);
+                if (object.instances != null)
+                    if ($Number(object.instances) !== 0)
+                        message.instances = object.instances >>> 0;
+                return message;
+            };
+
+            RevokeLeaseResponse.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    object.header = null;
+                    object.existed = false;
+                    object.instances = 0;
+                }
+                if (message.header != null && $Object.hasOwnProperty.call(message, "header"))
+                    object.header = $root.rollcall.v1.ResponseHeader.toObject(message.header, options, _depth + 1);
+                if (message.existed != null && $Object.hasOwnProperty.call(message, "existed"))
+                    object.existed = message.existed;
+                if (message.instances != null && $Object.hasOwnProperty.call(message, "instances"))
+                    object.instances = message.instances;
+                return object;
+            };
+
+            RevokeLeaseResponse.prototype.toJSON = function() {
+                return RevokeLeaseResponse.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            RevokeLeaseResponse.getTypeUrl = function(prefix) {
+                if (prefix === $undefined)
+                    prefix = "type.googleapis.com";
+                return prefix + "/rollcall.v1.RevokeLeaseResponse";
+            };
+
+            return RevokeLeaseResponse;
+        })();
+
+        v1.KeepAliveRequest = (function() {
+
+            const KeepAliveRequest = function (properties) {
+                this.leaseIds = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            KeepAliveRequest.prototype.leaseIds = $util.emptyArray;
+
+            KeepAliveRequest.create = function(properties) {
+                return new KeepAliveRequest(properties);
+            };
+
+            KeepAliveRequest.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.leaseIds != null && message.leaseIds.length)
+                    writer.uint32(10).uint64s(message.leaseIds);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            KeepAliveRequest.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.KeepAliveRequest();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType === 2) {
+                                if (!(message.leaseIds && message.leaseIds.length))
+                                    message.leaseIds = [];
+                                reader.uint64s(message.leaseIds);
+                                continue;
+                            }
+                            if (wireType !== 0)
+                                break;
+                            if (!(message.leaseIds && message.leaseIds.length))
+                                message.leaseIds = [];
+                            message.leaseIds.push(reader.uint64());
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            KeepAliveRequest.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.KeepAliveRequest)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.KeepAliveRequest: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.KeepAliveRequest();
+                if (object.leaseIds) {
+                    if (!$Array.isArray(object.leaseIds))
+                        throw $TypeError(".rollcall.v1.KeepAliveRequest.leaseIds: array expected");
+                    message.leaseIds = $Array(object.leaseIds.length);
+                    for (let i = 0; i < object.leaseIds.length; ++i)
+                        if ($util.Long)
+                            message.leaseIds[i] = $util.Long.fromValue(object.leaseIds[i], true);
+                        else if (typeof object.leaseIds[i] === "string")
+                            message.leaseIds[i] = $parseInt(object.leaseIds[i], 10);
+                        else if (typeof object.leaseIds[i] === "number")
+                            message.leaseIds[i] = object.leaseIds[i];
+                        else if (typeof object.leaseIds[i] === "object")
+                            message.leaseIds[i] = new $util.LongBits(object.leaseIds[i].low >>> 0, object.leaseIds[i].high >>> 0).toNumber(true);
+                }
+                return message;
+            };
+
+            KeepAliveRequest.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.arrays || options.defaults)
+                    object.leaseIds = [];
+                if (message.leaseIds && message.leaseIds.length) {
+                    object.leaseIds = $Array(message.leaseIds.length);
+                    for (let j = 0; j < message.leaseIds.length; ++j)
+                        if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                            object.leaseIds[j] = typeof message.leaseIds[j] === "number" ? $BigInt(message.leaseIds[j]) : $util.Long.fromBits(message.leaseIds[j].low >>> 0, message.leaseIds[j].high >>> 0, true).toBigInt();
+                        else if (typeof message.leaseIds[j] === "number")
+                            object.leaseIds[j] = options.longs === $String ? $String(message.leaseIds[j]) : message.leaseIds[j];
+                        else
+                            object.leaseIds[j] = options.longs === $String ? $util.Long.prototype.toString.call(message.leaseIds[j]) : options.longs === $Number ? new $util.LongBits(message.leaseIds[j].low >>> 0, message.leaseIds[j].high >>> 0).toNumber(true) : message.leaseIds[j];
+                }
+                return object;
+            };
+
+            KeepAliveRequest.prototype.toJSON = function() {
+                return KeepAliveRequest.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            KeepAliveRequest.getTypeUrl = function(prefix) {
+                if (prefix === $undefined)
+                    prefix = "type.googleapis.com";
+                return prefix + "/rollcall.v1.KeepAliveRequest";
+            };
+
+            return KeepAliveRequest;
+        })();
+
+        v1.KeepAliveStatus = (function() {
+            const valuesById = $Object.create(null), values = $Object.create(valuesById);
+            values[valuesById[0] = "KEEP_ALIVE_STATUS_UNSPECIFIED"] = 0;
+            values[valuesById[1] = "KEEP_ALIVE_STATUS_RENEWED"] = 1;
+            values[valuesById[2] = "KEEP_ALIVE_STATUS_UNKNOWN"] = 2;
+            values[valuesById[3] = "KEEP_ALIVE_STATUS_UNAVAILABLE"] = 3;
+            return values;
+        })();
+
+        v1.KeepAliveResult = (function() {
+
+            const KeepAliveResult = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            KeepAliveResult.prototype.leaseId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            KeepAliveResult.prototype.status = 0;
+            KeepAliveResult.prototype.ttlMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+            KeepAliveResult.create = function(properties) {
+                return new KeepAliveResult(properties);
+            };
+
+            KeepAliveResult.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.leaseId != null && $Object.hasOwnProperty.call(message, "leaseId") && (typeof message.leaseId === "object" ? message.leaseId.low || message.leaseId.high : message.leaseId !== 0))
+                    writer.uint32(8).uint64(message.leaseId);
+                if (message.status != null && $Object.hasOwnProperty.call(message, "status") && message.status !== 0)
+                    writer.uint32(16).int32(message.status);
+                if (message.ttlMs != null && $Object.hasOwnProperty.call(message, "ttlMs") && (typeof message.ttlMs === "object" ? message.ttlMs.low || message.ttlMs.high : message.ttlMs !== 0))
+                    writer.uint32(24).uint64(message.ttlMs);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            KeepAliveResult.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.KeepAliveResult();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.leaseId = value;
+                            else
+                                delete message.leaseId;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.status = value;
+                            else
+                                delete message.status;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.ttlMs = value;
+                            else
+                                delete message.ttlMs;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            KeepAliveResult.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.KeepAliveResult)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.KeepAliveResult: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.KeepAliveResult();
+                if (object.leaseId != null)
+                    if (typeof object.leaseId === "object" ? object.leaseId.low || object.leaseId.high : $Number(object.leaseId) !== 0)
+                        if ($util.Long)
+                            message.leaseId = $util.Long.fromValue(object.leaseId, true);
+                        else if (typeof object.leaseId === "string")
+                            message.leaseId = $parseInt(object.leaseId, 10);
+                        else if (typeof object.leaseId === "number")
+                            message.leaseId = object.leaseId;
+                        else if (typeof object.leaseId === "object")
+                            message.leaseId = new $util.LongBits(object.leaseId.low >>> 0, object.leaseId.high >>> 0).toNumber(true);
+                if (object.status !== 0 && (typeof object.status !== "string" || $root.rollcall.v1.KeepAliveStatus[object.status] !== 0))
+                    switch (object.status) {
+                    case "KEEP_ALIVE_STATUS_UNSPECIFIED":
+                    case 0:
+                        message.status = 0;
+                        break;
+                    case "KEEP_ALIVE_STATUS_RENEWED":
+                    case 1:
+                        message.status = 1;
+                        break;
+                    case "KEEP_ALIVE_STATUS_UNKNOWN":
+                    case 2:
+                        message.status = 2;
+                        break;
+                    case "KEEP_ALIVE_STATUS_UNAVAILABLE":
+                    case 3:
+                        message.status = 3;
+                        break;
+                    default:
+                        if (typeof object.status === "number" && (object.status | 0) === object.status)
+                            message.status = object.status;
+                    }
+                if (object.ttlMs != null)
+                    if (typeof object.ttlMs === "object" ? object.ttlMs.low || object.ttlMs.high : $Number(object.ttlMs) !== 0)
+                        if ($util.Long)
+                            message.ttlMs = $util.Long.fromValue(object.ttlMs, true);
+                        else if (typeof object.ttlMs === "string")
+                            message.ttlMs = $parseInt(object.ttlMs, 10);
+                        else if (typeof object.ttlMs === "number")
+                            message.ttlMs = object.ttlMs;
+                        else if (typeof object.ttlMs === "object")
+                            message.ttlMs = new $util.LongBits(object.ttlMs.low >>> 0, object.ttlMs.high >>> 0).toNumber(true);
+                return message;
+            };
+
+            KeepAliveResult.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.leaseId = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.leaseId = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    object.status = options.enums === $String ? "KEEP_ALIVE_STATUS_UNSPECIFIED" : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.ttlMs = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.ttlMs = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                }
+                if (message.leaseId != null && $Object.hasOwnProperty.call(message, "leaseId"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.leaseId = typeof message.leaseId === "number" ? $BigInt(message.leaseId) : $util.Long.fromBits(message.leaseId.low >>> 0, message.leaseId.high >>> 0, true).toBigInt();
+                    else if (typeof message.leaseId === "number")
+                        object.leaseId = options.longs === $String ? $String(message.leaseId) : message.leaseId;
+                    else
+                        object.leaseId = options.longs === $String ? $util.Long.prototype.toString.call(message.leaseId) : options.longs === $Number ? new $util.LongBits(message.leaseId.low >>> 0, message.leaseId.high >>> 0).toNumber(true) : message.leaseId;
+                if (message.status != null && $Object.hasOwnProperty.call(message, "status"))
+                    object.status = options.enums === $String ? $root.rollcall.v1.KeepAliveStatus[message.status] === $undefined ? message.status : $root.rollcall.v1.KeepAliveStatus[message.status] : message.status;
+                if (message.ttlMs != null && $Object.hasOwnProperty.call(message, "ttlMs"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.ttlMs = typeof message.ttlMs === "number" ? $BigInt(message.ttlMs) : $util.Long.fromBits(message.ttlMs.low >>> 0, message.ttlMs.high >>> 0, true).toBigInt();
+                    else if (typeof message.ttlMs === "number")
+                        object.ttlMs = options.longs === $String ? $String(message.ttlMs) : message.ttlMs;
+                    else
+                        object.ttlMs = options.longs === $String ? $util.Long.prototype.toString.call(message.ttlMs) : options.longs === $Number ? new $util.LongBits(message.ttlMs.low >>> 0, message.ttlMs.high >>> 0).toNumber(true) : message.ttlMs;
+                return object;
+            };
+
+            KeepAliveResult.prototype.toJSON = function() {
+                return KeepAliveResult.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            KeepAliveResult.getTypeUrl = function(prefix) {
+                if (prefix === $undefined)
+                    prefix = "type.googleapis.com";
+                return prefix + "/rollcall.v1.KeepAliveResult";
+            };
+
+            return KeepAliveResult;
+        })();
+
+        v1.KeepAliveResponse = (function() {
+
+            const KeepAliveResponse = function (properties) {
+                this.results = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            KeepAliveResponse.prototype.results = $util.emptyArray;
+
+            KeepAliveResponse.create = function(properties) {
+                return new KeepAliveResponse(properties);
+            };
+
+            KeepAliveResponse.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.results != null && message.results.length)
+                    for (let i = 0; i < message.results.length; ++i)
+                        $root.rollcall.v1.KeepAliveResult.encode(message.results[i], writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            KeepAliveResponse.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.KeepAliveResponse();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.results && message.results.length))
+                                message.results = [];
+                            message.results.push($root.rollcall.v1.KeepAliveResult.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            KeepAliveResponse.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.KeepAliveResponse)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.KeepAliveResponse: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.KeepAliveResponse();
+                if (object.results) {
+                    if (!$Array.isArray(object.results))
+                        throw $TypeError(".rollcall.v1.KeepAliveResponse.results: array expected");
+                    message.results = $Array(object.results.length);
+                    for (let i = 0; i < object.results.length; ++i) {
+                        if (!$util.isObject(object.results[i]))
+                            throw $TypeError(".rollcall.v1.KeepAliveResponse.results: object expected");
+                        message.results[i] = $root.rollcall.v1.KeepAliveResult.fromObject(object.results[i], _depth + 1);
+                    }
+                }
+                return message;
+            };
+
+            KeepAliveResponse.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.arrays || options.defaults)
+                    object.results = [];
+                if (message.results && message.results.length) {
+                    object.results = $Array(message.results.length);
+                    for (let j = 0; j < message.results.length; ++j)
+                        object.results[j] = $root.rollcall.v1.KeepAliveResult.toObject(message.results[j], options, _depth + 1);
+                }
+                return object;
+            };
+
+            KeepAliveResponse.prototype.toJSON = function() {
+                return KeepAliveResponse.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            KeepAliveResponse.getTypeUrl = function(prefix) {
+                if (prefix === $undefined)
+                    prefix = "type.googleapis.com";
+                return prefix + "/rollcall.v1.KeepAliveResponse";
+            };
+
+            return KeepAliveResponse;
+        })();
+
+        v1.DiscoverRequest = (function() {
+
+            const DiscoverRequest = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            DiscoverRequest.prototype.namespace = "";
+            DiscoverRequest.prototype.service = "";
+            DiscoverRequest.prototype.consistency = 0;
+            DiscoverRequest.prototype.minRevision = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            DiscoverRequest.prototype.pageSize = 0;
+            DiscoverRequest.prototype.pageToken = "";
+
+            DiscoverRequest.create = function(properties) {
+                return new DiscoverRequest(properties);
+            };
+
+            DiscoverRequest.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.namespace != null && $Object.hasOwnProperty.call(message, "namespace") && message.namespace !== "")
+                    writer.uint32(10).string(message.namespace);
+                if (message.service != null && $Object.hasOwnProperty.call(message, "service") && message.service !== "")
+                    writer.uint32(18).string(message.service);
+                if (message.consistency != null && $Object.hasOwnProperty.call(message, "consistency") && message.consistency !== 0)
+                    writer.uint32(24).int32(message.consistency);
+                if (message.minRevision != null && $Object.hasOwnProperty.call(message, "minRevision") && (typeof message.minRevision === "object" ? message.minRevision.low || message.minRevision.high : message.minRevision !== 0))
+                    writer.uint32(32).uint64(message.minRevision);
+                if (message.pageSize != null && $Object.hasOwnProperty.call(message, "pageSize") && message.pageSize !== 0)
+                    writer.uint32(40).uint32(message.pageSize);
+                if (message.pageToken != null && $Object.hasOwnProperty.call(message, "pageToken") && message.pageToken !== "")
+                    writer.uint32(50).string(message.pageToken);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            DiscoverRequest.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.DiscoverRequest();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.namespace = value;
+                            else
+                                delete message.namespace;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.service = value;
+                            else
+                                delete message.service;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.consistency = value;
+                            else
+                                delete message.consistency;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.minRevision = value;
+                            else
+                                delete message.minRevision;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.pageSize = value;
+                            else
+                                delete message.pageSize;
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.pageToken = value;
+                            else
+                                delete message.pageToken;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            DiscoverRequest.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.DiscoverRequest)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.DiscoverRequest: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.DiscoverRequest();
+                if (object.namespace != null)
+                    if (typeof object.namespace !== "string" || object.namespace.length)
+                        message.namespace = $String(object.namespace);
+                if (object.service != null)
+                    if (typeof object.service !== "string" || object.service.length)
+                        message.service = $String(object.service);
+                if (object.consistency !== 0 && (typeof object.consistency !== "string" || $root.rollcall.v1.Consistency[object.consistency] !== 0))
+                    switch (object.consistency) {
+                    case "CONSISTENCY_LINEARIZABLE":
+                    case 0:
+                        message.consistency = 0;
+                        break;
+                    case "CONSISTENCY_STALE":
+                    case 1:
+                        message.consistency = 1;
+                        break;
+                    default:
+                        if (typeof object.consistency === "number" && (object.consistency | 0) === object.consistency)
+                            message.consistency = object.consistency;
+                    }
+                if (object.minRevision != null)
+                    if (typeof object.minRevision === "object" ? object.minRevision.low || object.minRevision.high : $Number(object.minRevision) !== 0)
+                        if ($util.Long)
+                            message.minRevision = $util.Long.fromValue(object.minRevision, true);
+                        else if (typeof object.minRevision === "string")
+                            message.minRevision = $parseInt(object.minRevision, 10);
+                        else if (typeof object.minRevision === "number")
+                            message.minRevision = object.minRevision;
+                        else if (typeof object.minRevision === "object")
+                            message.minRevision = new $util.LongBits(object.minRevision.low >>> 0, object.minRevision.high >>> 0).toNumber(true);
+                if (object.pageSize != null)
+                    if ($Number(object.pageSize) !== 0)
+                        message.pageSize = object.pageSize >>> 0;
+                if (object.pageToken != null)
+                    if (typeof object.pageToken !== "string" || object.pageToken.length)
+                        message.pageToken = $String(object.pageToken);
+                return message;
+            };
+
+            DiscoverRequest.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    object.namespace = "";
+                    object.service = "";
+                    object.consistency = options.enums === $String ? "CONSISTENCY_LINEARIZABLE" : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.minRevision = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.minRevision = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    object.pageSize = 0;
+                    object.pageToken = "";
+                }
+                if (message.namespace != null && $Object.hasOwnProperty.call(message, "namespace"))
+                    object.namespace = message.namespace;
+                if (message.service != null && $Object.hasOwnProperty.call(message, "service"))
+                    object.service = message.service;
+                if (message.consistency != null && $Object.hasOwnProperty.call(message, "consistency"))
+                    object.consistency = options.enums === $String ? $root.rollcall.v1.Consistency[message.consistency] === $undefined ? message.consistency : $root.rollcall.v1.Consistency[message.consistency] : message.consistency;
+                if (message.minRevision != null && $Object.hasOwnProperty.call(message, "minRevision"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.minRevision = typeof message.minRevision === "number" ? $BigInt(message.minRevision) : $util.Long.fromBits(message.minRevision.low >>> 0, message.minRevision.high >>> 0, true).toBigInt();
+                    else if (typeof message.minRevision === "number")
+                        object.minRevision = options.longs === $String ? $String(message.minRevision) : message.minRevision;
+                    else
+                        object.minRevision = options.longs === $String ? $util.Long.prototype.toString.call(message.minRevision) : options.longs === $Number ? new $util.LongBits(message.minRevision.low >>> 0, message.minRevision.high >>> 0).toNumber(true) : message.minRevision;
+                if (message.pageSize != null && $Object.hasOwnProperty.call(message, "pageSize"))
+                    object.pageSize = message.pageSize;
+                if (message.pageToken != null && $Object.hasOwnProperty.call(message, "pageToken"))
+                    object.pageToken = message.pageToken;
+                return object;
+            };
+
+            DiscoverRequest.prototype.toJSON = function() {
+                return DiscoverRequest.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            DiscoverRequest.getTypeUrl = function(prefix) {
+                if (prefix === $undefined)
+                    prefix = "type.googleapis.com";
+                return prefix + "/rollcall.v1.DiscoverRequest";
+            };
+
+            return DiscoverRequest;
+        })();
+
+        v1.DiscoverResponse = (function() {
+
+            const DiscoverResponse = function (properties) {
+                this.instances = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            DiscoverResponse.prototype.header = null;
+            DiscoverResponse.prototype.known = false;
+            DiscoverResponse.prototype.instances = $util.emptyArray;
+            DiscoverResponse.prototype.nextPageToken = "";
+            DiscoverResponse.prototype.firstRevision = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+            DiscoverResponse.create = function(properties) {
+                return new DiscoverResponse(properties);
+            };
+
+            DiscoverResponse.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.header != null && $Object.hasOwnProperty.call(message, "header"))
+                    $root.rollcall.v1.ResponseHeader.encode(message.header, writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.known != null && $Object.hasOwnProperty.call(message, "known") && message.known !== false)
+                    writer.uint32(16).bool(message.known);
+                if (message.instances != null && message.instances.length)
+                    for (let i = 0; i < message.instances.length; ++i)
+                        $root.rollcall.v1.InstanceView.encode(message.instances[i], writer.uint32(26).fork(), _depth + 1).ldelim();
+                if (message.nextPageToken != null && $Object.hasOwnProperty.call(message, "nextPageToken") && message.nextPageToken !== "")
+                    writer.uint32(34).string(message.nextPageToken);
+                if (message.firstRevision != null && $Object.hasOwnProperty.call(message, "firstRevision") && (typeof message.firstRevision === "object" ? message.firstRevision.low || message.firstRevision.high : message.firstRevision !== 0))
+                    writer.uint32(40).uint64(message.firstRevision);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            DiscoverResponse.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.DiscoverResponse();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.header = $root.rollcall.v1.ResponseHeader.decode(reader, reader.size(), $undefined, _depth + 1, message.header);
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.known = value;
+                            else
+                                delete message.known;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.instances && message.instances.length))
+                                message.instances = [];
+                            message.instances.push($root.rollcall.v1.InstanceView.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.nextPageToken = value;
+                            else
+                                delete message.nextPageToken;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.firstRevision = value;
+                            else
+                                delete message.firstRevision;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            DiscoverResponse.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.DiscoverResponse)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.DiscoverResponse: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.DiscoverResponse();
+                if (object.header != null) {
+                    if (!$util.isObject(object.header))
+                        throw $TypeError(".rollcall.v1.DiscoverResponse.header: object expected");
+                    message.header = $root.rollcall.v1.ResponseHeader.fromObject(object.header, _depth + 1);
+                }
+                if (object.known != null)
+                    if (object.known)
+                        message.known = $Boolean(object.known);
+                if (object.instances) {
+                    if (!$Array.isArray(object.instances))
+                        throw $TypeError(".rollcall.v1.DiscoverResponse.instances: array expected");
+                    message.instances = $Array(object.instances.length);
+                    for (let i = 0; i < object.instances.length; ++i) {
+                        if (!$util.isObject(object.instances[i]))
+                            throw $TypeError(".rollcall.v1.DiscoverResponse.instances: object expected");
+                        message.instances[i] = $root.rollcall.v1.InstanceView.fromObject(object.instances[i], _depth + 1);
+                    }
+                }
+                if (object.nextPageToken != null)
+                    if (typeof object.nextPageToken !== "string" || object.nextPageToken.length)
+                        message.nextPageToken = $String(object.nextPageToken);
+                if (object.firstRevision != null)
+                    if (typeof object.firstRevision === "object" ? object.firstRevision.low || object.firstRevision.high : $Number(object.firstRevision) !== 0)
+                        if ($util.Long)
+                            message.firstRevision = $util.Long.fromValue(object.firstRevision, true);
+                        else if (typeof object.firstRevision === "string")
+                            message.firstRevision = $parseInt(object.firstRevision, 10);
+                        else if (typeof object.firstRevision === "number")
+                            message.firstRevision = object.firstRevision;
+                        else if (typeof object.firstRevision === "object")
+                            message.firstRevision = new $util.LongBits(object.firstRevision.low >>> 0, object.firstRevision.high >>> 0).toNumber(true);
+                return message;
+            };
+
+            DiscoverResponse.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.arrays || options.defaults)
+                    object.instances = [];
+                if (options.defaults) {
+                    object.header = null;
+                    object.known = false;
+                    object.nextPageToken = "";
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.firstRevision = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.firstRevision = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                }
+                if (message.header != null && $Object.hasOwnProperty.call(message, "header"))
+                    object.header = $root.rollcall.v1.ResponseHeader.toObject(message.header, options, _depth + 1);
+                if (message.known != null && $Object.hasOwnProperty.call(message, "known"))
+                    object.known = message.known;
+                if (message.instances && message.instances.length) {
+                    object.instances = $Array(message.instances.length);
+                    for (let j = 0; j < message.instances.length; ++j)
+                        object.instances[j] = $root.rollcall.v1.InstanceView.toObject(message.instances[j], options, _depth + 1);
+                }
+                if (message.nextPageToken != null && $Object.hasOwnProperty.call(message, "nextPageToken"))
+                    object.nextPageToken = message.nextPageToken;
+                if (message.firstRevision != null && $Object.hasOwnProperty.call(message, "firstRevision"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.firstRevision = typeof message.firstRevision === "number" ? $BigInt(message.firstRevision) : $util.Long.fromBits(message.firstRevision.low >>> 0, message.firstRevision.high >>> 0, true).toBigInt();
+                    else if (typeof message.firstRevision === "number")
+                        object.firstRevision = options.longs === $String ? $String(message.firstRevision) : message.firstRevision;
+                    else
+                        object.firstRevision = options.longs === $String ? $util.Long.prototype.toString.call(message.firstRevision) : options.longs === $Number ? new $util.LongBits(message.firstRevision.low >>> 0, message.firstRevision.high >>> 0).toNumber(true) : message.firstRevision;
+                return object;
+            };
+
+            DiscoverResponse.prototype.toJSON = function() {
+                return DiscoverResponse.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            DiscoverResponse.getTypeUrl = function(prefix) {
+                if (prefix === $undefined)
+                    prefix = "type.googleapis.com";
+                return prefix + "/rollcall.v1.DiscoverResponse";
+            };
+
+            return DiscoverResponse;
+        })();
+
+        v1.ListServicesRequest = (function() {
+
+            const ListServicesRequest = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            ListServicesRequest.prototype.namespace = "";
+            ListServicesRequest.prototype.prefix = "";
+            ListServicesRequest.prototype.consistency = 0;
+            ListServicesRequest.prototype.minRevision = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            ListServicesRequest.prototype.pageSize = 0;
+            ListServicesRequest.prototype.pageToken = "";
+
+            ListServicesRequest.create = function(properties) {
+                return new ListServicesRequest(properties);
+            };
+
+            ListServicesRequest.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.namespace != null && $Object.hasOwnProperty.call(message, "namespace") && message.namespace !== "")
+                    writer.uint32(10).string(message.namespace);
+                if (message.prefix != null && $Object.hasOwnProperty.call(message, "prefix") && message.prefix !== "")
+                    writer.uint32(18).string(message.prefix);
+                if (message.consistency != null && $Object.hasOwnProperty.call(message, "consistency") && message.consistency !== 0)
+                    writer.uint32(24).int32(message.consistency);
+                if (message.minRevision != null && $Object.hasOwnProperty.call(message, "minRevision") && (typeof message.minRevision === "object" ? message.minRevision.low || message.minRevision.high : message.minRevision !== 0))
+                    writer.uint32(32).uint64(message.minRevision);
+                if (message.pageSize != null && $Object.hasOwnProperty.call(message, "pageSize") && message.pageSize !== 0)
+                    writer.uint32(40).uint32(message.pageSize);
+                if (message.pageToken != null && $Object.hasOwnProperty.call(message, "pageToken") && message.pageToken !== "")
+                    writer.uint32(50).string(message.pageToken);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            ListServicesRequest.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.ListServicesRequest();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.namespace = value;
+                            else
+                                delete message.namespace;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.prefix = value;
+                            else
+                                delete message.prefix;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.consistency = value;
+                            else
+                                delete message.consistency;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.minRevision = value;
+                            else
+                                delete message.minRevision;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.pageSize = value;
+                            else
+                                delete message.pageSize;
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.pageToken = value;
+                            else
+                                delete message.pageToken;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            ListServicesRequest.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.ListServicesRequest)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.ListServicesRequest: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.ListServicesRequest();
+                if (object.namespace != null)
+                    if (typeof object.namespace !== "string" || object.namespace.length)
+                        message.namespace = $String(object.namespace);
+                if (object.prefix != null)
+                    if (typeof object.prefix !== "string" || object.prefix.length)
+                        message.prefix = $String(object.prefix);
+                if (object.consistency !== 0 && (typeof object.consistency !== "string" || $root.rollcall.v1.Consistency[object.consistency] !== 0))
+                    switch (object.consistency) {
+                    case "CONSISTENCY_LINEARIZABLE":
+                    case 0:
+                        message.consistency = 0;
+                        break;
+                    case "CONSISTENCY_STALE":
+                    case 1:
+                        message.consistency = 1;
+                        break;
+                    default:
+                        if (typeof object.consistency === "number" && (object.consistency | 0) === object.consistency)
+                            message.consistency = object.consistency;
+                    }
+                if (object.minRevision != null)
+                    if (typeof object.minRevision === "object" ? object.minRevision.low || object.minRevision.high : $Number(object.minRevision) !== 0)
+                        if ($util.Long)
+                            message.minRevision = $util.Long.fromValue(object.minRevision, true);
+                        else if (typeof object.minRevision === "string")
+                            message.minRevision = $parseInt(object.minRevision, 10);
+                        else if (typeof object.minRevision === "number")
+                            message.minRevision = object.minRevision;
+                        else if (typeof object.minRevision === "object")
+                            message.minRevision = new $util.LongBits(object.minRevision.low >>> 0, object.minRevision.high >>> 0).toNumber(true);
+                if (object.pageSize != null)
+                    if ($Number(object.pageSize) !== 0)
+                        message.pageSize = object.pageSize >>> 0;
+                if (object.pageToken != null)
+                    if (typeof object.pageToken !== "string" || object.pageToken.length)
+                        message.pageToken = $String(object.pageToken);
+                return message;
+            };
+
+            ListServicesRequest.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    object.namespace = "";
+                    object.prefix = "";
+                    object.consistency = options.enums === $String ? "CONSISTENCY_LINEARIZABLE" : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.minRevision = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.minRevision = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    object.pageSize = 0;
+                    object.pageToken = "";
+                }
+                if (message.namespace != null && $Object.hasOwnProperty.call(message, "namespace"))
+                    object.namespace = message.namespace;
+                if (message.prefix != null && $Object.hasOwnProperty.call(message, "prefix"))
+                    object.prefix = message.prefix;
+                if (message.consistency != null && $Object.hasOwnProperty.call(message, "consistency"))
+                    object.consistency = options.enums === $String ? $root.rollcall.v1.Consistency[message.consistency] === $undefined ? message.consistency : $root.rollcall.v1.Consistency[message.consistency] : message.consistency;
+                if (message.minRevision != null && $Object.hasOwnProperty.call(message, "minRevision"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.minRevision = typeof message.minRevision === "number" ? $BigInt(message.minRevision) : $util.Long.fromBits(message.minRevision.low >>> 0, message.minRevision.high >>> 0, true).toBigInt();
+                    else if (typeof message.minRevision === "number")
+                        object.minRevision = options.longs === $String ? $String(message.minRevision) : message.minRevision;
+                    else
+                        object.minRevision = options.longs === $String ? $util.Long.prototype.toString.call(message.minRevision) : options.longs === $Number ? new $util.LongBits(message.minRevision.low >>> 0, message.minRevision.high >>> 0).toNumber(true) : message.minRevision;
+                if (message.pageSize != null && $Object.hasOwnProperty.call(message, "pageSize"))
+                    object.pageSize = message.pageSize;
+                if (message.pageToken != null && $Object.hasOwnProperty.call(message, "pageToken"))
+                    object.pageToken = message.pageToken;
+                return object;
+            };
+
+            ListServicesRequest.prototype.toJSON = function() {
+                return ListServicesRequest.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            ListServicesRequest.getTypeUrl = function(prefix) {
+                if (prefix === $undefined)
+                    prefix = "type.googleapis.com";
+                return prefix + "/rollcall.v1.ListServicesRequest";
+            };
+
+            return ListServicesRequest;
+        })();
+
+        v1.ServiceSummary = (function() {
+
+            const ServiceSummary = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            ServiceSummary.prototype.namespace = "";
+            ServiceSummary.prototype.service = "";
+            ServiceSummary.prototype.instances = 0;
+            ServiceSummary.prototype.modifyRevision = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+            ServiceSummary.create = function(properties) {
+                return new ServiceSummary(properties);
+            };
+
+            ServiceSummary.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.namespace != null && $Object.hasOwnProperty.call(message, "namespace") && message.namespace !== "")
+                    writer.uint32(10).string(message.namespace);
+                if (message.service != null && $Object.hasOwnProperty.call(message, "service") && message.service !== "")
+                    writer.uint32(18).string(message.service);
+                if (message.instances != null && $Object.hasOwnProperty.call(message, "instances") && message.instances !== 0)
+                    writer.uint32(24).uint32(message.instances);
+                if (message.modifyRevision != null && $Object.hasOwnProperty.call(message, "modifyRevision") && (typeof message.modifyRevision === "object" ? message.modifyRevision.low || message.modifyRevision.high : message.modifyRevision !== 0))
+                    writer.uint32(32).uint64(message.modifyRevision);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            ServiceSummary.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.ServiceSummary();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.namespace = value;
+                            else
+                                delete message.namespace;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.service = value;
+                            else
+                                delete message.service;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.instances = value;
+                            else
+                                delete message.instances;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.modifyRevision = value;
+                            else
+                                delete message.modifyRevision;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            ServiceSummary.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.ServiceSummary)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.ServiceSummary: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.ServiceSummary();
+                if (object.namespace != null)
+                    if (typeof object.namespace !== "string" || object.namespace.length)
+                        message.namespace = $String(object.namespace);
+                if (object.service != null)
+                    if (typeof object.service !== "string" || object.service.length)
+                        message.service = $String(object.service);
+                if (object.instances != null)
+                    if ($Number(object.instances) !== 0)
+                        message.instances = object.instances >>> 0;
+                if (object.modifyRevision != null)
+                    if (typeof object.modifyRevision === "object" ? object.modifyRevision.low || object.modifyRevision.high : $Number(object.modifyRevision) !== 0)
+                        if ($util.Long)
+                            message.modifyRevision = $util.Long.fromValue(object.modifyRevision, true);
+                        else if (typeof object.modifyRevision === "string")
+                            message.modifyRevision = $parseInt(object.modifyRevision, 10);
+                        else if (typeof object.modifyRevision === "number")
+                            message.modifyRevision = object.modifyRevision;
+                        else if (typeof object.modifyRevision === "object")
+                            message.modifyRevision = new $util.LongBits(object.modifyRevision.low >>> 0, object.modifyRevision.high >>> 0).toNumber(true);
+                return message;
+            };
+
+            ServiceSummary.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    object.namespace = "";
+                    object.service = "";
+                    object.instances = 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.modifyRevision = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.modifyRevision = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                }
+                if (message.namespace != null && $Object.hasOwnProperty.call(message, "namespace"))
+                    object.namespace = message.namespace;
+                if (message.service != null && $Object.hasOwnProperty.call(message, "service"))
+                    object.service = message.service;
+                if (message.instances != null && $Object.hasOwnProperty.call(message, "instances"))
+                    object.instances = message.instances;
+                if (message.modifyRevision != null && $Object.hasOwnProperty.call(message, "modifyRevision"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.modifyRevision = typeof message.modifyRevision === "number" ? $BigInt(message.modifyRevision) : $util.Long.fromBits(message.modifyRevision.low >>> 0, message.modifyRevision.high >>> 0, true).toBigInt();
+                    else if (typeof message.modifyRevision === "number")
+                        object.modifyRevision = options.longs === $String ? $String(message.modifyRevision) : message.modifyRevision;
+                    else
+                        object.modifyRevision = options.longs === $String ? $util.Long.prototype.toString.call(message.modifyRevision) : options.longs === $Number ? new $util.LongBits(message.modifyRevision.low >>> 0, message.modifyRevision.high >>> 0).toNumber(true) : message.modifyRevision;
+                return object;
+            };
+
+            ServiceSummary.prototype.toJSON = function() {
+                return ServiceSummary.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            ServiceSummary.getTypeUrl = function(prefix) {
+                if (prefix === $undefined)
+                    prefix = "type.googleapis.com";
+                return prefix + "/rollcall.v1.ServiceSummary";
+            };
+
+            return ServiceSummary;
+        })();
+
+        v1.ListServicesResponse = (function() {
+
+            const ListServicesResponse = function (properties) {
+                this.services = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            ListServicesResponse.prototype.header = null;
+            ListServicesResponse.prototype.services = $util.emptyArray;
+            ListServicesResponse.prototype.nextPageToken = "";
+            ListServicesResponse.prototype.firstRevision = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+            ListServicesResponse.create = function(properties) {
+                return new ListServicesResponse(properties);
+            };
+
+            ListServicesResponse.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.header != null && $Object.hasOwnProperty.call(message, "header"))
+                    $root.rollcall.v1.ResponseHeader.encode(message.header, writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.services != null && message.services.length)
+                    for (let i = 0; i < message.services.length; ++i)
+                        $root.rollcall.v1.ServiceSummary.encode(message.services[i], writer.uint32(18).fork(), _depth + 1).ldelim();
+                if (message.nextPageToken != null && $Object.hasOwnProperty.call(message, "nextPageToken") && message.nextPageToken !== "")
+                    writer.uint32(26).string(message.nextPageToken);
+                if (message.firstRevision != null && $Object.hasOwnProperty.call(message, "firstRevision") && (typeof message.firstRevision === "object" ? message.firstRevision.low || message.firstRevision.high : message.firstRevision !== 0))
+                    writer.uint32(32).uint64(message.firstRevision);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            ListServicesResponse.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.ListServicesResponse();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.header = $root.rollcall.v1.ResponseHeader.decode(reader, reader.size(), $undefined, _depth + 1, message.header);
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.services && message.services.length))
+                                message.services = [];
+                            message.services.push($root.rollcall.v1.ServiceSummary.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.nextPageToken = value;
+                            else
+                                delete message.nextPageToken;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.firstRevision = value;
+                            else
+                                delete message.firstRevision;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            ListServicesResponse.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.ListServicesResponse)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.ListServicesResponse: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.ListServicesResponse();
+                if (object.header != null) {
+                    if (!$util.isObject(object.header))
+                        throw $TypeError(".rollcall.v1.ListServicesResponse.header: object expected");
+                    message.header = $root.rollcall.v1.ResponseHeader.fromObject(object.header, _depth + 1);
+                }
+                if (object.services) {
+                    if (!$Array.isArray(object.services))
+                        throw $TypeError(".rollcall.v1.ListServicesResponse.services: array expected");
+                    message.services = $Array(object.services.length);
+                    for (let i = 0; i < object.services.length; ++i) {
+                        if (!$util.isObject(object.services[i]))
+                            throw $TypeError(".rollcall.v1.ListServicesResponse.services: object expected");
+                        message.services[i] = $root.rollcall.v1.ServiceSummary.fromObject(object.services[i], _depth + 1);
+                    }
+                }
+                if (object.nextPageToken != null)
+                    if (typeof object.nextPageToken !== "string" || object.nextPageToken.length)
+                        message.nextPageToken = $String(object.nextPageToken);
+                if (object.firstRevision != null)
+                    if (typeof object.firstRevision === "object" ? object.firstRevision.low || object.firstRevision.high : $Number(object.firstRevision) !== 0)
+                        if ($util.Long)
+                            message.firstRevision = $util.Long.fromValue(object.firstRevision, true);
+                        else if (typeof object.firstRevision === "string")
+                            message.firstRevision = $parseInt(object.firstRevision, 10);
+                        else if (typeof object.firstRevision === "number")
+                            message.firstRevision = object.firstRevision;
+                        else if (typeof object.firstRevision === "object")
+                            message.firstRevision = new $util.LongBits(object.firstRevision.low >>> 0, object.firstRevision.high >>> 0).toNumber(true);
+                return message;
+            };
+
+            ListServicesResponse.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.arrays || options.defaults)
+                    object.services = [];
+                if (options.defaults) {
+                    object.header = null;
+                    object.nextPageToken = "";
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.firstRevision = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.firstRevision = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                }
+                if (message.header != null && $Object.hasOwnProperty.call(message, "header"))
+                    object.header = $root.rollcall.v1.ResponseHeader.toObject(message.header, options, _depth + 1);
+                if (message.services && message.services.length) {
+                    object.services = $Array(message.services.length);
+                    for (let j = 0; j < message.services.length; ++j)
+                        object.services[j] = $root.rollcall.v1.ServiceSummary.toObject(message.services[j], options, _depth + 1);
+                }
+                if (message.nextPageToken != null && $Object.hasOwnProperty.call(message, "nextPageToken"))
+                    object.nextPageToken = message.nextPageToken;
+                if (message.firstRevision != null && $Object.hasOwnProperty.call(message, "firstRevision"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.firstRevision = typeof message.firstRevision === "number" ? $BigInt(message.firstRevision) : $util.Long.fromBits(message.firstRevision.low >>> 0, message.firstRevision.high >>> 0, true).toBigInt();
+                    else if (typeof message.firstRevision === "number")
+                        object.firstRevision = options.longs === $String ? $String(message.firstRevision) : message.firstRevision;
+                    else
+                        object.firstRevision = options.longs === $String ? $util.Long.prototype.toString.call(message.firstRevision) : options.longs === $Number ? new $util.LongBits(message.firstRevision.low >>> 0, message.firstRevision.high >>> 0).toNumber(true) : message.firstRevision;
+                return object;
+            };
+
+            ListServicesResponse.prototype.toJSON = function() {
+                return ListServicesResponse.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            ListServicesResponse.getTypeUrl = function(prefix) {
+                if (prefix === $undefined)
+                    prefix = "type.googleapis.com";
+                return prefix + "/rollcall.v1.ListServicesResponse";
+            };
+
+            return ListServicesResponse;
+        })();
+
+        v1.WatchRequest = (function() {
+
+            const WatchRequest = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            WatchRequest.prototype.create = null;
+            WatchRequest.prototype.cancel = null;
+
+            let $oneOfFields;
+
+            $Object.defineProperty(WatchRequest.prototype, "request", {
+                get: $util.oneOfGetter($oneOfFields = ["create", "cancel"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
+
+            WatchRequest.create = function(properties) {
+                return new WatchRequest(properties);
+            };
+
+            WatchRequest.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.create != null && $Object.hasOwnProperty.call(message, "create"))
+                    $root.rollcall.v1.WatchCreate.encode(message.create, writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.cancel != null && $Object.hasOwnProperty.call(message, "cancel"))
+                    $root.rollcall.v1.WatchCancel.encode(message.cancel, writer.uint32(18).fork(), _depth + 1).ldelim();
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            WatchRequest.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.WatchRequest();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.create = $root.rollcall.v1.WatchCreate.decode(reader, reader.size(), $undefined, _depth + 1, message.create);
+                            message.request = "create";
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            message.cancel = $root.rollcall.v1.WatchCancel.decode(reader, reader.size(), $undefined, _depth + 1, message.cancel);
+                            message.request = "cancel";
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            WatchRequest.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.WatchRequest)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.WatchRequest: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.WatchRequest();
+                if (object.create != null) {
+                    if (!$util.isObject(object.create))
+                        throw $TypeError(".rollcall.v1.WatchRequest.create: object expected");
+                    message.create = $root.rollcall.v1.WatchCreate.fromObject(object.create, _depth + 1);
+                }
+                if (object.cancel != null) {
+                    if (!$util.isObject(object.cancel))
+                        throw $TypeError(".rollcall.v1.WatchRequest.cancel: object expected");
+                    message.cancel = $root.rollcall.v1.WatchCancel.fromObject(object.cancel, _depth + 1);
+                }
+                return message;
+            };
+
+            WatchRequest.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (message.create != null && $Object.hasOwnProperty.call(message, "create")) {
+                    object.create = $root.rollcall.v1.WatchCreate.toObject(message.create, options, _depth + 1);
+                    if (options.oneofs)
+                        object.request = "create";
+                }
+                if (message.cancel != null && $Object.hasOwnProperty.call(message, "cancel")) {
+                    object.cancel = $root.rollcall.v1.WatchCancel.toObject(message.cancel, options, _depth + 1);
+                    if (options.oneofs)
+                        object.request = "cancel";
+                }
+                return object;
+            };
+
+            WatchRequest.prototype.toJSON = function() {
+                return WatchRequest.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            WatchRequest.getTypeUrl = function(prefix) {
+                if (prefix === $undefined)
+                    prefix = "type.googleapis.com";
+                return prefix + "/rollcall.v1.WatchRequest";
+            };
+
+            return WatchRequest;
+        })();
+
+        v1.WatchCreate = (function() {
+
+            const WatchCreate = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            WatchCreate.prototype.watchId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            WatchCreate.prototype.namespace = "";
+            WatchCreate.prototype.service = "";
+            WatchCreate.prototype.resumeRevision = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            WatchCreate.prototype.consistency = 0;
+            WatchCreate.prototype.once = false;
+            WatchCreate.prototype.progressIntervalMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+            WatchCreate.create = function(properties) {
+                return new WatchCreate(properties);
+            };
+
+            WatchCreate.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.watchId != null && $Object.hasOwnProperty.call(message, "watchId") && (typeof message.watchId === "object" ? message.watchId.low || message.watchId.high : message.watchId !== 0))
+                    writer.uint32(8).uint64(message.watchId);
+                if (message.namespace != null && $Object.hasOwnProperty.call(message, "namespace") && message.namespace !== "")
+                    writer.uint32(18).string(message.namespace);
+                if (message.service != null && $Object.hasOwnProperty.call(message, "service") && message.service !== "")
+                    writer.uint32(26).string(message.service);
+                if (message.resumeRevision != null && $Object.hasOwnProperty.call(message, "resumeRevision") && (typeof message.resumeRevision === "object" ? message.resumeRevision.low || message.resumeRevision.high : message.resumeRevision !== 0))
+                    writer.uint32(32).uint64(message.resumeRevision);
+                if (message.consistency != null && $Object.hasOwnProperty.call(message, "consistency") && message.consistency !== 0)
+                    writer.uint32(40).int32(message.consistency);
+                if (message.once != null && $Object.hasOwnProperty.call(message, "once") && message.once !== false)
+                    writer.uint32(48).bool(message.once);
+                if (message.progressIntervalMs != null && $Object.hasOwnProperty.call(message, "progressIntervalMs") && (typeof message.progressIntervalMs === "object" ? message.progressIntervalMs.low || message.progressIntervalMs.high : message.progressIntervalMs !== 0))
+                    writer.uint32(56).uint64(message.progressIntervalMs);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            WatchCreate.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.WatchCreate();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.watchId = value;
+                            else
+                                delete message.watchId;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.namespace = value;
+                            else
+                                delete message.namespace;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.service = value;
+                            else
+                                delete message.service;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.resumeRevision = value;
+                            else
+                                delete message.resumeRevision;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.consistency = value;
+                            else
+                                delete message.consistency;
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.once = value;
+                            else
+                                delete message.once;
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.progressIntervalMs = value;
+                            else
+                                delete message.progressIntervalMs;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            WatchCreate.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.WatchCreate)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.WatchCreate: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.WatchCreate();
+                if (object.watchId != null)
+                    if (typeof object.watchId === "object" ? object.watchId.low || object.watchId.high : $Number(object.watchId) !== 0)
+                        if ($util.Long)
+                            message.watchId = $util.Long.fromValue(object.watchId, true);
+                        else if (typeof object.watchId === "string")
+                            message.watchId = $parseInt(object.watchId, 10);
+                        else if (typeof object.watchId === "number")
+                            message.watchId = object.watchId;
+                        else if (typeof object.watchId === "object")
+                            message.watchId = new $util.LongBits(object.watchId.low >>> 0, object.watchId.high >>> 0).toNumber(true);
+                if (object.namespace != null)
+                    if (typeof object.namespace !== "string" || object.namespace.length)
+                        message.namespace = $String(object.namespace);
+                if (object.service != null)
+                    if (typeof object.service !== "string" || object.service.length)
+                        message.service = $String(object.service);
+                if (object.resumeRevision != null)
+                    if (typeof object.resumeRevision === "object" ? object.resumeRevision.low || object.resumeRevision.high : $Number(object.resumeRevision) !== 0)
+                        if ($util.Long)
+                            message.resumeRevision = $util.Long.fromValue(object.resumeRevision, true);
+                        else if (typeof object.resumeRevision === "string")
+                            message.resumeRevision = $parseInt(object.resumeRevision, 10);
+                        else if (typeof object.resumeRevision === "number")
+                            message.resumeRevision = object.resumeRevision;
+                        else if (typeof object.resumeRevision === "object")
+                            message.resumeRevision = new $util.LongBits(object.resumeRevision.low >>> 0, object.resumeRevision.high >>> 0).toNumber(true);
+                if (object.consistency !== 0 && (typeof object.consistency !== "string" || $root.rollcall.v1.Consistency[object.consistency] !== 0))
+                    switch (object.consistency) {
+                    case "CONSISTENCY_LINEARIZABLE":
+                    case 0:
+                        message.consistency = 0;
+                        break;
+                    case "CONSISTENCY_STALE":
+                    case 1:
+                        message.consistency = 1;
+                        break;
+                    default:
+                        if (typeof object.consistency === "number" && (object.consistency | 0) === object.consistency)
+                            message.consistency = object.consistency;
+                    }
+                if (object.once != null)
+                    if (object.once)
+                        message.once = $Boolean(object.once);
+                if (object.progressIntervalMs != null)
+                    if (typeof object.progressIntervalMs === "object" ? object.progressIntervalMs.low || object.progressIntervalMs.high : $Number(object.progressIntervalMs) !== 0)
+                        if ($util.Long)
+                            message.progressIntervalMs = $util.Long.fromValue(object.progressIntervalMs, true);
+                        else if (typeof object.progressIntervalMs === "string")
+                            message.progressIntervalMs = $parseInt(object.progressIntervalMs, 10);
+                        else if (typeof object.progressIntervalMs === "number")
+                            message.progressIntervalMs = object.progressIntervalMs;
+                        else if (typeof object.progressIntervalMs === "object")
+                            message.progressIntervalMs = new $util.LongBits(object.progressIntervalMs.low >>> 0, object.progressIntervalMs.high >>> 0).toNumber(true);
+                return message;
+            };
+
+            WatchCreate.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.watchId = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.watchId = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    object.namespace = "";
+                    object.service = "";
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.resumeRevision = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.resumeRevision = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    object.consistency = options.enums === $String ? "CONSISTENCY_LINEARIZABLE" : 0;
+                    object.once = false;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.progressIntervalMs = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.progressIntervalMs = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                }
+                if (message.watchId != null && $Object.hasOwnProperty.call(message, "watchId"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.watchId = typeof message.watchId === "number" ? $BigInt(message.watchId) : $util.Long.fromBits(message.watchId.low >>> 0, message.watchId.high >>> 0, true).toBigInt();
+                    else if (typeof message.watchId === "number")
+                        object.watchId = options.longs === $String ? $String(message.watchId) : message.watchId;
+                    else
+                        object.watchId = options.longs === $String ? $util.Long.prototype.toString.call(message.watchId) : options.longs === $Number ? new $util.LongBits(message.watchId.low >>> 0, message.watchId.high >>> 0).toNumber(true) : message.watchId;
+                if (message.namespace != null && $Object.hasOwnProperty.call(message, "namespace"))
+                    object.namespace = message.namespace;
+                if (message.service != null && $Object.hasOwnProperty.call(message, "service"))
+                    object.service = message.service;
+                if (message.resumeRevision != null && $Object.hasOwnProperty.call(message, "resumeRevision"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.resumeRevision = typeof message.resumeRevision === "number" ? $BigInt(message.resumeRevision) : $util.Long.fromBits(message.resumeRevision.low >>> 0, message.resumeRevision.high >>> 0, true).toBigInt();
+                    else if (typeof message.resumeRevision === "number")
+                        object.resumeRevision = options.longs === $String ? $String(message.resumeRevision) : message.resumeRevision;
+                    else
+                        object.resumeRevision = options.longs === $String ? $util.Long.prototype.toString.call(message.resumeRevision) : options.longs === $Number ? new $util.LongBits(message.resumeRevision.low >>> 0, message.resumeRevision.high >>> 0).toNumber(true) : message.resumeRevision;
+                if (message.consistency != null && $Object.hasOwnProperty.call(message, "consistency"))
+                    object.consistency = options.enums === $String ? $root.rollcall.v1.Consistency[message.consistency] === $undefined ? message.consistency : $root.rollcall.v1.Consistency[message.consistency] : message.consistency;
+                if (message.once != null && $Object.hasOwnProperty.call(message, "once"))
+                    object.once = message.once;
+                if (message.progressIntervalMs != null && $Object.hasOwnProperty.call(message, "progressIntervalMs"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.progressIntervalMs = typeof message.progressIntervalMs === "number" ? $BigInt(message.progressIntervalMs) : $util.Long.fromBits(message.progressIntervalMs.low >>> 0, message.progressIntervalMs.high >>> 0, true).toBigInt();
+                    else if (typeof message.progressIntervalMs === "number")
+                        object.progressIntervalMs = options.longs === $String ? $String(message.progressIntervalMs) : message.progressIntervalMs;
+                    else
+                        object.progressIntervalMs = options.longs === $String ? $util.Long.prototype.toString.call(message.progressIntervalMs) : options.longs === $Number ? new $util.LongBits(message.progressIntervalMs.low >>> 0, message.progressIntervalMs.high >>> 0).toNumber(true) : message.progressIntervalMs;
+                return object;
+            };
+
+            WatchCreate.prototype.toJSON = function() {
+                return WatchCreate.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            WatchCreate.getTypeUrl = function(prefix) {
+                if (prefix === $undefined)
+                    prefix = "type.googleapis.com";
+                return prefix + "/rollcall.v1.WatchCreate";
+            };
+
+            return WatchCreate;
+        })();
+
+        v1.WatchCancel = (function() {
+
+            const WatchCancel = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            WatchCancel.prototype.watchId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+            WatchCancel.create = function(properties) {
+                return new WatchCancel(properties);
+            };
+
+            WatchCancel.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.watchId != null && $Object.hasOwnProperty.call(message, "watchId") && (typeof message.watchId === "object" ? message.watchId.low || message.watchId.high : message.watchId !== 0))
+                    writer.uint32(8).uint64(message.watchId);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            WatchCancel.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.WatchCancel();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.watchId = value;
+                            else
+                                delete message.watchId;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            WatchCancel.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.WatchCancel)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.WatchCancel: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.WatchCancel();
+                if (object.watchId != null)
+                    if (typeof object.watchId === "object" ? object.watchId.low || object.watchId.high : $Number(object.watchId) !== 0)
+                        if ($util.Long)
+                            message.watchId = $util.Long.fromValue(object.watchId, true);
+                        else if (typeof object.watchId === "string")
+                            message.watchId = $parseInt(object.watchId, 10);
+                        else if (typeof object.watchId === "number")
+                            message.watchId = object.watchId;
+                        else if (typeof object.watchId === "object")
+                            message.watchId = new $util.LongBits(object.watchId.low >>> 0, object.watchId.high >>> 0).toNumber(true);
+                return message;
+            };
+
+            WatchCancel.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults)
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.watchId = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.watchId = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                if (message.watchId != null && $Object.hasOwnProperty.call(message, "watchId"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.watchId = typeof message.watchId === "number" ? $BigInt(message.watchId) : $util.Long.fromBits(message.watchId.low >>> 0, message.watchId.high >>> 0, true).toBigInt();
+                    else if (typeof message.watchId === "number")
+                        object.watchId = options.longs === $String ? $String(message.watchId) : message.watchId;
+                    else
+                        object.watchId = options.longs === $String ? $util.Long.prototype.toString.call(message.watchId) : options.longs === $Number ? new $util.LongBits(message.watchId.low >>> 0, message.watchId.high >>> 0).toNumber(true) : message.watchId;
+                return object;
+            };
+
+            WatchCancel.prototype.toJSON = function() {
+                return WatchCancel.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            WatchCancel.getTypeUrl = function(prefix) {
+                if (prefix === $undefined)
+                    prefix = "type.googleapis.com";
+                return prefix + "/rollcall.v1.WatchCancel";
+            };
+
+            return WatchCancel;
+        })();
+
+        v1.WatchBatchKind = (function() {
+            const valuesById = $Object.create(null), values = $Object.create(valuesById);
+            values[valuesById[0] = "WATCH_BATCH_KIND_UNSPECIFIED"] = 0;
+            values[valuesById[1] = "WATCH_BATCH_KIND_SNAPSHOT"] = 1;
+            values[valuesById[2] = "WATCH_BATCH_KIND_DELTA"] = 2;
+            values[valuesById[3] = "WATCH_BATCH_KIND_RESET"] = 3;
+            values[valuesById[4] = "WATCH_BATCH_KIND_PROGRESS"] = 4;
+            values[valuesById[5] = "WATCH_BATCH_KIND_ENDED"] = 5;
+            return values;
+        })();
+
+        v1.WatchEventKind = (function() {
+            const valuesById = $Object.create(null), values = $Object.create(valuesById);
+            values[valuesById[0] = "WATCH_EVENT_KIND_UNSPECIFIED"] = 0;
+            values[valuesById[1] = "WATCH_EVENT_KIND_PUT"] = 1;
+            values[valuesById[2] = "WATCH_EVENT_KIND_DELETE"] = 2;
+            return values;
+        })();
+
+        v1.RemovalCause = (function() {
+            const valuesById = $Object.create(null), values = $Object.create(valuesById);
+            values[valuesById[0] = "REMOVAL_CAUSE_UNSPECIFIED"] = 0;
+            values[valuesById[1] = "REMOVAL_CAUSE_DEREGISTERED"] = 1;
+            values[valuesById[2] = "REMOVAL_CAUSE_LEASE_EXPIRED"] = 2;
+            values[valuesById[3] = "REMOVAL_CAUSE_LEASE_REVOKED"] = 3;
+            return values;
+        })();
+
+        v1.WatchEvent = (function() {
+
+            const WatchEvent = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            WatchEvent.prototype.kind = 0;
+            WatchEvent.prototype.revision = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            WatchEvent.prototype.instance = null;
+            WatchEvent.prototype.key = null;
+            WatchEvent.prototype.incarnation = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            WatchEvent.prototype.cause = 0;
+            WatchEvent.prototype.reason = "";
+
+            WatchEvent.create = function(properties) {
+                return new WatchEvent(properties);
+            };
+
+            WatchEvent.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.kind != null && $Object.hasOwnProperty.call(message, "kind") && message.kind !== 0)
+                    writer.uint32(8).int32(message.kind);
+                if (message.revision != null && $Object.hasOwnProperty.call(message, "revision") && (typeof message.revision === "object" ? message.revision.low || message.revision.high : message.revision !== 0))
+                    writer.uint32(16).uint64(message.revision);
+                if (message.instance != null && $Object.hasOwnProperty.call(message, "instance"))
+                    $root.rollcall.v1.InstanceView.encode(message.instance, writer.uint32(26).fork(), _depth + 1).ldelim();
+                if (message.key != null && $Object.hasOwnProperty.call(message, "key"))
+                    $root.rollcall.v1.InstanceKey.encode(message.key, writer.uint32(34).fork(), _depth + 1).ldelim();
+                if (message.incarnation != null && $Object.hasOwnProperty.call(message, "incarnation") && (typeof message.incarnation === "object" ? message.incarnation.low || message.incarnation.high : message.incarnation !== 0))
+                    writer.uint32(40).uint64(message.incarnation);
+                if (message.cause != null && $Object.hasOwnProperty.call(message, "cause") && message.cause !== 0)
+                    writer.uint32(48).int32(message.cause);
+                if (message.reason != null && $Object.hasOwnProperty.call(message, "reason") && message.reason !== "")
+                    writer.uint32(58).string(message.reason);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            WatchEvent.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.WatchEvent();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.kind = value;
+                            else
+                                delete message.kind;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.revision = value;
+                            else
+                                delete message.revision;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            message.instance = $root.rollcall.v1.InstanceView.decode(reader, reader.size(), $undefined, _depth + 1, message.instance);
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 2)
+                                break;
+                            message.key = $root.rollcall.v1.InstanceKey.decode(reader, reader.size(), $undefined, _depth + 1, message.key);
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.incarnation = value;
+                            else
+                                delete message.incarnation;
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.cause = value;
+                            else
+                                delete message.cause;
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.reason = value;
+                            else
+                                delete message.reason;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            WatchEvent.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.WatchEvent)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.WatchEvent: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.WatchEvent();
+                if (object.kind !== 0 && (typeof object.kind !== "string" || $root.rollcall.v1.WatchEventKind[object.kind] !== 0))
+                    switch (object.kind) {
+                    case "WATCH_EVENT_KIND_UNSPECIFIED":
+                    case 0:
+                        message.kind = 0;
+                        break;
+                    case "WATCH_EVENT_KIND_PUT":
+                    case 1:
+                        message.kind = 1;
+                        break;
+                    case "WATCH_EVENT_KIND_DELETE":
+                    case 2:
+                        message.kind = 2;
+                        break;
+                    default:
+                        if (typeof object.kind === "number" && (object.kind | 0) === object.kind)
+                            message.kind = object.kind;
+                    }
+                if (object.revision != null)
+                    if (typeof object.revision === "object" ? object.revision.low || object.revision.high : $Number(object.revision) !== 0)
+                        if ($util.Long)
+                            message.revision = $util.Long.fromValue(object.revision, true);
+                        else if (typeof object.revision === "string")
+                            message.revision = $parseInt(object.revision, 10);
+                        else if (typeof object.revision === "number")
+                            message.revision = object.revision;
+                        else if (typeof object.revision === "object")
+                            message.revision = new $util.LongBits(object.revision.low >>> 0, object.revision.high >>> 0).toNumber(true);
+                if (object.instance != null) {
+                    if (!$util.isObject(object.instance))
+                        throw $TypeError(".rollcall.v1.WatchEvent.instance: object expected");
+                    message.instance = $root.rollcall.v1.InstanceView.fromObject(object.instance, _depth + 1);
+                }
+                if (object.key != null) {
+                    if (!$util.isObject(object.key))
+                        throw $TypeError(".rollcall.v1.WatchEvent.key: object expected");
+                    message.key = $root.rollcall.v1.InstanceKey.fromObject(object.key, _depth + 1);
+                }
+                if (object.incarnation != null)
+                    if (typeof object.incarnation === "object" ? object.incarnation.low || object.incarnation.high : $Number(object.incarnation) !== 0)
+                        if ($util.Long)
+                            message.incarnation = $util.Long.fromValue(object.incarnation, true);
+                        else if (typeof object.incarnation === "string")
+                            message.incarnation = $parseInt(object.incarnation, 10);
+                        else if (typeof object.incarnation === "number")
+                            message.incarnation = object.incarnation;
+                        else if (typeof object.incarnation === "object")
+                            message.incarnation = new $util.LongBits(object.incarnation.low >>> 0, object.incarnation.high >>> 0).toNumber(true);
+                if (object.cause !== 0 && (typeof object.cause !== "string" || $root.rollcall.v1.RemovalCause[object.cause] !== 0))
+                    switch (object.cause) {
+                    case "REMOVAL_CAUSE_UNSPECIFIED":
+                    case 0:
+                        message.cause = 0;
+                        break;
+                    case "REMOVAL_CAUSE_DEREGISTERED":
+                    case 1:
+                        message.cause = 1;
+                        break;
+                    case "REMOVAL_CAUSE_LEASE_EXPIRED":
+                    case 2:
+                        message.cause = 2;
+                        break;
+                    case "REMOVAL_CAUSE_LEASE_REVOKED":
+                    case 3:
+                        message.cause = 3;
+                        break;
+                    default:
+                        if (typeof object.cause === "number" && (object.cause | 0) === object.cause)
+                            message.cause = object.cause;
+                    }
+                if (object.reason != null)
+                    if (typeof object.reason !== "string" || object.reason.length)
+                        message.reason = $String(object.reason);
+                return message;
+            };
+
+            WatchEvent.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    object.kind = options.enums === $String ? "WATCH_EVENT_KIND_UNSPECIFIED" : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.revision = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.revision = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    object.instance = null;
+                    object.key = null;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.incarnation = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.incarnation = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    object.cause = options.enums === $String ? "REMOVAL_CAUSE_UNSPECIFIED" : 0;
+                    object.reason = "";
+                }
+                if (message.kind != null && $Object.hasOwnProperty.call(message, "kind"))
+                    object.kind = options.enums === $String ? $root.rollcall.v1.WatchEventKind[message.kind] === $undefined ? message.kind : $root.rollcall.v1.WatchEventKind[message.kind] : message.kind;
+                if (message.revision != null && $Object.hasOwnProperty.call(message, "revision"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.revision = typeof message.revision === "number" ? $BigInt(message.revision) : $util.Long.fromBits(message.revision.low >>> 0, message.revision.high >>> 0, true).toBigInt();
+                    else if (typeof message.revision === "number")
+                        object.revision = options.longs === $String ? $String(message.revision) : message.revision;
+                    else
+                        object.revision = options.longs === $String ? $util.Long.prototype.toString.call(message.revision) : options.longs === $Number ? new $util.LongBits(message.revision.low >>> 0, message.revision.high >>> 0).toNumber(true) : message.revision;
+                if (message.instance != null && $Object.hasOwnProperty.call(message, "instance"))
+                    object.instance = $root.rollcall.v1.InstanceView.toObject(message.instance, options, _depth + 1);
+                if (message.key != null && $Object.hasOwnProperty.call(message, "key"))
+                    object.key = $root.rollcall.v1.InstanceKey.toObject(message.key, options, _depth + 1);
+                if (message.incarnation != null && $Object.hasOwnProperty.call(message, "incarnation"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.incarnation = typeof message.incarnation === "number" ? $BigInt(message.incarnation) : $util.Long.fromBits(message.incarnation.low >>> 0, message.incarnation.high >>> 0, true).toBigInt();
+                    else if (typeof message.incarnation === "number")
+                        object.incarnation = options.longs === $String ? $String(message.incarnation) : message.incarnation;
+                    else
+                        object.incarnation = options.longs === $String ? $util.Long.prototype.toString.call(message.incarnation) : options.longs === $Number ? new $util.LongBits(message.incarnation.low >>> 0, message.incarnation.high >>> 0).toNumber(true) : message.incarnation;
+                if (message.cause != null && $Object.hasOwnProperty.call(message, "cause"))
+                    object.cause = options.enums === $String ? $root.rollcall.v1.RemovalCause[message.cause] === $undefined ? message.cause : $root.rollcall.v1.RemovalCause[message.cause] : message.cause;
+                if (message.reason != null && $Object.hasOwnProperty.call(message, "reason"))
+                    object.reason = message.reason;
+                return object;
+            };
+
+            WatchEvent.prototype.toJSON = function() {
+                return WatchEvent.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            WatchEvent.getTypeUrl = function(prefix) {
+                if (prefix === $undefined)
+                    prefix = "type.googleapis.com";
+                return prefix + "/rollcall.v1.WatchEvent";
+            };
+
+            return WatchEvent;
+        })();
+
+        v1.WatchResponse = (function() {
+
+            const WatchResponse = function (properties) {
+                this.events = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            WatchResponse.prototype.watchId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            WatchResponse.prototype.kind = 0;
+            WatchResponse.prototype.fromRevision = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            WatchResponse.prototype.toRevision = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            WatchResponse.prototype.events = $util.emptyArray;
+            WatchResponse.prototype.more = false;
+            WatchResponse.prototype.header = null;
+            WatchResponse.prototype.errorReason = "";
+            WatchResponse.prototype.errorMessage = "";
+
+            WatchResponse.create = function(properties) {
+                return new WatchResponse(properties);
+            };
+
+            WatchResponse.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.watchId != null && $Object.hasOwnProperty.call(message, "watchId") && (typeof message.watchId === "object" ? message.watchId.low || message.watchId.high : message.watchId !== 0))
+                    writer.uint32(8).uint64(message.watchId);
+                if (message.kind != null && $Object.hasOwnProperty.call(message, "kind") && message.kind !== 0)
+                    writer.uint32(16).int32(message.kind);
+                if (message.fromRevision != null && $Object.hasOwnProperty.call(message, "fromRevision") && (typeof message.fromRevision === "object" ? message.fromRevision.low || message.fromRevision.high : message.fromRevision !== 0))
+                    writer.uint32(24).uint64(message.fromRevision);
+                if (message.toRevision != null && $Object.hasOwnProperty.call(message, "toRevision") && (typeof message.toRevision === "object" ? message.toRevision.low || message.toRevision.high : message.toRevision !== 0))
+                    writer.uint32(32).uint64(message.toRevision);
+                if (message.events != null && message.events.length)
+                    for (let i = 0; i < message.events.length; ++i)
+                        $root.rollcall.v1.WatchEvent.encode(message.events[i], writer.uint32(42).fork(), _depth + 1).ldelim();
+                if (message.more != null && $Object.hasOwnProperty.call(message, "more") && message.more !== false)
+                    writer.uint32(48).bool(message.more);
+                if (message.header != null && $Object.hasOwnProperty.call(message, "header"))
+                    $root.rollcall.v1.ResponseHeader.encode(message.header, writer.uint32(58).fork(), _depth + 1).ldelim();
+                if (message.errorReason != null && $Object.hasOwnProperty.call(message, "errorReason") && message.errorReason !== "")
+                    writer.uint32(66).string(message.errorReason);
+                if (message.errorMessage != null && $Object.hasOwnProperty.call(message, "errorMessage") && message.errorMessage !== "")
+                    writer.uint32(74).string(message.errorMessage);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            WatchResponse.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.WatchResponse();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.watchId = value;
+                            else
+                                delete message.watchId;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.kind = value;
+                            else
+                                delete message.kind;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.fromRevision = value;
+                            else
+                                delete message.fromRevision;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.toRevision = value;
+                            else
+                                delete message.toRevision;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.events && message.events.length))
+                                message.events = [];
+                            message.events.push($root.rollcall.v1.WatchEvent.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.more = value;
+                            else
+                                delete message.more;
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 2)
+                                break;
+                            message.header = $root.rollcall.v1.ResponseHeader.decode(reader, reader.size(), $undefined, _depth + 1, message.header);
+                            continue;
+                        }
+                    case 8: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.errorReason = value;
+                            else
+                                delete message.errorReason;
+                            continue;
+                        }
+                    case 9: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.errorMessage = value;
+                            else
+                                delete message.errorMessage;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            WatchResponse.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.WatchResponse)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.WatchResponse: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.WatchResponse();
+                if (object.watchId != null)
+                    if (typeof object.watchId === "object" ? object.watchId.low || object.watchId.high : $Number(object.watchId) !== 0)
+                        if ($util.Long)
+                            message.watchId = $util.Long.fromValue(object.watchId, true);
+                        else if (typeof object.watchId === "string")
+                            message.watchId = $parseInt(object.watchId, 10);
+                        else if (typeof object.watchId === "number")
+                            message.watchId = object.watchId;
+                        else if (typeof object.watchId === "object")
+                            message.watchId = new $util.LongBits(object.watchId.low >>> 0, object.watchId.high >>> 0).toNumber(true);
+                if (object.kind !== 0 && (typeof object.kind !== "string" || $root.rollcall.v1.WatchBatchKind[object.kind] !== 0))
+                    switch (object.kind) {
+                    case "WATCH_BATCH_KIND_UNSPECIFIED":
+                    case 0:
+                        message.kind = 0;
+                        break;
+                    case "WATCH_BATCH_KIND_SNAPSHOT":
+                    case 1:
+                        message.kind = 1;
+                        break;
+                    case "WATCH_BATCH_KIND_DELTA":
+                    case 2:
+                        message.kind = 2;
+                        break;
+                    case "WATCH_BATCH_KIND_RESET":
+                    case 3:
+                        message.kind = 3;
+                        break;
+                    case "WATCH_BATCH_KIND_PROGRESS":
+                    case 4:
+                        message.kind = 4;
+                        break;
+                    case "WATCH_BATCH_KIND_ENDED":
+                    case 5:
+                        message.kind = 5;
+                        break;
+                    default:
+                        if (typeof object.kind === "number" && (object.kind | 0) === object.kind)
+                            message.kind = object.kind;
+                    }
+                if (object.fromRevision != null)
+                    if (typeof object.fromRevision === "object" ? object.fromRevision.low || object.fromRevision.high : $Number(object.fromRevision) !== 0)
+                        if ($util.Long)
+                            message.fromRevision = $util.Long.fromValue(object.fromRevision, true);
+                        else if (typeof object.fromRevision === "string")
+                            message.fromRevision = $parseInt(object.fromRevision, 10);
+                        else if (typeof object.fromRevision === "number")
+                            message.fromRevision = object.fromRevision;
+                        else if (typeof object.fromRevision === "object")
+                            message.fromRevision = new $util.LongBits(object.fromRevision.low >>> 0, object.fromRevision.high >>> 0).toNumber(true);
+                if (object.toRevision != null)
+                    if (typeof object.toRevision === "object" ? object.toRevision.low || object.toRevision.high : $Number(object.toRevision) !== 0)
+                        if ($util.Long)
+                            message.toRevision = $util.Long.fromValue(object.toRevision, true);
+                        else if (typeof object.toRevision === "string")
+                            message.toRevision = $parseInt(object.toRevision, 10);
+                        else if (typeof object.toRevision === "number")
+                            message.toRevision = object.toRevision;
+                        else if (typeof object.toRevision === "object")
+                            message.toRevision = new $util.LongBits(object.toRevision.low >>> 0, object.toRevision.high >>> 0).toNumber(true);
+                if (object.events) {
+                    if (!$Array.isArray(object.events))
+                        throw $TypeError(".rollcall.v1.WatchResponse.events: array expected");
+                    message.events = $Array(object.events.length);
+                    for (let i = 0; i < object.events.length; ++i) {
+                        if (!$util.isObject(object.events[i]))
+                            throw $TypeError(".rollcall.v1.WatchResponse.events: object expected");
+                        message.events[i] = $root.rollcall.v1.WatchEvent.fromObject(object.events[i], _depth + 1);
+                    }
+                }
+                if (object.more != null)
+                    if (object.more)
+                        message.more = $Boolean(object.more);
+                if (object.header != null) {
+                    if (!$util.isObject(object.header))
+                        throw $TypeError(".rollcall.v1.WatchResponse.header: object expected");
+                    message.header = $root.rollcall.v1.ResponseHeader.fromObject(object.header, _depth + 1);
+                }
+                if (object.errorReason != null)
+                    if (typeof object.errorReason !== "string" || object.errorReason.length)
+                        message.errorReason = $String(object.errorReason);
+                if (object.errorMessage != null)
+                    if (typeof object.errorMessage !== "string" || object.errorMessage.length)
+                        message.errorMessage = $String(object.errorMessage);
+                return message;
+            };
+
+            WatchResponse.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.arrays || options.defaults)
+                    object.events = [];
+                if (options.defaults) {
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.watchId = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.watchId = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    object.kind = options.enums === $String ? "WATCH_BATCH_KIND_UNSPECIFIED" : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.fromRevision = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.fromRevision = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.toRevision = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.toRevision = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    object.more = false;
+                    object.header = null;
+                    object.errorReason = "";
+                    object.errorMessage = "";
+                }
+                if (message.watchId != null && $Object.hasOwnProperty.call(message, "watchId"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.watchId = typeof message.watchId === "number" ? $BigInt(message.watchId) : $util.Long.fromBits(message.watchId.low >>> 0, message.watchId.high >>> 0, true).toBigInt();
+                    else if (typeof message.watchId === "number")
+                        object.watchId = options.longs === $String ? $String(message.watchId) : message.watchId;
+                    else
+                        object.watchId = options.longs === $String ? $util.Long.prototype.toString.call(message.watchId) : options.longs === $Number ? new $util.LongBits(message.watchId.low >>> 0, message.watchId.high >>> 0).toNumber(true) : message.watchId;
+                if (message.kind != null && $Object.hasOwnProperty.call(message, "kind"))
+                    object.kind = options.enums === $String ? $root.rollcall.v1.WatchBatchKind[message.kind] === $undefined ? message.kind : $root.rollcall.v1.WatchBatchKind[message.kind] : message.kind;
+                if (message.fromRevision != null && $Object.hasOwnProperty.call(message, "fromRevision"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.fromRevision = typeof message.fromRevision === "number" ? $BigInt(message.fromRevision) : $util.Long.fromBits(message.fromRevision.low >>> 0, message.fromRevision.high >>> 0, true).toBigInt();
+                    else if (typeof message.fromRevision === "number")
+                        object.fromRevision = options.longs === $String ? $String(message.fromRevision) : message.fromRevision;
+                    else
+                        object.fromRevision = options.longs === $String ? $util.Long.prototype.toString.call(message.fromRevision) : options.longs === $Number ? new $util.LongBits(message.fromRevision.low >>> 0, message.fromRevision.high >>> 0).toNumber(true) : message.fromRevision;
+                if (message.toRevision != null && $Object.hasOwnProperty.call(message, "toRevision"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.toRevision = typeof message.toRevision === "number" ? $BigInt(message.toRevision) : $util.Long.fromBits(message.toRevision.low >>> 0, message.toRevision.high >>> 0, true).toBigInt();
+                    else if (typeof message.toRevision === "number")
+                        object.toRevision = options.longs === $String ? $String(message.toRevision) : message.toRevision;
+                    else
+                        object.toRevision = options.longs === $String ? $util.Long.prototype.toString.call(message.toRevision) : options.longs === $Number ? new $util.LongBits(message.toRevision.low >>> 0, message.toRevision.high >>> 0).toNumber(true) : message.toRevision;
+                if (message.events && message.events.length) {
+                    object.events = $Array(message.events.length);
+                    for (let j = 0; j < message.events.length; ++j)
+                        object.events[j] = $root.rollcall.v1.WatchEvent.toObject(message.events[j], options, _depth + 1);
+                }
+                if (message.more != null && $Object.hasOwnProperty.call(message, "more"))
+                    object.more = message.more;
+                if (message.header != null && $Object.hasOwnProperty.call(message, "header"))
+                    object.header = $root.rollcall.v1.ResponseHeader.toObject(message.header, options, _depth + 1);
+                if (message.errorReason != null && $Object.hasOwnProperty.call(message, "errorReason"))
+                    object.errorReason = message.errorReason;
+                if (message.errorMessage != null && $Object.hasOwnProperty.call(message, "errorMessage"))
+                    object.errorMessage = message.errorMessage;
+                return object;
+            };
+
+            WatchResponse.prototype.toJSON = function() {
+                return WatchResponse.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            WatchResponse.getTypeUrl = function(prefix) {
+                if (prefix === $undefined)
+                    prefix = "type.googleapis.com";
+                return prefix + "/rollcall.v1.WatchResponse";
+            };
+
+            return WatchResponse;
+        })();
+
+        return v1;
+    })();
+
+    return rollcall;
 })();
 
 export {
