@@ -19,13 +19,13 @@ export function assert(condition: boolean, message: string | (() => string)): as
   throw new InvariantError(typeof message === 'string' ? message : message());
 }
 
-/** Throws InvariantError naming both values unless they are the same by Object.is. */
+/** Throws InvariantError naming both values unless they are equal; NaN equals itself. */
 export function assertEqual<T extends string | number | bigint | boolean | null | undefined>(
   actual: T,
   expected: T,
   what: string,
 ): void {
-  if (Object.is(actual, expected)) return;
+  if (actual === expected || Object.is(actual, expected)) return;
   throw new InvariantError(`${what}: is ${printed(actual)}, expected ${printed(expected)}`);
 }
 
