@@ -29,7 +29,9 @@ export * from 'protobufjs/minimal.js';
 export default protobuf;
 `;
 
-const pbjsOptions = ['-t', 'static-module', '-w', 'esm', '--dts', '--no-verify', '--no-delimited', '--force-number'];
+const pbjsOptions = ['-t', 'static-module', '-w', 'esm', '--dts', '--force-number'];
+// Left out: what is checked by our own code, framed by gRPC, served by our own tables, or never asked for.
+const pbjsOmissions = ['--no-verify', '--no-delimited', '--no-service', '--no-typeurl'];
 
 function protoFiles(): string[] {
   return readdirSync(join(root, 'proto'), { recursive: true, encoding: 'utf8' })
@@ -40,7 +42,8 @@ function protoFiles(): string[] {
 
 function runPbjs(outFile: string, extraOptions: readonly string[]): void {
   const pbjs = join(root, 'node_modules/protobufjs-cli/bin/pbjs');
-  const options = [...pbjsOptions, ...extraOptions, '-r', 'rollcall', '-p', 'proto', '--dependency', './runtime.js'];
+  const naming = ['-r', 'rollcall', '-p', 'proto', '--dependency', './runtime.js'];
+  const options = [...pbjsOptions, ...pbjsOmissions, ...extraOptions, ...naming];
   const run = spawnSync(process.execPath, [pbjs, ...options, '-o', outFile, ...protoFiles()], {
     cwd: root,
     stdio: 'inherit',

@@ -79,13 +79,6 @@ export namespace google {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for Duration
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace Duration {
@@ -178,13 +171,6 @@ export namespace google {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for Any
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace Any {
@@ -339,13 +325,6 @@ export namespace google {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for ErrorInfo
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace ErrorInfo {
@@ -438,13 +417,6 @@ export namespace google {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for RetryInfo
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace RetryInfo {
@@ -531,13 +503,6 @@ export namespace google {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for PreconditionFailure
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace PreconditionFailure {
@@ -629,13 +594,6 @@ export namespace google {
                  * @returns JSON object
                  */
                 toJSON(): { [k: string]: any };
-
-                /**
-                 * Gets the type url for Violation
-                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-                 * @returns The type url
-                 */
-                static getTypeUrl(prefix?: string): string;
             }
 
             namespace Violation {
@@ -729,13 +687,6 @@ export namespace google {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for BadRequest
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace BadRequest {
@@ -827,13 +778,6 @@ export namespace google {
                  * @returns JSON object
                  */
                 toJSON(): { [k: string]: any };
-
-                /**
-                 * Gets the type url for FieldViolation
-                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-                 * @returns The type url
-                 */
-                static getTypeUrl(prefix?: string): string;
             }
 
             namespace FieldViolation {
@@ -930,13 +874,6 @@ export namespace google {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for RequestInfo
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace RequestInfo {
@@ -1035,13 +972,6 @@ export namespace google {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for ResourceInfo
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace ResourceInfo {
@@ -1137,13 +1067,6 @@ export namespace google {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for Help
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace Help {
@@ -1232,13 +1155,6 @@ export namespace google {
                  * @returns JSON object
                  */
                 toJSON(): { [k: string]: any };
-
-                /**
-                 * Gets the type url for Link
-                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-                 * @returns The type url
-                 */
-                static getTypeUrl(prefix?: string): string;
             }
 
             namespace Link {
@@ -1335,13 +1251,6 @@ export namespace google {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for Status
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace Status {
@@ -1376,96 +1285,6 @@ export namespace rollcall {
 
         /** Namespace v1. */
         namespace v1 {
-
-            /** Represents a Peer */
-            class Peer extends $protobuf.rpc.Service {
-
-                /**
-                 * Constructs a new Peer service.
-                 * @param rpcImpl RPC implementation
-                 * @param [requestDelimited=false] Whether requests are length-delimited
-                 * @param [responseDelimited=false] Whether responses are length-delimited
-                 */
-                constructor(rpcImpl: $protobuf.RPCImpl, requestDelimited?: boolean, responseDelimited?: boolean);
-
-                /**
-                 * Creates new Peer service using the specified rpc implementation.
-                 * @param rpcImpl RPC implementation
-                 * @param [requestDelimited=false] Whether requests are length-delimited
-                 * @param [responseDelimited=false] Whether responses are length-delimited
-                 * @returns RPC service. Useful where requests and/or responses are streamed.
-                 */
-                static create(rpcImpl: $protobuf.RPCImpl, requestDelimited?: boolean, responseDelimited?: boolean): Peer;
-
-                /** Calls Messages. */
-                messages: rollcall.raft.v1.Peer.Messages;
-
-                /** Calls InstallSnapshot. */
-                installSnapshot: rollcall.raft.v1.Peer.InstallSnapshot;
-
-                /** Calls Form. */
-                form: rollcall.raft.v1.Peer.Form;
-            }
-
-            namespace Peer {
-
-                /**
-                 * Callback as used by {@link rollcall.raft.v1.Peer#messages}.
-                 * @param error Error, if any
-                 * @param [response] PeerBatchAck
-                 */
-                type MessagesCallback = (error: (Error|null), response?: rollcall.raft.v1.PeerBatchAck) => void;
-
-                /** Calls Messages. */
-                type Messages = {
-                  (request: rollcall.raft.v1.IPeerBatch, callback: rollcall.raft.v1.Peer.MessagesCallback): void;
-                  (request: rollcall.raft.v1.IPeerBatch): Promise<rollcall.raft.v1.PeerBatchAck>;
-                  readonly name: "Messages";
-                  readonly path: "/rollcall.raft.v1.Peer/Messages";
-                  readonly requestType: "PeerBatch";
-                  readonly responseType: "PeerBatchAck";
-                  readonly requestStream: true;
-                  readonly responseStream: true;
-                };
-
-                /**
-                 * Callback as used by {@link rollcall.raft.v1.Peer#installSnapshot}.
-                 * @param error Error, if any
-                 * @param [response] SnapshotAnswer
-                 */
-                type InstallSnapshotCallback = (error: (Error|null), response?: rollcall.raft.v1.SnapshotAnswer) => void;
-
-                /** Calls InstallSnapshot. */
-                type InstallSnapshot = {
-                  (request: rollcall.raft.v1.ISnapshotChunk, callback: rollcall.raft.v1.Peer.InstallSnapshotCallback): void;
-                  (request: rollcall.raft.v1.ISnapshotChunk): Promise<rollcall.raft.v1.SnapshotAnswer>;
-                  readonly name: "InstallSnapshot";
-                  readonly path: "/rollcall.raft.v1.Peer/InstallSnapshot";
-                  readonly requestType: "SnapshotChunk";
-                  readonly responseType: "SnapshotAnswer";
-                  readonly requestStream: true;
-                  readonly responseStream: undefined;
-                };
-
-                /**
-                 * Callback as used by {@link rollcall.raft.v1.Peer#form}.
-                 * @param error Error, if any
-                 * @param [response] FormResponse
-                 */
-                type FormCallback = (error: (Error|null), response?: rollcall.raft.v1.FormResponse) => void;
-
-                /** Calls Form. */
-                type Form = {
-                  (request: rollcall.raft.v1.IFormRequest, callback: rollcall.raft.v1.Peer.FormCallback): void;
-                  (request: rollcall.raft.v1.IFormRequest): Promise<rollcall.raft.v1.FormResponse>;
-                  readonly name: "Form";
-                  readonly path: "/rollcall.raft.v1.Peer/Form";
-                  readonly requestType: "FormRequest";
-                  readonly responseType: "FormResponse";
-                  readonly requestStream: undefined;
-                  readonly responseStream: undefined;
-                };
-            }
 
             /**
              * Properties of a PeerIdentity.
@@ -1553,13 +1372,6 @@ export namespace rollcall {
                  * @returns JSON object
                  */
                 toJSON(): { [k: string]: any };
-
-                /**
-                 * Gets the type url for PeerIdentity
-                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-                 * @returns The type url
-                 */
-                static getTypeUrl(prefix?: string): string;
             }
 
             namespace PeerIdentity {
@@ -1670,13 +1482,6 @@ export namespace rollcall {
                  * @returns JSON object
                  */
                 toJSON(): { [k: string]: any };
-
-                /**
-                 * Gets the type url for PeerBatch
-                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-                 * @returns The type url
-                 */
-                static getTypeUrl(prefix?: string): string;
             }
 
             namespace PeerBatch {
@@ -1771,13 +1576,6 @@ export namespace rollcall {
                  * @returns JSON object
                  */
                 toJSON(): { [k: string]: any };
-
-                /**
-                 * Gets the type url for PeerBatchAck
-                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-                 * @returns The type url
-                 */
-                static getTypeUrl(prefix?: string): string;
             }
 
             namespace PeerBatchAck {
@@ -1867,13 +1665,6 @@ export namespace rollcall {
                  * @returns JSON object
                  */
                 toJSON(): { [k: string]: any };
-
-                /**
-                 * Gets the type url for Forwarded
-                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-                 * @returns The type url
-                 */
-                static getTypeUrl(prefix?: string): string;
             }
 
             namespace Forwarded {
@@ -1975,13 +1766,6 @@ export namespace rollcall {
                  * @returns JSON object
                  */
                 toJSON(): { [k: string]: any };
-
-                /**
-                 * Gets the type url for LogEntry
-                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-                 * @returns The type url
-                 */
-                static getTypeUrl(prefix?: string): string;
             }
 
             namespace LogEntry {
@@ -2083,13 +1867,6 @@ export namespace rollcall {
                  * @returns JSON object
                  */
                 toJSON(): { [k: string]: any };
-
-                /**
-                 * Gets the type url for ReadContext
-                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-                 * @returns The type url
-                 */
-                static getTypeUrl(prefix?: string): string;
             }
 
             namespace ReadContext {
@@ -2215,13 +1992,6 @@ export namespace rollcall {
                  * @returns JSON object
                  */
                 toJSON(): { [k: string]: any };
-
-                /**
-                 * Gets the type url for RaftMessage
-                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-                 * @returns The type url
-                 */
-                static getTypeUrl(prefix?: string): string;
             }
 
             namespace RaftMessage {
@@ -2362,13 +2132,6 @@ export namespace rollcall {
                  * @returns JSON object
                  */
                 toJSON(): { [k: string]: any };
-
-                /**
-                 * Gets the type url for VoteRequest
-                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-                 * @returns The type url
-                 */
-                static getTypeUrl(prefix?: string): string;
             }
 
             namespace VoteRequest {
@@ -2464,13 +2227,6 @@ export namespace rollcall {
                  * @returns JSON object
                  */
                 toJSON(): { [k: string]: any };
-
-                /**
-                 * Gets the type url for VoteReply
-                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-                 * @returns The type url
-                 */
-                static getTypeUrl(prefix?: string): string;
             }
 
             namespace VoteReply {
@@ -2572,13 +2328,6 @@ export namespace rollcall {
                  * @returns JSON object
                  */
                 toJSON(): { [k: string]: any };
-
-                /**
-                 * Gets the type url for AppendRequest
-                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-                 * @returns The type url
-                 */
-                static getTypeUrl(prefix?: string): string;
             }
 
             namespace AppendRequest {
@@ -2689,13 +2438,6 @@ export namespace rollcall {
                  * @returns JSON object
                  */
                 toJSON(): { [k: string]: any };
-
-                /**
-                 * Gets the type url for AppendReply
-                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-                 * @returns The type url
-                 */
-                static getTypeUrl(prefix?: string): string;
             }
 
             namespace AppendReply {
@@ -2797,13 +2539,6 @@ export namespace rollcall {
                  * @returns JSON object
                  */
                 toJSON(): { [k: string]: any };
-
-                /**
-                 * Gets the type url for Heartbeat
-                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-                 * @returns The type url
-                 */
-                static getTypeUrl(prefix?: string): string;
             }
 
             namespace Heartbeat {
@@ -2893,13 +2628,6 @@ export namespace rollcall {
                  * @returns JSON object
                  */
                 toJSON(): { [k: string]: any };
-
-                /**
-                 * Gets the type url for HeartbeatReply
-                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-                 * @returns The type url
-                 */
-                static getTypeUrl(prefix?: string): string;
             }
 
             namespace HeartbeatReply {
@@ -2986,13 +2714,6 @@ export namespace rollcall {
                  * @returns JSON object
                  */
                 toJSON(): { [k: string]: any };
-
-                /**
-                 * Gets the type url for ReadIndexRequest
-                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-                 * @returns The type url
-                 */
-                static getTypeUrl(prefix?: string): string;
             }
 
             namespace ReadIndexRequest {
@@ -3082,13 +2803,6 @@ export namespace rollcall {
                  * @returns JSON object
                  */
                 toJSON(): { [k: string]: any };
-
-                /**
-                 * Gets the type url for ReadIndexReply
-                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-                 * @returns The type url
-                 */
-                static getTypeUrl(prefix?: string): string;
             }
 
             namespace ReadIndexReply {
@@ -3196,13 +2910,6 @@ export namespace rollcall {
                  * @returns JSON object
                  */
                 toJSON(): { [k: string]: any };
-
-                /**
-                 * Gets the type url for SnapshotChunk
-                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-                 * @returns The type url
-                 */
-                static getTypeUrl(prefix?: string): string;
             }
 
             namespace SnapshotChunk {
@@ -3307,13 +3014,6 @@ export namespace rollcall {
                  * @returns JSON object
                  */
                 toJSON(): { [k: string]: any };
-
-                /**
-                 * Gets the type url for SnapshotAnswer
-                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-                 * @returns The type url
-                 */
-                static getTypeUrl(prefix?: string): string;
             }
 
             namespace SnapshotAnswer {
@@ -3403,13 +3103,6 @@ export namespace rollcall {
                  * @returns JSON object
                  */
                 toJSON(): { [k: string]: any };
-
-                /**
-                 * Gets the type url for InitialMember
-                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-                 * @returns The type url
-                 */
-                static getTypeUrl(prefix?: string): string;
             }
 
             namespace InitialMember {
@@ -3499,13 +3192,6 @@ export namespace rollcall {
                  * @returns JSON object
                  */
                 toJSON(): { [k: string]: any };
-
-                /**
-                 * Gets the type url for FormRequest
-                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-                 * @returns The type url
-                 */
-                static getTypeUrl(prefix?: string): string;
             }
 
             namespace FormRequest {
@@ -3592,13 +3278,6 @@ export namespace rollcall {
                  * @returns JSON object
                  */
                 toJSON(): { [k: string]: any };
-
-                /**
-                 * Gets the type url for FormResponse
-                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-                 * @returns The type url
-                 */
-                static getTypeUrl(prefix?: string): string;
             }
 
             namespace FormResponse {
@@ -3700,13 +3379,6 @@ export namespace rollcall {
                  * @returns JSON object
                  */
                 toJSON(): { [k: string]: any };
-
-                /**
-                 * Gets the type url for FormState
-                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-                 * @returns The type url
-                 */
-                static getTypeUrl(prefix?: string): string;
             }
 
             namespace FormState {
@@ -3811,13 +3483,6 @@ export namespace rollcall {
                  * @returns JSON object
                  */
                 toJSON(): { [k: string]: any };
-
-                /**
-                 * Gets the type url for MemberDirectory
-                 * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-                 * @returns The type url
-                 */
-                static getTypeUrl(prefix?: string): string;
             }
 
             namespace MemberDirectory {
@@ -3843,52 +3508,6 @@ export namespace rollcall {
 
     /** Namespace v1. */
     namespace v1 {
-
-        /** Represents a Cluster */
-        class Cluster extends $protobuf.rpc.Service {
-
-            /**
-             * Constructs a new Cluster service.
-             * @param rpcImpl RPC implementation
-             * @param [requestDelimited=false] Whether requests are length-delimited
-             * @param [responseDelimited=false] Whether responses are length-delimited
-             */
-            constructor(rpcImpl: $protobuf.RPCImpl, requestDelimited?: boolean, responseDelimited?: boolean);
-
-            /**
-             * Creates new Cluster service using the specified rpc implementation.
-             * @param rpcImpl RPC implementation
-             * @param [requestDelimited=false] Whether requests are length-delimited
-             * @param [responseDelimited=false] Whether responses are length-delimited
-             * @returns RPC service. Useful where requests and/or responses are streamed.
-             */
-            static create(rpcImpl: $protobuf.RPCImpl, requestDelimited?: boolean, responseDelimited?: boolean): Cluster;
-
-            /** Calls Status. */
-            status: rollcall.v1.Cluster.Status;
-        }
-
-        namespace Cluster {
-
-            /**
-             * Callback as used by {@link rollcall.v1.Cluster#status}.
-             * @param error Error, if any
-             * @param [response] StatusResponse
-             */
-            type StatusCallback = (error: (Error|null), response?: rollcall.v1.StatusResponse) => void;
-
-            /** Calls Status. */
-            type Status = {
-              (request: rollcall.v1.IStatusRequest, callback: rollcall.v1.Cluster.StatusCallback): void;
-              (request: rollcall.v1.IStatusRequest): Promise<rollcall.v1.StatusResponse>;
-              readonly name: "Status";
-              readonly path: "/rollcall.v1.Cluster/Status";
-              readonly requestType: "StatusRequest";
-              readonly responseType: "StatusResponse";
-              readonly requestStream: undefined;
-              readonly responseStream: undefined;
-            };
-        }
 
         /**
          * Properties of a StatusRequest.
@@ -3955,13 +3574,6 @@ export namespace rollcall {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for StatusRequest
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace StatusRequest {
@@ -4139,13 +3751,6 @@ export namespace rollcall {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for StatusResponse
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace StatusResponse {
@@ -4325,13 +3930,6 @@ export namespace rollcall {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for MemberStatus
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace MemberStatus {
@@ -4463,13 +4061,6 @@ export namespace rollcall {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for InstanceSpec
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace InstanceSpec {
@@ -4592,13 +4183,6 @@ export namespace rollcall {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for Endpoint
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace Endpoint {
@@ -4697,13 +4281,6 @@ export namespace rollcall {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for Locality
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace Locality {
@@ -4827,13 +4404,6 @@ export namespace rollcall {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for InstanceMeta
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace InstanceMeta {
@@ -4938,13 +4508,6 @@ export namespace rollcall {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for InstanceView
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace InstanceView {
@@ -5040,13 +4603,6 @@ export namespace rollcall {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for InstanceKey
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace InstanceKey {
@@ -5069,228 +4625,6 @@ export namespace rollcall {
 
             /** Shape of an InstanceKey. */
             type $Shape = rollcall.v1.InstanceKey.$Properties;
-        }
-
-        /** Represents a Registry */
-        class Registry extends $protobuf.rpc.Service {
-
-            /**
-             * Constructs a new Registry service.
-             * @param rpcImpl RPC implementation
-             * @param [requestDelimited=false] Whether requests are length-delimited
-             * @param [responseDelimited=false] Whether responses are length-delimited
-             */
-            constructor(rpcImpl: $protobuf.RPCImpl, requestDelimited?: boolean, responseDelimited?: boolean);
-
-            /**
-             * Creates new Registry service using the specified rpc implementation.
-             * @param rpcImpl RPC implementation
-             * @param [requestDelimited=false] Whether requests are length-delimited
-             * @param [responseDelimited=false] Whether responses are length-delimited
-             * @returns RPC service. Useful where requests and/or responses are streamed.
-             */
-            static create(rpcImpl: $protobuf.RPCImpl, requestDelimited?: boolean, responseDelimited?: boolean): Registry;
-
-            /** Calls Register. */
-            register: rollcall.v1.Registry.Register;
-
-            /** Calls Update. */
-            update: rollcall.v1.Registry.Update;
-
-            /** Calls Deregister. */
-            deregister: rollcall.v1.Registry.Deregister;
-
-            /** Calls GrantLease. */
-            grantLease: rollcall.v1.Registry.GrantLease;
-
-            /** Calls RevokeLease. */
-            revokeLease: rollcall.v1.Registry.RevokeLease;
-
-            /** Calls KeepAlive. */
-            keepAlive: rollcall.v1.Registry.KeepAlive;
-
-            /** Calls Discover. */
-            discover: rollcall.v1.Registry.Discover;
-
-            /** Calls ListServices. */
-            listServices: rollcall.v1.Registry.ListServices;
-
-            /** Calls Watch. */
-            watch: rollcall.v1.Registry.Watch;
-        }
-
-        namespace Registry {
-
-            /**
-             * Callback as used by {@link rollcall.v1.Registry#register}.
-             * @param error Error, if any
-             * @param [response] RegisterResponse
-             */
-            type RegisterCallback = (error: (Error|null), response?: rollcall.v1.RegisterResponse) => void;
-
-            /** Calls Register. */
-            type Register = {
-              (request: rollcall.v1.IRegisterRequest, callback: rollcall.v1.Registry.RegisterCallback): void;
-              (request: rollcall.v1.IRegisterRequest): Promise<rollcall.v1.RegisterResponse>;
-              readonly name: "Register";
-              readonly path: "/rollcall.v1.Registry/Register";
-              readonly requestType: "RegisterRequest";
-              readonly responseType: "RegisterResponse";
-              readonly requestStream: undefined;
-              readonly responseStream: undefined;
-            };
-
-            /**
-             * Callback as used by {@link rollcall.v1.Registry#update}.
-             * @param error Error, if any
-             * @param [response] UpdateResponse
-             */
-            type UpdateCallback = (error: (Error|null), response?: rollcall.v1.UpdateResponse) => void;
-
-            /** Calls Update. */
-            type Update = {
-              (request: rollcall.v1.IUpdateRequest, callback: rollcall.v1.Registry.UpdateCallback): void;
-              (request: rollcall.v1.IUpdateRequest): Promise<rollcall.v1.UpdateResponse>;
-              readonly name: "Update";
-              readonly path: "/rollcall.v1.Registry/Update";
-              readonly requestType: "UpdateRequest";
-              readonly responseType: "UpdateResponse";
-              readonly requestStream: undefined;
-              readonly responseStream: undefined;
-            };
-
-            /**
-             * Callback as used by {@link rollcall.v1.Registry#deregister}.
-             * @param error Error, if any
-             * @param [response] DeregisterResponse
-             */
-            type DeregisterCallback = (error: (Error|null), response?: rollcall.v1.DeregisterResponse) => void;
-
-            /** Calls Deregister. */
-            type Deregister = {
-              (request: rollcall.v1.IDeregisterRequest, callback: rollcall.v1.Registry.DeregisterCallback): void;
-              (request: rollcall.v1.IDeregisterRequest): Promise<rollcall.v1.DeregisterResponse>;
-              readonly name: "Deregister";
-              readonly path: "/rollcall.v1.Registry/Deregister";
-              readonly requestType: "DeregisterRequest";
-              readonly responseType: "DeregisterResponse";
-              readonly requestStream: undefined;
-              readonly responseStream: undefined;
-            };
-
-            /**
-             * Callback as used by {@link rollcall.v1.Registry#grantLease}.
-             * @param error Error, if any
-             * @param [response] GrantLeaseResponse
-             */
-            type GrantLeaseCallback = (error: (Error|null), response?: rollcall.v1.GrantLeaseResponse) => void;
-
-            /** Calls GrantLease. */
-            type GrantLease = {
-              (request: rollcall.v1.IGrantLeaseRequest, callback: rollcall.v1.Registry.GrantLeaseCallback): void;
-              (request: rollcall.v1.IGrantLeaseRequest): Promise<rollcall.v1.GrantLeaseResponse>;
-              readonly name: "GrantLease";
-              readonly path: "/rollcall.v1.Registry/GrantLease";
-              readonly requestType: "GrantLeaseRequest";
-              readonly responseType: "GrantLeaseResponse";
-              readonly requestStream: undefined;
-              readonly responseStream: undefined;
-            };
-
-            /**
-             * Callback as used by {@link rollcall.v1.Registry#revokeLease}.
-             * @param error Error, if any
-             * @param [response] RevokeLeaseResponse
-             */
-            type RevokeLeaseCallback = (error: (Error|null), response?: rollcall.v1.RevokeLeaseResponse) => void;
-
-            /** Calls RevokeLease. */
-            type RevokeLease = {
-              (request: rollcall.v1.IRevokeLeaseRequest, callback: rollcall.v1.Registry.RevokeLeaseCallback): void;
-              (request: rollcall.v1.IRevokeLeaseRequest): Promise<rollcall.v1.RevokeLeaseResponse>;
-              readonly name: "RevokeLease";
-              readonly path: "/rollcall.v1.Registry/RevokeLease";
-              readonly requestType: "RevokeLeaseRequest";
-              readonly responseType: "RevokeLeaseResponse";
-              readonly requestStream: undefined;
-              readonly responseStream: undefined;
-            };
-
-            /**
-             * Callback as used by {@link rollcall.v1.Registry#keepAlive}.
-             * @param error Error, if any
-             * @param [response] KeepAliveResponse
-             */
-            type KeepAliveCallback = (error: (Error|null), response?: rollcall.v1.KeepAliveResponse) => void;
-
-            /** Calls KeepAlive. */
-            type KeepAlive = {
-              (request: rollcall.v1.IKeepAliveRequest, callback: rollcall.v1.Registry.KeepAliveCallback): void;
-              (request: rollcall.v1.IKeepAliveRequest): Promise<rollcall.v1.KeepAliveResponse>;
-              readonly name: "KeepAlive";
-              readonly path: "/rollcall.v1.Registry/KeepAlive";
-              readonly requestType: "KeepAliveRequest";
-              readonly responseType: "KeepAliveResponse";
-              readonly requestStream: true;
-              readonly responseStream: true;
-            };
-
-            /**
-             * Callback as used by {@link rollcall.v1.Registry#discover}.
-             * @param error Error, if any
-             * @param [response] DiscoverResponse
-             */
-            type DiscoverCallback = (error: (Error|null), response?: rollcall.v1.DiscoverResponse) => void;
-
-            /** Calls Discover. */
-            type Discover = {
-              (request: rollcall.v1.IDiscoverRequest, callback: rollcall.v1.Registry.DiscoverCallback): void;
-              (request: rollcall.v1.IDiscoverRequest): Promise<rollcall.v1.DiscoverResponse>;
-              readonly name: "Discover";
-              readonly path: "/rollcall.v1.Registry/Discover";
-              readonly requestType: "DiscoverRequest";
-              readonly responseType: "DiscoverResponse";
-              readonly requestStream: undefined;
-              readonly responseStream: undefined;
-            };
-
-            /**
-             * Callback as used by {@link rollcall.v1.Registry#listServices}.
-             * @param error Error, if any
-             * @param [response] ListServicesResponse
-             */
-            type ListServicesCallback = (error: (Error|null), response?: rollcall.v1.ListServicesResponse) => void;
-
-            /** Calls ListServices. */
-            type ListServices = {
-              (request: rollcall.v1.IListServicesRequest, callback: rollcall.v1.Registry.ListServicesCallback): void;
-              (request: rollcall.v1.IListServicesRequest): Promise<rollcall.v1.ListServicesResponse>;
-              readonly name: "ListServices";
-              readonly path: "/rollcall.v1.Registry/ListServices";
-              readonly requestType: "ListServicesRequest";
-              readonly responseType: "ListServicesResponse";
-              readonly requestStream: undefined;
-              readonly responseStream: undefined;
-            };
-
-            /**
-             * Callback as used by {@link rollcall.v1.Registry#watch}.
-             * @param error Error, if any
-             * @param [response] WatchResponse
-             */
-            type WatchCallback = (error: (Error|null), response?: rollcall.v1.WatchResponse) => void;
-
-            /** Calls Watch. */
-            type Watch = {
-              (request: rollcall.v1.IWatchRequest, callback: rollcall.v1.Registry.WatchCallback): void;
-              (request: rollcall.v1.IWatchRequest): Promise<rollcall.v1.WatchResponse>;
-              readonly name: "Watch";
-              readonly path: "/rollcall.v1.Registry/Watch";
-              readonly requestType: "WatchRequest";
-              readonly responseType: "WatchResponse";
-              readonly requestStream: true;
-              readonly responseStream: true;
-            };
         }
 
         /** Consistency enum. */
@@ -5380,13 +4714,6 @@ export namespace rollcall {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for ResponseHeader
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace ResponseHeader {
@@ -5503,13 +4830,6 @@ export namespace rollcall {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for RegisterRequest
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace RegisterRequest {
@@ -5640,13 +4960,6 @@ export namespace rollcall {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for RegisterResponse
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace RegisterResponse {
@@ -5751,13 +5064,6 @@ export namespace rollcall {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for UpdateRequest
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace UpdateRequest {
@@ -5853,13 +5159,6 @@ export namespace rollcall {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for UpdateResponse
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace UpdateResponse {
@@ -5958,13 +5257,6 @@ export namespace rollcall {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for DeregisterRequest
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace DeregisterRequest {
@@ -6063,13 +5355,6 @@ export namespace rollcall {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for DeregisterResponse
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace DeregisterResponse {
@@ -6162,13 +5447,6 @@ export namespace rollcall {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for GrantLeaseRequest
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace GrantLeaseRequest {
@@ -6264,13 +5542,6 @@ export namespace rollcall {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for GrantLeaseResponse
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace GrantLeaseResponse {
@@ -6369,13 +5640,6 @@ export namespace rollcall {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for RevokeLeaseRequest
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace RevokeLeaseRequest {
@@ -6474,13 +5738,6 @@ export namespace rollcall {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for RevokeLeaseResponse
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace RevokeLeaseResponse {
@@ -6573,13 +5830,6 @@ export namespace rollcall {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for KeepAliveRequest
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace KeepAliveRequest {
@@ -6688,13 +5938,6 @@ export namespace rollcall {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for KeepAliveResult
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace KeepAliveResult {
@@ -6787,13 +6030,6 @@ export namespace rollcall {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for KeepAliveResponse
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace KeepAliveResponse {
@@ -6895,13 +6131,6 @@ export namespace rollcall {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for DiscoverRequest
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace DiscoverRequest {
@@ -7015,13 +6244,6 @@ export namespace rollcall {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for DiscoverResponse
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace DiscoverResponse {
@@ -7135,13 +6357,6 @@ export namespace rollcall {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for ListServicesRequest
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace ListServicesRequest {
@@ -7252,13 +6467,6 @@ export namespace rollcall {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for ServiceSummary
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace ServiceSummary {
@@ -7363,13 +6571,6 @@ export namespace rollcall {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for ListServicesResponse
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace ListServicesResponse {
@@ -7471,13 +6672,6 @@ export namespace rollcall {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for WatchRequest
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace WatchRequest {
@@ -7594,13 +6788,6 @@ export namespace rollcall {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for WatchCreate
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace WatchCreate {
@@ -7705,13 +6892,6 @@ export namespace rollcall {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for WatchCancel
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace WatchCancel {
@@ -7867,13 +7047,6 @@ export namespace rollcall {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for WatchEvent
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace WatchEvent {
@@ -8002,13 +7175,6 @@ export namespace rollcall {
              * @returns JSON object
              */
             toJSON(): { [k: string]: any };
-
-            /**
-             * Gets the type url for WatchResponse
-             * @param [prefix] Custom type url prefix, defaults to `"type.googleapis.com"`
-             * @returns The type url
-             */
-            static getTypeUrl(prefix?: string): string;
         }
 
         namespace WatchResponse {

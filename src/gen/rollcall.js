@@ -168,12 +168,6 @@ export const google = $root.google = (() => {
                 return Duration.toObject(this, $protobuf.util.toJSONOptions);
             };
 
-            Duration.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/google.protobuf.Duration";
-            };
-
             return Duration;
         })();
 
@@ -321,12 +315,6 @@ export const google = $root.google = (() => {
 
             Any.prototype.toJSON = function() {
                 return Any.toObject(this, $protobuf.util.toJSONOptions);
-            };
-
-            Any.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/google.protobuf.Any";
             };
 
             return Any;
@@ -560,12 +548,6 @@ export const google = $root.google = (() => {
                 return ErrorInfo.toObject(this, $protobuf.util.toJSONOptions);
             };
 
-            ErrorInfo.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/google.rpc.ErrorInfo";
-            };
-
             return ErrorInfo;
         })();
 
@@ -684,12 +666,6 @@ export const google = $root.google = (() => {
 
             RetryInfo.prototype.toJSON = function() {
                 return RetryInfo.toObject(this, $protobuf.util.toJSONOptions);
-            };
-
-            RetryInfo.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/google.rpc.RetryInfo";
             };
 
             return RetryInfo;
@@ -822,12 +798,6 @@ export const google = $root.google = (() => {
 
             PreconditionFailure.prototype.toJSON = function() {
                 return PreconditionFailure.toObject(this, $protobuf.util.toJSONOptions);
-            };
-
-            PreconditionFailure.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/google.rpc.PreconditionFailure";
             };
 
             PreconditionFailure.Violation = (function() {
@@ -985,12 +955,6 @@ export const google = $root.google = (() => {
                     return Violation.toObject(this, $protobuf.util.toJSONOptions);
                 };
 
-                Violation.getTypeUrl = function(prefix) {
-                    if (prefix === $undefined)
-                        prefix = "type.googleapis.com";
-                    return prefix + "/google.rpc.PreconditionFailure.Violation";
-                };
-
                 return Violation;
             })();
 
@@ -1124,12 +1088,6 @@ export const google = $root.google = (() => {
 
             BadRequest.prototype.toJSON = function() {
                 return BadRequest.toObject(this, $protobuf.util.toJSONOptions);
-            };
-
-            BadRequest.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/google.rpc.BadRequest";
             };
 
             BadRequest.FieldViolation = (function() {
@@ -1287,12 +1245,6 @@ export const google = $root.google = (() => {
                     return FieldViolation.toObject(this, $protobuf.util.toJSONOptions);
                 };
 
-                FieldViolation.getTypeUrl = function(prefix) {
-                    if (prefix === $undefined)
-                        prefix = "type.googleapis.com";
-                    return prefix + "/google.rpc.BadRequest.FieldViolation";
-                };
-
                 return FieldViolation;
             })();
 
@@ -1434,12 +1386,6 @@ export const google = $root.google = (() => {
 
             RequestInfo.prototype.toJSON = function() {
                 return RequestInfo.toObject(this, $protobuf.util.toJSONOptions);
-            };
-
-            RequestInfo.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/google.rpc.RequestInfo";
             };
 
             return RequestInfo;
@@ -1618,12 +1564,6 @@ export const google = $root.google = (() => {
                 return ResourceInfo.toObject(this, $protobuf.util.toJSONOptions);
             };
 
-            ResourceInfo.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/google.rpc.ResourceInfo";
-            };
-
             return ResourceInfo;
         })();
 
@@ -1754,12 +1694,6 @@ export const google = $root.google = (() => {
 
             Help.prototype.toJSON = function() {
                 return Help.toObject(this, $protobuf.util.toJSONOptions);
-            };
-
-            Help.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/google.rpc.Help";
             };
 
             Help.Link = (function() {
@@ -1897,12 +1831,6 @@ export const google = $root.google = (() => {
 
                 Link.prototype.toJSON = function() {
                     return Link.toObject(this, $protobuf.util.toJSONOptions);
-                };
-
-                Link.getTypeUrl = function(prefix) {
-                    if (prefix === $undefined)
-                        prefix = "type.googleapis.com";
-                    return prefix + "/google.rpc.Help.Link";
                 };
 
                 return Link;
@@ -2078,12 +2006,6 @@ export const google = $root.google = (() => {
                 return Status.toObject(this, $protobuf.util.toJSONOptions);
             };
 
-            Status.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/google.rpc.Status";
-            };
-
             return Status;
         })();
 
@@ -2104,60 +2026,6 @@ export const rollcall = $root.rollcall = (() => {
         raft.v1 = (function() {
 
             const v1 = {};
-
-            v1.Peer = (function() {
-
-                const Peer = function(rpcImpl, requestDelimited, responseDelimited) {
-                    $protobuf.rpc.Service.call(this, rpcImpl, requestDelimited, responseDelimited);
-                };
-
-                $Object.defineProperty(Peer.prototype = $Object.create($protobuf.rpc.Service.prototype), "constructor", { value: Peer, writable: true, enumerable: false, configurable: true });
-
-                Peer.create = function(rpcImpl, requestDelimited, responseDelimited) {
-                    return new this(rpcImpl, requestDelimited, responseDelimited);
-                };
-
-
-
-                $Object.defineProperties(Peer.prototype.messages = function(request, callback) {
-                    return $protobuf.rpc.Service.prototype.rpcCall.call(this, Peer.prototype.messages, $root.rollcall.raft.v1.PeerBatch, $root.rollcall.raft.v1.PeerBatchAck, request, callback);
-                }, {
-                    name: { value: "Messages" },
-                    path: { value: "/rollcall.raft.v1.Peer/Messages" },
-                    requestType: { value: "PeerBatch" },
-                    responseType: { value: "PeerBatchAck" },
-                    requestStream: { value: true },
-                    responseStream: { value: true }
-                });
-
-
-
-                $Object.defineProperties(Peer.prototype.installSnapshot = function(request, callback) {
-                    return $protobuf.rpc.Service.prototype.rpcCall.call(this, Peer.prototype.installSnapshot, $root.rollcall.raft.v1.SnapshotChunk, $root.rollcall.raft.v1.SnapshotAnswer, request, callback);
-                }, {
-                    name: { value: "InstallSnapshot" },
-                    path: { value: "/rollcall.raft.v1.Peer/InstallSnapshot" },
-                    requestType: { value: "SnapshotChunk" },
-                    responseType: { value: "SnapshotAnswer" },
-                    requestStream: { value: true },
-                    responseStream: { value: $undefined }
-                });
-
-
-
-                $Object.defineProperties(Peer.prototype.form = function(request, callback) {
-                    return $protobuf.rpc.Service.prototype.rpcCall.call(this, Peer.prototype.form, $root.rollcall.raft.v1.FormRequest, $root.rollcall.raft.v1.FormResponse, request, callback);
-                }, {
-                    name: { value: "Form" },
-                    path: { value: "/rollcall.raft.v1.Peer/Form" },
-                    requestType: { value: "FormRequest" },
-                    responseType: { value: "FormResponse" },
-                    requestStream: { value: $undefined },
-                    responseStream: { value: $undefined }
-                });
-
-                return Peer;
-            })();
 
             v1.PeerIdentity = (function() {
 
@@ -2418,12 +2286,6 @@ export const rollcall = $root.rollcall = (() => {
                     return PeerIdentity.toObject(this, $protobuf.util.toJSONOptions);
                 };
 
-                PeerIdentity.getTypeUrl = function(prefix) {
-                    if (prefix === $undefined)
-                        prefix = "type.googleapis.com";
-                    return prefix + "/rollcall.raft.v1.PeerIdentity";
-                };
-
                 return PeerIdentity;
             })();
 
@@ -2604,12 +2466,6 @@ export const rollcall = $root.rollcall = (() => {
                     return PeerBatch.toObject(this, $protobuf.util.toJSONOptions);
                 };
 
-                PeerBatch.getTypeUrl = function(prefix) {
-                    if (prefix === $undefined)
-                        prefix = "type.googleapis.com";
-                    return prefix + "/rollcall.raft.v1.PeerBatch";
-                };
-
                 return PeerBatch;
             })();
 
@@ -2698,12 +2554,6 @@ export const rollcall = $root.rollcall = (() => {
 
                 PeerBatchAck.prototype.toJSON = function() {
                     return PeerBatchAck.toObject(this, $protobuf.util.toJSONOptions);
-                };
-
-                PeerBatchAck.getTypeUrl = function(prefix) {
-                    if (prefix === $undefined)
-                        prefix = "type.googleapis.com";
-                    return prefix + "/rollcall.raft.v1.PeerBatchAck";
                 };
 
                 return PeerBatchAck;
@@ -2887,12 +2737,6 @@ export const rollcall = $root.rollcall = (() => {
 
                 Forwarded.prototype.toJSON = function() {
                     return Forwarded.toObject(this, $protobuf.util.toJSONOptions);
-                };
-
-                Forwarded.getTypeUrl = function(prefix) {
-                    if (prefix === $undefined)
-                        prefix = "type.googleapis.com";
-                    return prefix + "/rollcall.raft.v1.Forwarded";
                 };
 
                 return Forwarded;
@@ -3112,12 +2956,6 @@ export const rollcall = $root.rollcall = (() => {
                     return LogEntry.toObject(this, $protobuf.util.toJSONOptions);
                 };
 
-                LogEntry.getTypeUrl = function(prefix) {
-                    if (prefix === $undefined)
-                        prefix = "type.googleapis.com";
-                    return prefix + "/rollcall.raft.v1.LogEntry";
-                };
-
                 return LogEntry;
             })();
 
@@ -3306,12 +3144,6 @@ export const rollcall = $root.rollcall = (() => {
 
                 ReadContext.prototype.toJSON = function() {
                     return ReadContext.toObject(this, $protobuf.util.toJSONOptions);
-                };
-
-                ReadContext.getTypeUrl = function(prefix) {
-                    if (prefix === $undefined)
-                        prefix = "type.googleapis.com";
-                    return prefix + "/rollcall.raft.v1.ReadContext";
                 };
 
                 return ReadContext;
@@ -3687,12 +3519,6 @@ export const rollcall = $root.rollcall = (() => {
                     return RaftMessage.toObject(this, $protobuf.util.toJSONOptions);
                 };
 
-                RaftMessage.getTypeUrl = function(prefix) {
-                    if (prefix === $undefined)
-                        prefix = "type.googleapis.com";
-                    return prefix + "/rollcall.raft.v1.RaftMessage";
-                };
-
                 return RaftMessage;
             })();
 
@@ -3883,12 +3709,6 @@ export const rollcall = $root.rollcall = (() => {
                     return VoteRequest.toObject(this, $protobuf.util.toJSONOptions);
                 };
 
-                VoteRequest.getTypeUrl = function(prefix) {
-                    if (prefix === $undefined)
-                        prefix = "type.googleapis.com";
-                    return prefix + "/rollcall.raft.v1.VoteRequest";
-                };
-
                 return VoteRequest;
             })();
 
@@ -4027,12 +3847,6 @@ export const rollcall = $root.rollcall = (() => {
 
                 VoteReply.prototype.toJSON = function() {
                     return VoteReply.toObject(this, $protobuf.util.toJSONOptions);
-                };
-
-                VoteReply.getTypeUrl = function(prefix) {
-                    if (prefix === $undefined)
-                        prefix = "type.googleapis.com";
-                    return prefix + "/rollcall.raft.v1.VoteReply";
                 };
 
                 return VoteReply;
@@ -4287,12 +4101,6 @@ export const rollcall = $root.rollcall = (() => {
 
                 AppendRequest.prototype.toJSON = function() {
                     return AppendRequest.toObject(this, $protobuf.util.toJSONOptions);
-                };
-
-                AppendRequest.getTypeUrl = function(prefix) {
-                    if (prefix === $undefined)
-                        prefix = "type.googleapis.com";
-                    return prefix + "/rollcall.raft.v1.AppendRequest";
                 };
 
                 return AppendRequest;
@@ -4553,12 +4361,6 @@ export const rollcall = $root.rollcall = (() => {
                     return AppendReply.toObject(this, $protobuf.util.toJSONOptions);
                 };
 
-                AppendReply.getTypeUrl = function(prefix) {
-                    if (prefix === $undefined)
-                        prefix = "type.googleapis.com";
-                    return prefix + "/rollcall.raft.v1.AppendReply";
-                };
-
                 return AppendReply;
             })();
 
@@ -4731,12 +4533,6 @@ export const rollcall = $root.rollcall = (() => {
                     return Heartbeat.toObject(this, $protobuf.util.toJSONOptions);
                 };
 
-                Heartbeat.getTypeUrl = function(prefix) {
-                    if (prefix === $undefined)
-                        prefix = "type.googleapis.com";
-                    return prefix + "/rollcall.raft.v1.Heartbeat";
-                };
-
                 return Heartbeat;
             })();
 
@@ -4874,12 +4670,6 @@ export const rollcall = $root.rollcall = (() => {
                     return HeartbeatReply.toObject(this, $protobuf.util.toJSONOptions);
                 };
 
-                HeartbeatReply.getTypeUrl = function(prefix) {
-                    if (prefix === $undefined)
-                        prefix = "type.googleapis.com";
-                    return prefix + "/rollcall.raft.v1.HeartbeatReply";
-                };
-
                 return HeartbeatReply;
             })();
 
@@ -5010,12 +4800,6 @@ export const rollcall = $root.rollcall = (() => {
 
                 ReadIndexRequest.prototype.toJSON = function() {
                     return ReadIndexRequest.toObject(this, $protobuf.util.toJSONOptions);
-                };
-
-                ReadIndexRequest.getTypeUrl = function(prefix) {
-                    if (prefix === $undefined)
-                        prefix = "type.googleapis.com";
-                    return prefix + "/rollcall.raft.v1.ReadIndexRequest";
                 };
 
                 return ReadIndexRequest;
@@ -5183,12 +4967,6 @@ export const rollcall = $root.rollcall = (() => {
 
                 ReadIndexReply.prototype.toJSON = function() {
                     return ReadIndexReply.toObject(this, $protobuf.util.toJSONOptions);
-                };
-
-                ReadIndexReply.getTypeUrl = function(prefix) {
-                    if (prefix === $undefined)
-                        prefix = "type.googleapis.com";
-                    return prefix + "/rollcall.raft.v1.ReadIndexReply";
                 };
 
                 return ReadIndexReply;
@@ -5493,12 +5271,6 @@ export const rollcall = $root.rollcall = (() => {
                     return SnapshotChunk.toObject(this, $protobuf.util.toJSONOptions);
                 };
 
-                SnapshotChunk.getTypeUrl = function(prefix) {
-                    if (prefix === $undefined)
-                        prefix = "type.googleapis.com";
-                    return prefix + "/rollcall.raft.v1.SnapshotChunk";
-                };
-
                 return SnapshotChunk;
             })();
 
@@ -5634,12 +5406,6 @@ export const rollcall = $root.rollcall = (() => {
 
                 SnapshotAnswer.prototype.toJSON = function() {
                     return SnapshotAnswer.toObject(this, $protobuf.util.toJSONOptions);
-                };
-
-                SnapshotAnswer.getTypeUrl = function(prefix) {
-                    if (prefix === $undefined)
-                        prefix = "type.googleapis.com";
-                    return prefix + "/rollcall.raft.v1.SnapshotAnswer";
                 };
 
                 return SnapshotAnswer;
@@ -5782,12 +5548,6 @@ export const rollcall = $root.rollcall = (() => {
                     return InitialMember.toObject(this, $protobuf.util.toJSONOptions);
                 };
 
-                InitialMember.getTypeUrl = function(prefix) {
-                    if (prefix === $undefined)
-                        prefix = "type.googleapis.com";
-                    return prefix + "/rollcall.raft.v1.InitialMember";
-                };
-
                 return InitialMember;
             })();
 
@@ -5908,12 +5668,6 @@ export const rollcall = $root.rollcall = (() => {
                     return FormRequest.toObject(this, $protobuf.util.toJSONOptions);
                 };
 
-                FormRequest.getTypeUrl = function(prefix) {
-                    if (prefix === $undefined)
-                        prefix = "type.googleapis.com";
-                    return prefix + "/rollcall.raft.v1.FormRequest";
-                };
-
                 return FormRequest;
             })();
 
@@ -6032,12 +5786,6 @@ export const rollcall = $root.rollcall = (() => {
 
                 FormResponse.prototype.toJSON = function() {
                     return FormResponse.toObject(this, $protobuf.util.toJSONOptions);
-                };
-
-                FormResponse.getTypeUrl = function(prefix) {
-                    if (prefix === $undefined)
-                        prefix = "type.googleapis.com";
-                    return prefix + "/rollcall.raft.v1.FormResponse";
                 };
 
                 return FormResponse;
@@ -6276,12 +6024,6 @@ export const rollcall = $root.rollcall = (() => {
                     return FormState.toObject(this, $protobuf.util.toJSONOptions);
                 };
 
-                FormState.getTypeUrl = function(prefix) {
-                    if (prefix === $undefined)
-                        prefix = "type.googleapis.com";
-                    return prefix + "/rollcall.raft.v1.FormState";
-                };
-
                 return FormState;
             })();
 
@@ -6422,12 +6164,6 @@ export const rollcall = $root.rollcall = (() => {
                     return MemberDirectory.toObject(this, $protobuf.util.toJSONOptions);
                 };
 
-                MemberDirectory.getTypeUrl = function(prefix) {
-                    if (prefix === $undefined)
-                        prefix = "type.googleapis.com";
-                    return prefix + "/rollcall.raft.v1.MemberDirectory";
-                };
-
                 return MemberDirectory;
             })();
 
@@ -6440,34 +6176,6 @@ export const rollcall = $root.rollcall = (() => {
     rollcall.v1 = (function() {
 
         const v1 = {};
-
-        v1.Cluster = (function() {
-
-            const Cluster = function(rpcImpl, requestDelimited, responseDelimited) {
-                $protobuf.rpc.Service.call(this, rpcImpl, requestDelimited, responseDelimited);
-            };
-
-            $Object.defineProperty(Cluster.prototype = $Object.create($protobuf.rpc.Service.prototype), "constructor", { value: Cluster, writable: true, enumerable: false, configurable: true });
-
-            Cluster.create = function(rpcImpl, requestDelimited, responseDelimited) {
-                return new this(rpcImpl, requestDelimited, responseDelimited);
-            };
-
-
-
-            $Object.defineProperties(Cluster.prototype.status = function(request, callback) {
-                return $protobuf.rpc.Service.prototype.rpcCall.call(this, Cluster.prototype.status, $root.rollcall.v1.StatusRequest, $root.rollcall.v1.StatusResponse, request, callback);
-            }, {
-                name: { value: "Status" },
-                path: { value: "/rollcall.v1.Cluster/Status" },
-                requestType: { value: "StatusRequest" },
-                responseType: { value: "StatusResponse" },
-                requestStream: { value: $undefined },
-                responseStream: { value: $undefined }
-            });
-
-            return Cluster;
-        })();
 
         v1.StatusRequest = (function() {
 
@@ -6554,12 +6262,6 @@ export const rollcall = $root.rollcall = (() => {
 
             StatusRequest.prototype.toJSON = function() {
                 return StatusRequest.toObject(this, $protobuf.util.toJSONOptions);
-            };
-
-            StatusRequest.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/rollcall.v1.StatusRequest";
             };
 
             return StatusRequest;
@@ -7435,12 +7137,6 @@ export const rollcall = $root.rollcall = (() => {
                 return StatusResponse.toObject(this, $protobuf.util.toJSONOptions);
             };
 
-            StatusResponse.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/rollcall.v1.StatusResponse";
-            };
-
             return StatusResponse;
         })();
 
@@ -7701,12 +7397,6 @@ export const rollcall = $root.rollcall = (() => {
 
             MemberStatus.prototype.toJSON = function() {
                 return MemberStatus.toObject(this, $protobuf.util.toJSONOptions);
-            };
-
-            MemberStatus.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/rollcall.v1.MemberStatus";
             };
 
             return MemberStatus;
@@ -8084,12 +7774,6 @@ export const rollcall = $root.rollcall = (() => {
                 return InstanceSpec.toObject(this, $protobuf.util.toJSONOptions);
             };
 
-            InstanceSpec.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/rollcall.v1.InstanceSpec";
-            };
-
             return InstanceSpec;
         })();
 
@@ -8266,12 +7950,6 @@ export const rollcall = $root.rollcall = (() => {
                 return Endpoint.toObject(this, $protobuf.util.toJSONOptions);
             };
 
-            Endpoint.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/rollcall.v1.Endpoint";
-            };
-
             return Endpoint;
         })();
 
@@ -8410,12 +8088,6 @@ export const rollcall = $root.rollcall = (() => {
 
             Locality.prototype.toJSON = function() {
                 return Locality.toObject(this, $protobuf.util.toJSONOptions);
-            };
-
-            Locality.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/rollcall.v1.Locality";
             };
 
             return Locality;
@@ -8736,12 +8408,6 @@ export const rollcall = $root.rollcall = (() => {
                 return InstanceMeta.toObject(this, $protobuf.util.toJSONOptions);
             };
 
-            InstanceMeta.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/rollcall.v1.InstanceMeta";
-            };
-
             return InstanceMeta;
         })();
 
@@ -8878,12 +8544,6 @@ export const rollcall = $root.rollcall = (() => {
 
             InstanceView.prototype.toJSON = function() {
                 return InstanceView.toObject(this, $protobuf.util.toJSONOptions);
-            };
-
-            InstanceView.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/rollcall.v1.InstanceView";
             };
 
             return InstanceView;
@@ -9044,145 +8704,7 @@ export const rollcall = $root.rollcall = (() => {
                 return InstanceKey.toObject(this, $protobuf.util.toJSONOptions);
             };
 
-            InstanceKey.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/rollcall.v1.InstanceKey";
-            };
-
             return InstanceKey;
-        })();
-
-        v1.Registry = (function() {
-
-            const Registry = function(rpcImpl, requestDelimited, responseDelimited) {
-                $protobuf.rpc.Service.call(this, rpcImpl, requestDelimited, responseDelimited);
-            };
-
-            $Object.defineProperty(Registry.prototype = $Object.create($protobuf.rpc.Service.prototype), "constructor", { value: Registry, writable: true, enumerable: false, configurable: true });
-
-            Registry.create = function(rpcImpl, requestDelimited, responseDelimited) {
-                return new this(rpcImpl, requestDelimited, responseDelimited);
-            };
-
-
-
-            $Object.defineProperties(Registry.prototype.register = function(request, callback) {
-                return $protobuf.rpc.Service.prototype.rpcCall.call(this, Registry.prototype.register, $root.rollcall.v1.RegisterRequest, $root.rollcall.v1.RegisterResponse, request, callback);
-            }, {
-                name: { value: "Register" },
-                path: { value: "/rollcall.v1.Registry/Register" },
-                requestType: { value: "RegisterRequest" },
-                responseType: { value: "RegisterResponse" },
-                requestStream: { value: $undefined },
-                responseStream: { value: $undefined }
-            });
-
-
-
-            $Object.defineProperties(Registry.prototype.update = function(request, callback) {
-                return $protobuf.rpc.Service.prototype.rpcCall.call(this, Registry.prototype.update, $root.rollcall.v1.UpdateRequest, $root.rollcall.v1.UpdateResponse, request, callback);
-            }, {
-                name: { value: "Update" },
-                path: { value: "/rollcall.v1.Registry/Update" },
-                requestType: { value: "UpdateRequest" },
-                responseType: { value: "UpdateResponse" },
-                requestStream: { value: $undefined },
-                responseStream: { value: $undefined }
-            });
-
-
-
-            $Object.defineProperties(Registry.prototype.deregister = function(request, callback) {
-                return $protobuf.rpc.Service.prototype.rpcCall.call(this, Registry.prototype.deregister, $root.rollcall.v1.DeregisterRequest, $root.rollcall.v1.DeregisterResponse, request, callback);
-            }, {
-                name: { value: "Deregister" },
-                path: { value: "/rollcall.v1.Registry/Deregister" },
-                requestType: { value: "DeregisterRequest" },
-                responseType: { value: "DeregisterResponse" },
-                requestStream: { value: $undefined },
-                responseStream: { value: $undefined }
-            });
-
-
-
-            $Object.defineProperties(Registry.prototype.grantLease = function(request, callback) {
-                return $protobuf.rpc.Service.prototype.rpcCall.call(this, Registry.prototype.grantLease, $root.rollcall.v1.GrantLeaseRequest, $root.rollcall.v1.GrantLeaseResponse, request, callback);
-            }, {
-                name: { value: "GrantLease" },
-                path: { value: "/rollcall.v1.Registry/GrantLease" },
-                requestType: { value: "GrantLeaseRequest" },
-                responseType: { value: "GrantLeaseResponse" },
-                requestStream: { value: $undefined },
-                responseStream: { value: $undefined }
-            });
-
-
-
-            $Object.defineProperties(Registry.prototype.revokeLease = function(request, callback) {
-                return $protobuf.rpc.Service.prototype.rpcCall.call(this, Registry.prototype.revokeLease, $root.rollcall.v1.RevokeLeaseRequest, $root.rollcall.v1.RevokeLeaseResponse, request, callback);
-            }, {
-                name: { value: "RevokeLease" },
-                path: { value: "/rollcall.v1.Registry/RevokeLease" },
-                requestType: { value: "RevokeLeaseRequest" },
-                responseType: { value: "RevokeLeaseResponse" },
-                requestStream: { value: $undefined },
-                responseStream: { value: $undefined }
-            });
-
-
-
-            $Object.defineProperties(Registry.prototype.keepAlive = function(request, callback) {
-                return $protobuf.rpc.Service.prototype.rpcCall.call(this, Registry.prototype.keepAlive, $root.rollcall.v1.KeepAliveRequest, $root.rollcall.v1.KeepAliveResponse, request, callback);
-            }, {
-                name: { value: "KeepAlive" },
-                path: { value: "/rollcall.v1.Registry/KeepAlive" },
-                requestType: { value: "KeepAliveRequest" },
-                responseType: { value: "KeepAliveResponse" },
-                requestStream: { value: true },
-                responseStream: { value: true }
-            });
-
-
-
-            $Object.defineProperties(Registry.prototype.discover = function(request, callback) {
-                return $protobuf.rpc.Service.prototype.rpcCall.call(this, Registry.prototype.discover, $root.rollcall.v1.DiscoverRequest, $root.rollcall.v1.DiscoverResponse, request, callback);
-            }, {
-                name: { value: "Discover" },
-                path: { value: "/rollcall.v1.Registry/Discover" },
-                requestType: { value: "DiscoverRequest" },
-                responseType: { value: "DiscoverResponse" },
-                requestStream: { value: $undefined },
-                responseStream: { value: $undefined }
-            });
-
-
-
-            $Object.defineProperties(Registry.prototype.listServices = function(request, callback) {
-                return $protobuf.rpc.Service.prototype.rpcCall.call(this, Registry.prototype.listServices, $root.rollcall.v1.ListServicesRequest, $root.rollcall.v1.ListServicesResponse, request, callback);
-            }, {
-                name: { value: "ListServices" },
-                path: { value: "/rollcall.v1.Registry/ListServices" },
-                requestType: { value: "ListServicesRequest" },
-                responseType: { value: "ListServicesResponse" },
-                requestStream: { value: $undefined },
-                responseStream: { value: $undefined }
-            });
-
-
-
-            $Object.defineProperties(Registry.prototype.watch = function(request, callback) {
-                return $protobuf.rpc.Service.prototype.rpcCall.call(this, Registry.prototype.watch, $root.rollcall.v1.WatchRequest, $root.rollcall.v1.WatchResponse, request, callback);
-            }, {
-                name: { value: "Watch" },
-                path: { value: "/rollcall.v1.Registry/Watch" },
-                requestType: { value: "WatchRequest" },
-                responseType: { value: "WatchResponse" },
-                requestStream: { value: true },
-                responseStream: { value: true }
-            });
-
-            return Registry;
         })();
 
         v1.Consistency = (function() {
@@ -9406,12 +8928,6 @@ export const rollcall = $root.rollcall = (() => {
 
             ResponseHeader.prototype.toJSON = function() {
                 return ResponseHeader.toObject(this, $protobuf.util.toJSONOptions);
-            };
-
-            ResponseHeader.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/rollcall.v1.ResponseHeader";
             };
 
             return ResponseHeader;
@@ -9687,12 +9203,6 @@ export const rollcall = $root.rollcall = (() => {
                 return RegisterRequest.toObject(this, $protobuf.util.toJSONOptions);
             };
 
-            RegisterRequest.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/rollcall.v1.RegisterRequest";
-            };
-
             return RegisterRequest;
         })();
 
@@ -9934,12 +9444,6 @@ export const rollcall = $root.rollcall = (() => {
                 return RegisterResponse.toObject(this, $protobuf.util.toJSONOptions);
             };
 
-            RegisterResponse.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/rollcall.v1.RegisterResponse";
-            };
-
             return RegisterResponse;
         })();
 
@@ -10113,12 +9617,6 @@ export const rollcall = $root.rollcall = (() => {
                 return UpdateRequest.toObject(this, $protobuf.util.toJSONOptions);
             };
 
-            UpdateRequest.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/rollcall.v1.UpdateRequest";
-            };
-
             return UpdateRequest;
         })();
 
@@ -10256,12 +9754,6 @@ export const rollcall = $root.rollcall = (() => {
 
             UpdateResponse.prototype.toJSON = function() {
                 return UpdateResponse.toObject(this, $protobuf.util.toJSONOptions);
-            };
-
-            UpdateResponse.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/rollcall.v1.UpdateResponse";
             };
 
             return UpdateResponse;
@@ -10455,12 +9947,6 @@ export const rollcall = $root.rollcall = (() => {
                 return DeregisterRequest.toObject(this, $protobuf.util.toJSONOptions);
             };
 
-            DeregisterRequest.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/rollcall.v1.DeregisterRequest";
-            };
-
             return DeregisterRequest;
         })();
 
@@ -10598,12 +10084,6 @@ export const rollcall = $root.rollcall = (() => {
 
             DeregisterResponse.prototype.toJSON = function() {
                 return DeregisterResponse.toObject(this, $protobuf.util.toJSONOptions);
-            };
-
-            DeregisterResponse.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/rollcall.v1.DeregisterResponse";
             };
 
             return DeregisterResponse;
@@ -10760,12 +10240,6 @@ export const rollcall = $root.rollcall = (() => {
 
             GrantLeaseRequest.prototype.toJSON = function() {
                 return GrantLeaseRequest.toObject(this, $protobuf.util.toJSONOptions);
-            };
-
-            GrantLeaseRequest.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/rollcall.v1.GrantLeaseRequest";
             };
 
             return GrantLeaseRequest;
@@ -10957,12 +10431,6 @@ export const rollcall = $root.rollcall = (() => {
                 return GrantLeaseResponse.toObject(this, $protobuf.util.toJSONOptions);
             };
 
-            GrantLeaseResponse.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/rollcall.v1.GrantLeaseResponse";
-            };
-
             return GrantLeaseResponse;
         })();
 
@@ -11137,12 +10605,6 @@ export const rollcall = $root.rollcall = (() => {
                 return RevokeLeaseRequest.toObject(this, $protobuf.util.toJSONOptions);
             };
 
-            RevokeLeaseRequest.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/rollcall.v1.RevokeLeaseRequest";
-            };
-
             return RevokeLeaseRequest;
         })();
 
@@ -11300,12 +10762,6 @@ export const rollcall = $root.rollcall = (() => {
                 return RevokeLeaseResponse.toObject(this, $protobuf.util.toJSONOptions);
             };
 
-            RevokeLeaseResponse.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/rollcall.v1.RevokeLeaseResponse";
-            };
-
             return RevokeLeaseResponse;
         })();
 
@@ -11450,12 +10906,6 @@ export const rollcall = $root.rollcall = (() => {
 
             KeepAliveRequest.prototype.toJSON = function() {
                 return KeepAliveRequest.toObject(this, $protobuf.util.toJSONOptions);
-            };
-
-            KeepAliveRequest.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/rollcall.v1.KeepAliveRequest";
             };
 
             return KeepAliveRequest;
@@ -11676,12 +11126,6 @@ export const rollcall = $root.rollcall = (() => {
                 return KeepAliveResult.toObject(this, $protobuf.util.toJSONOptions);
             };
 
-            KeepAliveResult.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/rollcall.v1.KeepAliveResult";
-            };
-
             return KeepAliveResult;
         })();
 
@@ -11812,12 +11256,6 @@ export const rollcall = $root.rollcall = (() => {
 
             KeepAliveResponse.prototype.toJSON = function() {
                 return KeepAliveResponse.toObject(this, $protobuf.util.toJSONOptions);
-            };
-
-            KeepAliveResponse.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/rollcall.v1.KeepAliveResponse";
             };
 
             return KeepAliveResponse;
@@ -12059,12 +11497,6 @@ export const rollcall = $root.rollcall = (() => {
                 return DiscoverRequest.toObject(this, $protobuf.util.toJSONOptions);
             };
 
-            DiscoverRequest.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/rollcall.v1.DiscoverRequest";
-            };
-
             return DiscoverRequest;
         })();
 
@@ -12284,12 +11716,6 @@ export const rollcall = $root.rollcall = (() => {
 
             DiscoverResponse.prototype.toJSON = function() {
                 return DiscoverResponse.toObject(this, $protobuf.util.toJSONOptions);
-            };
-
-            DiscoverResponse.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/rollcall.v1.DiscoverResponse";
             };
 
             return DiscoverResponse;
@@ -12531,12 +11957,6 @@ export const rollcall = $root.rollcall = (() => {
                 return ListServicesRequest.toObject(this, $protobuf.util.toJSONOptions);
             };
 
-            ListServicesRequest.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/rollcall.v1.ListServicesRequest";
-            };
-
             return ListServicesRequest;
         })();
 
@@ -12727,12 +12147,6 @@ export const rollcall = $root.rollcall = (() => {
 
             ServiceSummary.prototype.toJSON = function() {
                 return ServiceSummary.toObject(this, $protobuf.util.toJSONOptions);
-            };
-
-            ServiceSummary.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/rollcall.v1.ServiceSummary";
             };
 
             return ServiceSummary;
@@ -12938,12 +12352,6 @@ export const rollcall = $root.rollcall = (() => {
                 return ListServicesResponse.toObject(this, $protobuf.util.toJSONOptions);
             };
 
-            ListServicesResponse.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/rollcall.v1.ListServicesResponse";
-            };
-
             return ListServicesResponse;
         })();
 
@@ -13091,12 +12499,6 @@ export const rollcall = $root.rollcall = (() => {
 
             WatchRequest.prototype.toJSON = function() {
                 return WatchRequest.toObject(this, $protobuf.util.toJSONOptions);
-            };
-
-            WatchRequest.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/rollcall.v1.WatchRequest";
             };
 
             return WatchRequest;
@@ -13388,12 +12790,6 @@ export const rollcall = $root.rollcall = (() => {
                 return WatchCreate.toObject(this, $protobuf.util.toJSONOptions);
             };
 
-            WatchCreate.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/rollcall.v1.WatchCreate";
-            };
-
             return WatchCreate;
         })();
 
@@ -13529,12 +12925,6 @@ export const rollcall = $root.rollcall = (() => {
 
             WatchCancel.prototype.toJSON = function() {
                 return WatchCancel.toObject(this, $protobuf.util.toJSONOptions);
-            };
-
-            WatchCancel.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/rollcall.v1.WatchCancel";
             };
 
             return WatchCancel;
@@ -13857,12 +13247,6 @@ export const rollcall = $root.rollcall = (() => {
 
             WatchEvent.prototype.toJSON = function() {
                 return WatchEvent.toObject(this, $protobuf.util.toJSONOptions);
-            };
-
-            WatchEvent.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/rollcall.v1.WatchEvent";
             };
 
             return WatchEvent;
@@ -14215,12 +13599,6 @@ export const rollcall = $root.rollcall = (() => {
 
             WatchResponse.prototype.toJSON = function() {
                 return WatchResponse.toObject(this, $protobuf.util.toJSONOptions);
-            };
-
-            WatchResponse.getTypeUrl = function(prefix) {
-                if (prefix === $undefined)
-                    prefix = "type.googleapis.com";
-                return prefix + "/rollcall.v1.WatchResponse";
             };
 
             return WatchResponse;

@@ -32,5 +32,5 @@ function reasonOf(test: TestCase): string {
   const result = test.result();
   const note = result.state === 'skipped' ? result.note : undefined;
   if (note !== undefined && note !== '') return note;
-  return test.options.mode === 'todo' ? 'todo' : 'no reason given';
+  return test.options.mode === 'todo' ? 'not written yet' : 'no reason given';
 }
