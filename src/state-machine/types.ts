@@ -67,6 +67,7 @@ export type CommandResult =
       readonly kind: 'lease-ended';
       readonly revision: number;
       readonly existed: boolean;
+      /** Held when the lease ended; of a reap-lease: removed by this command. */
       readonly instances: number;
       /** Instances still to be removed by reap-lease. */
       readonly remaining: number;
@@ -75,16 +76,19 @@ export type CommandResult =
   | {
       readonly kind: 'refused';
       readonly revision: number;
-      readonly reason:
-        | 'ALREADY_REGISTERED'
-        | 'SUPERSEDED'
-        | 'UNKNOWN_INSTANCE'
-        | 'UNKNOWN_LEASE'
-        | 'REQUEST_ID_REUSED'
-        | 'OVERLOADED';
+      readonly reason: RefusalReason;
       readonly message: string;
       readonly field: string;
     };
+
+/** Why a command was refused, of the closed list in base/errors.ts. */
+export type RefusalReason =
+  | 'ALREADY_REGISTERED'
+  | 'SUPERSEDED'
+  | 'UNKNOWN_INSTANCE'
+  | 'UNKNOWN_LEASE'
+  | 'REQUEST_ID_REUSED'
+  | 'OVERLOADED';
 
 /** One instance that changed at one revision. */
 export type ChangeEvent =
@@ -126,4 +130,7 @@ export const stateMachineBounds = {
   requestIdsMax: 1_000_000,
   historyRevisionsMax: 100_000,
   historyBytesMax: 64 * 1024 * 1024,
-} as const;
+} as const satisfies Record<string, number>;
+
+/** The same on every member, or their states part: only tests take others. */
+export type StateMachineBounds = { readonly [Name in keyof typeof stateMachineBounds]: number };
