@@ -1,0 +1,45 @@
+/**
+ * Bounds of requests and answers (docs/ARCHITECTURE.md, Bounds). Each is refused by the field's name; lengths are bytes
+ * of UTF-8, which for the names of restricted alphabets is characters.
+ */
+export const apiBounds = {
+  requestBytesMax: 1024 * 1024,
+  /** A whole answer, with its header and page token. */
+  pageBytesMax: 4 * 1024 * 1024,
+  /** Of one instance as the client sent it. The known fields at their bounds take less than half. */
+  specBytesMax: 64 * 1024,
+
+  namespaceBytesMax: 128,
+  serviceBytesMax: 128,
+  idBytesMax: 256,
+  endpointsMax: 16,
+  endpointNameBytesMax: 64,
+  protocolBytesMax: 32,
+  /** RFC 1123 section 2.1 and RFC 1035 section 2.3.4, without the final dot. */
+  hostNameBytesMax: 253,
+  hostLabelBytesMax: 63,
+  portMax: 65_535,
+  versionBytesMax: 128,
+  weightMax: 1_000_000,
+  tagsMax: 64,
+  tagBytesMax: 128,
+  metadataPairsMax: 64,
+  metadataKeyBytesMax: 128,
+  /** Keys and values together. */
+  metadataBytesMax: 8 * 1024,
+  localityBytesMax: 64,
+
+  ttlMsMin: 1_000,
+  ttlMsMax: 86_400_000,
+  requestIdBytesMax: 64,
+  reasonBytesMax: 256,
+  leaseIdsMax: 1_000,
+  listPageSizeMax: 1_000,
+  pageTokenBytesMax: 1_024,
+  progressIntervalMsMin: 100,
+
+  /** Calls that a member works on at once; more are refused with OVERLOADED. */
+  callsInFlightMax: 2_048,
+  /** What a refused caller is asked to wait. */
+  overloadedRetryAfterMs: 100,
+} as const;

@@ -1,0 +1,216 @@
+import { apiBounds } from './bounds.ts';
+
+/**
+ * What the requests look like on the wire: one table a message, the same as the proto files (test/api compares both by
+ * reflection). `present: 'explicit'` marks fields whose absence is seen: members of a oneof, and `optional` ones.
+ * `countMax` stops a request of a million empty elements before it has become a million objects.
+ */
+export type FieldShape =
+  | { readonly number: number; readonly type: 'string' | 'bool' | 'uint32' | 'uint64'; readonly present?: 'explicit' }
+  | { readonly number: number; readonly type: 'enum'; readonly names: readonly string[]; readonly enumName: string }
+  | { readonly number: number; readonly type: 'message'; readonly table: MessageTable }
+  | { readonly number: number; readonly type: 'strings' | 'uint64s' | 'string-map'; readonly countMax: number }
+  | { readonly number: number; readonly type: 'messages'; readonly table: MessageTable; readonly countMax: number };
+
+export interface MessageTable {
+  /** Full name in the proto files. */
+  readonly name: string;
+  readonly fields: Readonly<Record<string, FieldShape>>;
+}
+
+/** A decoded message: values by the names of the proto file, and what it was made of. */
+export interface Decoded<T extends MessageTable> {
+  readonly values: { readonly [Name in keyof T['fields']]: Value<T['fields'][Name]> };
+  /** The message as it was sent; a part of the request's bytes, not a copy. */
+  readonly bytes: Uint8Array;
+  /** Fields that this version does not know, in this message and in those inside it. */
+  readonly unknownFields: number;
+}
+
+type Scalar<Type> = Type extends 'string' ? string : Type extends 'bool' ? boolean : number;
+
+type Value<F> = F extends { readonly type: 'message'; readonly table: infer T extends MessageTable }
+  ? Decoded<T> | undefined
+  : F extends { readonly type: 'messages'; readonly table: infer T extends MessageTable }
+    ? readonly Decoded<T>[]
+    : F extends { readonly type: 'strings' }
+      ? readonly string[]
+      : F extends { readonly type: 'uint64s' }
+        ? readonly number[]
+        : F extends { readonly type: 'string-map' }
+          ? ReadonlyMap<string, string>
+          : F extends { readonly type: infer Type; readonly present: 'explicit' }
+            ? Scalar<Type> | undefined
+            : F extends { readonly type: infer Type }
+              ? Scalar<Type>
+              : never;
+
+function table<const T extends MessageTable>(shape: T): T {
+  return shape;
+}
+
+const consistency = {
+  type: 'enum',
+  enumName: 'rollcall.v1.Consistency',
+  names: ['CONSISTENCY_LINEARIZABLE', 'CONSISTENCY_STALE'],
+} as const;
+
+const endpointTable = table({
+  name: 'rollcall.v1.Endpoint',
+  fields: {
+    name: { number: 1, type: 'string' },
+    protocol: { number: 2, type: 'string' },
+    address: { number: 3, type: 'string' },
+    port: { number: 4, type: 'uint32' },
+  },
+});
+
+const localityTable = table({
+  name: 'rollcall.v1.Locality',
+  fields: {
+    region: { number: 1, type: 'string' },
+    zone: { number: 2, type: 'string' },
+  },
+});
+
+export const instanceSpecTable = table({
+  name: 'rollcall.v1.InstanceSpec',
+  fields: {
+    namespace: { number: 1, type: 'string' },
+    service: { number: 2, type: 'string' },
+    id: { number: 3, type: 'string' },
+    endpoints: { number: 4, type: 'messages', table: endpointTable, countMax: apiBounds.endpointsMax },
+    version: { number: 5, type: 'string' },
+    weight: { number: 6, type: 'uint32', present: 'explicit' },
+    tags: { number: 7, type: 'strings', countMax: apiBounds.tagsMax },
+    metadata: { number: 8, type: 'string-map', countMax: apiBounds.metadataPairsMax },
+    locality: { number: 9, type: 'message', table: localityTable },
+    status: {
+      number: 10,
+      type: 'enum',
+      enumName: 'rollcall.v1.InstanceStatus',
+      names: [
+        'INSTANCE_STATUS_UNSPECIFIED',
+        'INSTANCE_STATUS_STARTING',
+        'INSTANCE_STATUS_UP',
+        'INSTANCE_STATUS_DRAINING',
+        'INSTANCE_STATUS_DOWN',
+      ],
+    },
+  },
+});
+
+const instanceKeyTable = table({
+  name: 'rollcall.v1.InstanceKey',
+  fields: {
+    namespace: { number: 1, type: 'string' },
+    service: { number: 2, type: 'string' },
+    id: { number: 3, type: 'string' },
+  },
+});
+
+export const registerTable = table({
+  name: 'rollcall.v1.RegisterRequest',
+  fields: {
+    instance: { number: 1, type: 'message', table: instanceSpecTable },
+    ttl_ms: { number: 2, type: 'uint64', present: 'explicit' },
+    lease_id: { number: 3, type: 'uint64', present: 'explicit' },
+    persistent: { number: 4, type: 'bool', present: 'explicit' },
+    if_absent: { number: 5, type: 'bool' },
+    if_incarnation: { number: 6, type: 'uint64' },
+    request_id: { number: 7, type: 'string' },
+  },
+});
+
+export const updateTable = table({
+  name: 'rollcall.v1.UpdateRequest',
+  fields: {
+    instance: { number: 1, type: 'message', table: instanceSpecTable },
+    incarnation: { number: 2, type: 'uint64' },
+    request_id: { number: 3, type: 'string' },
+  },
+});
+
+export const deregisterTable = table({
+  name: 'rollcall.v1.DeregisterRequest',
+  fields: {
+    key: { number: 1, type: 'message', table: instanceKeyTable },
+    incarnation: { number: 2, type: 'uint64' },
+    request_id: { number: 3, type: 'string' },
+    reason: { number: 4, type: 'string' },
+  },
+});
+
+export const grantLeaseTable = table({
+  name: 'rollcall.v1.GrantLeaseRequest',
+  fields: {
+    ttl_ms: { number: 1, type: 'uint64' },
+    request_id: { number: 2, type: 'string' },
+  },
+});
+
+export const revokeLeaseTable = table({
+  name: 'rollcall.v1.RevokeLeaseRequest',
+  fields: {
+    lease_id: { number: 1, type: 'uint64' },
+    request_id: { number: 2, type: 'string' },
+    reason: { number: 3, type: 'string' },
+  },
+});
+
+export const keepAliveTable = table({
+  name: 'rollcall.v1.KeepAliveRequest',
+  fields: { lease_ids: { number: 1, type: 'uint64s', countMax: apiBounds.leaseIdsMax } },
+});
+
+export const discoverTable = table({
+  name: 'rollcall.v1.DiscoverRequest',
+  fields: {
+    namespace: { number: 1, type: 'string' },
+    service: { number: 2, type: 'string' },
+    consistency: { number: 3, ...consistency },
+    min_revision: { number: 4, type: 'uint64' },
+    page_size: { number: 5, type: 'uint32' },
+    page_token: { number: 6, type: 'string' },
+  },
+});
+
+export const listServicesTable = table({
+  name: 'rollcall.v1.ListServicesRequest',
+  fields: {
+    namespace: { number: 1, type: 'string' },
+    prefix: { number: 2, type: 'string' },
+    consistency: { number: 3, ...consistency },
+    min_revision: { number: 4, type: 'uint64' },
+    page_size: { number: 5, type: 'uint32' },
+    page_token: { number: 6, type: 'string' },
+  },
+});
+
+const watchCreateTable = table({
+  name: 'rollcall.v1.WatchCreate',
+  fields: {
+    watch_id: { number: 1, type: 'uint64' },
+    namespace: { number: 2, type: 'string' },
+    service: { number: 3, type: 'string' },
+    resume_revision: { number: 4, type: 'uint64' },
+    consistency: { number: 5, ...consistency },
+    once: { number: 6, type: 'bool' },
+    progress_interval_ms: { number: 7, type: 'uint64' },
+  },
+});
+
+const watchCancelTable = table({
+  name: 'rollcall.v1.WatchCancel',
+  fields: { watch_id: { number: 1, type: 'uint64' } },
+});
+
+export const watchTable = table({
+  name: 'rollcall.v1.WatchRequest',
+  fields: {
+    create: { number: 1, type: 'message', table: watchCreateTable },
+    cancel: { number: 2, type: 'message', table: watchCancelTable },
+  },
+});
+
+export const statusTable = table({ name: 'rollcall.v1.StatusRequest', fields: {} });
