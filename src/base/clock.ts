@@ -14,8 +14,8 @@ export interface TimerOptions {
 }
 
 /**
- * Time, and what happens later. Handed to whoever needs it, so that tests and the simulator can own it. Callbacks run on
- * the thread of the caller, never inside the call that set them; what they throw is not caught here.
+ * Time, and what happens later. Handed to whoever needs it, so that tests and the simulator can own it. Callbacks run
+ * on the thread of the caller, never inside the call that set them; what they throw is not caught here.
  */
 export interface Clock {
   /** Milliseconds since 1970, for people and for time stamps: it may jump, also backwards. */
@@ -32,8 +32,8 @@ export interface Clock {
   setTimer(ms: number, callback: () => void, options?: TimerOptions): Timer;
 
   /**
-   * Runs `callback` once, after the sockets of this turn of the event loop have been read. After a stall, due timers run
-   * before the sockets: what must know of messages that arrived meanwhile asks here from its timer.
+   * Runs `callback` once, after the sockets of this turn of the event loop have been read. After a stall, due timers
+   * run before the sockets: what must know of messages that arrived meanwhile asks here from its timer.
    */
   nextTurn(callback: () => void): Timer;
 }

@@ -63,8 +63,8 @@ export class ManualClock implements Clock {
   }
 
   /**
-   * Lets `ms` milliseconds pass and runs, each at its own time, all that becomes due, also what is set meanwhile. With 0
-   * it runs the callbacks of `nextTurn` that wait. Promises settle only when the caller awaits.
+   * Lets `ms` milliseconds pass and runs, each at its own time, all that becomes due, also what is set meanwhile. With
+   * 0 it runs the callbacks of `nextTurn` that wait. Promises settle only when the caller awaits.
    */
   advance(ms: number): void {
     assert(ms >= 0 && Number.isFinite(ms), () => `clock advanced by ${ms} ms`);

@@ -10,7 +10,8 @@ const countThreads = `
 import { stat } from 'node:fs/promises';
 import { readdirSync } from 'node:fs';
 await stat('.');
-process.stdout.write(JSON.stringify({ size: process.env.UV_THREADPOOL_SIZE, threads: readdirSync('/proc/self/task').length }));
+const threads = readdirSync('/proc/self/task').length;
+process.stdout.write(JSON.stringify({ size: process.env.UV_THREADPOOL_SIZE, threads }));
 `;
 
 describe('the launcher', () => {

@@ -51,8 +51,8 @@ const pure: readonly Ban[] = [
 
 const noMath: Ban = { pattern: /\bMath\b/g, instead: 'use integers and comparisons; results of Math may differ' };
 const littleMath: Ban = {
-  pattern: /\bMath\s*\.\s*(?!(?:imul|min|max)\b)\w+/g,
-  instead: 'use integers, or Math.imul, Math.min, Math.max',
+  pattern: /\bMath\s*\.\s*(?!(?:abs|ceil|floor|imul|max|min|trunc)\b)\w+/g,
+  instead: 'use integers, or what the language defines to the last bit: abs, ceil, floor, imul, max, min, trunc',
 };
 
 const outsideTheRoot: readonly Ban[] = [{ pattern: /\bprocess\s*\.\s*(?:env|argv)\b/g, instead: setting }];

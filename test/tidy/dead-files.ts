@@ -1,7 +1,7 @@
 import { importsOf } from './project.ts';
 import type { SourceFile } from './source-text.ts';
 
-/** The files of src/ that package.json starts or exports: `dist/cli/launcher.cjs` is built from src/cli/launcher.cts. */
+/** The files of src/ that package.json starts or exports: `dist/cli/launcher.cjs` comes from src/cli/launcher.cts. */
 export function entryFiles(packageJson: string): string[] {
   return [...packageJson.matchAll(/"(?:\.\/)?dist\/([^"*]+)\.(c?)js"/g)].map(
     ([, name = '', common = '']) => `src/${name}.${common}ts`,
@@ -9,8 +9,8 @@ export function entryFiles(packageJson: string): string[] {
 }
 
 /**
- * Complaints about files of src/ that no entry needs. A file whose only importer is the test that mirrors it is dead all
- * the same; other tests and scripts may be the only users of an in-memory twin.
+ * Complaints about files of src/ that no entry needs. A file whose only importer is the test that mirrors it is dead
+ * all the same; other tests and scripts may be the only users of an in-memory twin.
  */
 export function deadFiles(files: readonly SourceFile[], entries: readonly string[]): string[] {
   const used = new Set(entries);

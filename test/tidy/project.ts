@@ -50,8 +50,12 @@ export function sourceFolder(path: string): string | undefined {
   return /^src\/([^/]+)\//.exec(path)?.[1];
 }
 
-const importPattern =
-  /\b(?:import|export)\b[^'";=()]*?\bfrom\s*(['"])(?<from>[^'"]+)\1|\bimport\s*\(?\s*(['"])(?<bare>[^'"]+)\3|\bnew URL\(\s*(['"])(?<url>\.[^'"]+)\5/g;
+const importForms = [
+  /\b(?:import|export)\b[^'";=()]*?\bfrom\s*['"](?<from>[^'"]+)['"]/,
+  /\bimport\s*\(?\s*['"](?<bare>[^'"]+)['"]/,
+  /\bnew URL\(\s*['"](?<url>\.[^'"]+)['"]/,
+];
+const importPattern = new RegExp(importForms.map((form) => form.source).join('|'), 'g');
 
 /** All imports of a file: static, type-only, dynamic, re-exports, and `new URL('./worker.ts', ...)`. */
 export function importsOf(file: SourceFile): Import[] {
