@@ -14,6 +14,5 @@ export default defineConfig({
     allowOnly: false,
     passWithNoTests: false,
     restoreMocks: true,
-    env: { UV_THREADPOOL_SIZE: '16' },
   },
 });
