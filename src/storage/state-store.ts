@@ -19,7 +19,6 @@ export interface StateMark {
   readonly stateHash: string;
 }
 
-
 /**
  * One directory of flushed state (LevelDB, or its twin in memory). Always rebuildable from log or peers. Every value is
  * stored in an envelope with format number and checksum; a bad one is a StorageError of kind 'damaged' naming the key.
@@ -65,5 +64,7 @@ export interface StateDirectory {
   stage(): Promise<StagedState>;
   /** Renames the pointer to a sealed staged state, syncs the directory, opens it, removes the old one. */
   activate(staged: StagedState): Promise<StateStore>;
+  /** Makes an empty state at index 0 the active one and removes the old one: what to do when it is damaged. */
+  startOver(): Promise<StateStore>;
   close(): Promise<void>;
 }
