@@ -1,0 +1,24 @@
+import { assert } from '../base/assert.ts';
+import type { MemberId } from './types.ts';
+
+export type BootNews = 'first' | 'older' | 'same' | 'newer';
+
+/** The greatest boot number heard of each peer. A boot is one life of a member: what it lost in a crash, it lost then. */
+export class PeerBoots {
+  readonly #boots = new Map<MemberId, number>();
+
+  /** 0 where the peer was not heard yet. */
+  of(peer: MemberId): number {
+    return this.#boots.get(peer) ?? 0;
+  }
+
+  /** Takes note of a boot; `first` when nothing was heard of the peer before. */
+  heard(peer: MemberId, boot: number): BootNews {
+    assert(boot >= 1, () => `boot ${boot} of ${peer}`);
+    const known = this.of(peer);
+    if (boot === known) return 'same';
+    if (boot < known) return 'older';
+    this.#boots.set(peer, boot);
+    return known === 0 ? 'first' : 'newer';
+  }
+}

@@ -1,0 +1,230 @@
+import { assert } from '../base/assert.ts';
+import type { RaftConfig, RaftInitial } from './config.ts';
+import { checkConfig, checkInitial } from './config-check.ts';
+import { CoreState } from './core-state.ts';
+import { campaign, countOwnVote } from './elections.ts';
+import { checkInvariants, watermarksOf } from './invariants.ts';
+import type { Watermarks } from './invariants.ts';
+import type { Prefix } from './raft-log.ts';
+import { isReady, takeReady } from './ready.ts';
+import { requestRead } from './reads.ts';
+import { advanceCommit, sendHeartbeats } from './replication.ts';
+import { becomeFollower } from './roles.ts';
+import { statusOf } from './status.ts';
+import type { RaftStatus } from './status.ts';
+import { acknowledgeDurable } from './step-follower.ts';
+import { stepMessage } from './step.ts';
+import type { Entry, MemberId, Message, ProposeResult, ReadContext, Ready, Role, SoftState } from './types.ts';
+
+/** What became of a snapshot that a leader's host was asked to stream to a peer. `index`: the snapshot's. */
+export type SnapshotReport = { readonly ok: true; readonly index: number } | { readonly ok: false };
+
+/**
+ * The Raft algorithm of one member (Ongaro and Ousterhout, "In Search of an Understandable Consensus Algorithm",
+ * extended version; Ongaro's thesis for pre-vote and reads) as a pure state machine: no clock, no I/O, no randomness
+ * but that of the configuration. The host calls the verbs, then `ready()`, and does what it says in any order that
+ * respects this: messages of a `Ready` may leave before its `persist` is written, everything that must not has been kept
+ * back. Persist steps are written in order; several may be under way.
+ *
+ * Not to be called from within itself; every call returns at once. Whoever sees an InvariantError from any method ends
+ * the process: nothing that this core would say after it can be trusted.
+ */
+export class RaftCore {
+  readonly #core: CoreState;
+  #handedSoftState: SoftState | undefined;
+  #watermarks: Watermarks;
+
+  /**
+   * @param initial What was found on disk, and is durable by now. The core keeps the entries; nobody may change them.
+   * @throws InvariantError if settings or disk contradict themselves.
+   */
+  constructor(config: RaftConfig, initial: RaftInitial) {
+    checkConfig(config);
+    checkInitial(initial);
+    this.#core = new CoreState(config, initial);
+    this.#watermarks = watermarksOf(this.#core);
+    // Committed entries that are not yet applied are handed out by the first ready().
+    checkInvariants(this.#core, this.#watermarks);
+  }
+
+  /** Greatest term seen. */
+  get term(): number {
+    return this.#core.term;
+  }
+
+  get role(): Role {
+    return this.#core.role;
+  }
+
+  /** Who leads the present term; '' where unknown. */
+  get leader(): MemberId {
+    return this.#core.leader;
+  }
+
+  get commit(): number {
+    return this.#core.log.commit;
+  }
+
+  get lastIndex(): number {
+    return this.#core.log.lastIndex;
+  }
+
+  /**
+   * One unit of time has passed. Followers and candidates count to the next election; a leader sends heartbeats, and
+   * steps down when it has heard no quorum for `electionTicksMin` ticks (thesis, section 6.2).
+   */
+  tick(): void {
+    const core = this.#core;
+    core.ticks += 1;
+    if (core.role === 'leader') {
+      this.#tickLeader();
+      return;
+    }
+    core.electionElapsedTicks += 1;
+    core.forwards.resendSince(core.ticks - core.config.electionTicksMin);
+    if (core.eligible && core.electionElapsedTicks >= core.electionTimeoutTicks) campaign(core);
+  }
+
+  /**
+   * Takes a message from a peer. One that is malformed, late, repeated or not for this member is dropped and counted
+   * in `status().dropped`. The core keeps the entries' data.
+   *
+   * @throws InvariantError if the sender's log contradicts this one: equal index and term with another prefix hash, a
+   *   hash that does not fit the content, or an entry in place of a committed one.
+   */
+  step(message: Message): void {
+    stepMessage(this.#core, message);
+  }
+
+  /**
+   * Appends an entry to the leader's log. Accepted does not mean committed: it is when `Ready.committed` holds an entry
+   * with this index and this term, and never will be if one with this index and another term comes. The core keeps
+   * `data`; nobody may change it.
+   */
+  propose(data: Uint8Array): ProposeResult {
+    const core = this.#core;
+    if (!core.eligible) return { accepted: false, reason: 'ineligible' };
+    if (core.role !== 'leader') return { accepted: false, reason: 'not-leader' };
+    const { uncommittedBytes } = core.log;
+    // What is larger than the bound goes when nothing else waits, or it could never go.
+    if (uncommittedBytes > 0 && data.length > 0 && uncommittedBytes + data.length > core.config.uncommittedBytesMax) {
+      return { accepted: false, reason: 'uncommitted-full' };
+    }
+    const { index, term } = core.log.append(core.term, data);
+    return { accepted: true, index, term };
+  }
+
+  /**
+   * Asks for an index from which a read is linearizable (thesis, section 6.4), on any member. The answer comes in
+   * `Ready.confirmedReads`, or in `Ready.voidedReads` when no leader is known, leader or term changed, or more than
+   * `pendingReadsMax` wait: then ask anew with another context. A context that is pending already is ignored.
+   */
+  readIndex(context: ReadContext): void {
+    const { id, config } = this.#core;
+    assert(
+      context.member === id && context.boot === config.boot && Number.isSafeInteger(context.counter),
+      () => `read ${context.member}/${context.boot}/${context.counter} on ${id}/${config.boot}`,
+    );
+    assert(context.counter >= 0, () => `read counter is ${context.counter}`);
+    requestRead(this.#core, context);
+  }
+
+  /** Whether `ready()` would hand out anything. Changes nothing. */
+  hasReady(): boolean {
+    return isReady(this.#core, this.#handedSoftState);
+  }
+
+  /** Hands out what there is to do since the last call, each thing once. The host owns the arrays, not the entries. */
+  ready(): Ready {
+    const ready = takeReady(this.#core, this.#handedSoftState);
+    this.#handedSoftState = ready.softState ?? this.#handedSoftState;
+    this.#watermarks = checkInvariants(this.#core, this.#watermarks);
+    return ready;
+  }
+
+  /** Every persist step up to `sequence` is on disk. Releases what waited for that: votes, acknowledgements, commits. */
+  reportDurable(sequence: number): void {
+    const core = this.#core;
+    core.durability.report(sequence);
+    countOwnVote(core);
+    acknowledgeDurable(core);
+    if (core.role === 'leader') advanceCommit(core);
+  }
+
+  /** The state machine has applied everything up to `index`, all of which was handed out. */
+  reportApplied(index: number): void {
+    this.#core.log.appliedTo(index);
+  }
+
+  /** Messages to the peer were lost, or its stream broke: nothing sent to it can be counted on. */
+  reportUnreachable(peer: MemberId): void {
+    const core = this.#core;
+    core.progress.get(peer)?.unreachable();
+    if (peer === core.leader) core.forwards.resendSince(core.ticks);
+  }
+
+  /** Ends what `Ready.snapshotsWanted` began. Ignored when the peer does not need the snapshot any more. */
+  reportSnapshot(peer: MemberId, report: SnapshotReport): void {
+    const core = this.#core;
+    const progress = core.progress.get(peer);
+    if (progress?.state !== 'snapshot') return;
+    if (!report.ok) {
+      progress.snapshotFailed();
+      return;
+    }
+    assert(
+      report.index >= 1 && report.index <= core.log.lastIndex,
+      () => `snapshot at ${report.index} of a log to ${core.log.lastIndex}`,
+    );
+    progress.snapshotInstalled(report.index);
+  }
+
+  /**
+   * After a stall of the host: read rounds begun before it confirm nothing any more, since their answers may have waited
+   * as long as the stall; their reads join a new round.
+   */
+  restartRounds(): void {
+    this.#core.rounds.restart();
+  }
+
+  /** A member that is not eligible neither campaigns nor leads; it keeps log and vote, follows and votes. */
+  setEligible(eligible: boolean): void {
+    const core = this.#core;
+    core.eligible = eligible;
+    if (!eligible && core.role !== 'follower') becomeFollower(core, core.term, '');
+  }
+
+  /** Forgets the entries up to `index`, which are applied and durable. Peers that need them will need a snapshot. */
+  compact(index: number): void {
+    const { durableIndex } = this.#core.durability;
+    assert(index <= durableIndex, () => `compaction to ${index}, durable is ${durableIndex}`);
+    this.#core.log.compact(index);
+  }
+
+  /** Term and prefix hash at an index of the kept log, its base included; undefined outside it. */
+  prefixAt(index: number): Prefix | undefined {
+    return this.#core.log.prefixAt(index);
+  }
+
+  /** Kept entries of [from, to). The entries are shared: nobody may change them. */
+  entriesBetween(from: number, to: number): Entry[] {
+    return this.#core.log.between(from, to);
+  }
+
+  status(): RaftStatus {
+    return statusOf(this.#core);
+  }
+
+  #tickLeader(): void {
+    const core = this.#core;
+    const heardTick = core.quorum.agreed((voter) => {
+      return voter === core.id ? core.ticks : (core.progress.get(voter)?.heardTick ?? 0);
+    });
+    if (core.ticks - heardTick >= core.config.electionTicksMin) {
+      becomeFollower(core, core.term, '');
+      return;
+    }
+    core.heartbeatElapsedTicks += 1;
+    if (core.heartbeatElapsedTicks >= core.config.heartbeatTicks) sendHeartbeats(core);
+  }
+}
