@@ -1,0 +1,328 @@
+import { assert } from '../base/assert.ts';
+import type { Clock, Timer } from '../base/clock.ts';
+import type { RaftCore } from '../raft/raft-core.ts';
+import type {
+  ConfirmedRead,
+  Entry,
+  LogBase,
+  MemberId,
+  Message,
+  ProposeResult,
+  ReadContext,
+  Ready,
+  SnapshotMessage,
+  SoftState,
+} from '../raft/types.ts';
+import type { StagedState } from '../storage/state-store.ts';
+import type { Transport } from '../transport/types.ts';
+import type { Persister } from './persister.ts';
+
+/** Outcome of one proposal: where it stands in the log, or why it is not in it. */
+export interface ProposalOutcome {
+  readonly id: number;
+  readonly result: ProposeResult;
+}
+
+/** What one turn of the consensus side tells the serving side: bytes and numbers, in one batch. */
+export interface ConsensusTurn {
+  readonly softState: SoftState | undefined;
+  readonly proposed: readonly ProposalOutcome[];
+  /** In order; a restart of the state by a snapshot stands before the entries that follow it. */
+  readonly committed: readonly Entry[];
+  readonly commit: number;
+  readonly confirmedReads: readonly ConfirmedRead[];
+  readonly voidedReads: readonly ReadContext[];
+  readonly snapshotsWanted: readonly MemberId[];
+}
+
+export interface ConsensusListener {
+  onTurn(turn: ConsensusTurn): void;
+  /** After each tick. `stalled`: the loop stood still for over half an election timeout; earlier rounds are void. */
+  onTick(stalled: boolean): void;
+  /** The persisted state is now that of this base: drop all and load it again. Before the turn that follows. */
+  onStateReplaced(base: LogBase): void;
+  onDurable(): void;
+  /** A broken invariant or a failed write: the member must end. */
+  onFatal(error: unknown): void;
+}
+
+export interface ConsensusOptions {
+  readonly core: RaftCore;
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly tickMs: number;
+  /** Half an election timeout, ms: a longer pause of the loop counts as a stall. */
+  readonly stallMs: number;
+  readonly listener: ConsensusListener;
+}
+
+interface OfferedSnapshot {
+  readonly base: LogBase;
+  readonly staged: StagedState;
+  taken: boolean;
+}
+
+/**
+ * The consensus side of a member: core, log, peers and ticks. It meets the serving side only through batches, once a
+ * turn of the loop, so that it could run on a thread of its own. Whatever comes in only marks work; the turn runs after
+ * the sockets of this loop turn were read.
+ */
+export class Consensus {
+  readonly #options: ConsensusOptions;
+  readonly #core: RaftCore;
+  #persister: Persister | undefined;
+  #proposals: { readonly id: number; readonly data: Uint8Array }[] = [];
+  #reads: ReadContext[] = [];
+  #turnScheduled: Timer | undefined;
+  #tickTimer: Timer | undefined;
+  #lastTickMs = 0;
+  #offered: OfferedSnapshot | undefined;
+  #stopped = false;
+  #inTurn = false;
+
+  constructor(options: ConsensusOptions) {
+    this.#options = options;
+    this.#core = options.core;
+  }
+
+  get core(): RaftCore {
+    return this.#core;
+  }
+
+  /** Starts to tick. The persister reports to `reportDurable`. */
+  start(persister: Persister): void {
+    this.#persister = persister;
+    this.#lastTickMs = this.#options.clock.monotonicMs();
+    this.#armTick();
+    this.#schedule();
+  }
+
+  /** Answered by `ConsensusTurn.proposed` with the same id, in order. */
+  propose(id: number, data: Uint8Array): void {
+    this.#proposals.push({ id, data });
+    this.#schedule();
+  }
+
+  /** Answered by `confirmedReads` or `voidedReads`. */
+  readIndex(context: ReadContext): void {
+    this.#reads.push(context);
+    this.#schedule();
+  }
+
+  receive(messages: readonly Message[]): void {
+    if (this.#stopped) return;
+    this.#guard(() => {
+      for (const message of messages) this.#core.step(message);
+    });
+    this.#schedule();
+  }
+
+  unreachable(peer: MemberId): void {
+    if (this.#stopped) return;
+    this.#guard(() => this.#core.reportUnreachable(peer));
+    this.#schedule();
+  }
+
+  reportDurable(sequence: number): void {
+    if (this.#stopped) return;
+    this.#guard(() => this.#core.reportDurable(sequence));
+    this.#options.listener.onDurable();
+    this.#schedule();
+  }
+
+  reportApplied(index: number): void {
+    if (this.#stopped) return;
+    this.#guard(() => this.#core.reportApplied(index));
+    this.#schedule();
+  }
+
+  reportSnapshot(peer: MemberId, result: { ok: true; index: number } | { ok: false }): void {
+    if (this.#stopped) return;
+    this.#guard(() => this.#core.reportSnapshot(peer, result));
+    this.#schedule();
+  }
+
+  /** Drops kept entries up to `index` from memory, after the log on disk has. */
+  compact(index: number): void {
+    this.#guard(() => this.#core.compact(index));
+  }
+
+  /** False: a fenced member neither leads nor campaigns. */
+  setEligible(eligible: boolean): void {
+    this.#guard(() => this.#core.setEligible(eligible));
+    this.#schedule();
+  }
+
+  /**
+   * Offers a received, sealed snapshot to the core. True: the core took it, and the persist step that activates it is
+   * under way. False: it is of an earlier term or not ahead of this member; the caller discards it.
+   */
+  offerSnapshot(message: SnapshotMessage, staged: StagedState): boolean {
+    assert(this.#offered === undefined, 'one snapshot is offered at a time');
+    const offered: OfferedSnapshot = { base: message.snapshot, staged, taken: false };
+    this.#offered = offered;
+    this.#guard(() => this.#core.step(message));
+    this.#turn();
+    if (!offered.taken) this.#offered = undefined;
+    return offered.taken;
+  }
+
+  /** The staged state that a persist step with this base activates. */
+  takeOffered(base: LogBase): StagedState {
+    const offered = this.#offered;
+    assert(offered !== undefined, 'a snapshot is activated that was not offered');
+    assert(
+      offered.base.index === base.index && offered.base.term === base.term && offered.base.hash === base.hash,
+      () => `offered snapshot is at ${offered.base.index}, the core took one at ${base.index}`,
+    );
+    this.#offered = undefined;
+    return offered.staged;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#tickTimer?.cancel();
+    this.#turnScheduled?.cancel();
+  }
+
+  #armTick(ms = this.#options.tickMs): void {
+    // The tick itself waits for the sockets: after a pause Node runs due timers before it reads them, and a member
+    // would campaign although the leader's heartbeat lies in the buffer.
+    this.#tickTimer = this.#options.clock.setTimer(ms, () => {
+      this.#tickTimer = this.#options.clock.nextTurn(() => this.#tick());
+    });
+  }
+
+  #tick(): void {
+    if (this.#stopped) return;
+    const now = this.#options.clock.monotonicMs();
+    const shortMs = this.#options.tickMs - (now - this.#lastTickMs);
+    if (shortMs > 0) {
+      // Timers of Node may fire up to a millisecond early. A tick is never shorter than its length, so that leases,
+      // which count ticks, never end early.
+      this.#armTick(shortMs);
+      return;
+    }
+    const stalled = now - this.#lastTickMs > this.#options.stallMs;
+    this.#lastTickMs = now;
+    this.#guard(() => {
+      if (stalled) this.#core.restartRounds();
+      this.#core.tick();
+    });
+    if (this.#stopped) return;
+    this.#options.listener.onTick(stalled);
+    this.#turn();
+    if (!this.#stopped) this.#armTick();
+  }
+
+  #schedule(): void {
+    if (this.#stopped || this.#turnScheduled !== undefined || this.#persister === undefined) return;
+    this.#turnScheduled = this.#options.clock.nextTurn(() => {
+      this.#turnScheduled = undefined;
+      this.#turn();
+    });
+  }
+
+  #turn(): void {
+    if (this.#stopped || this.#inTurn) return;
+    this.#inTurn = true;
+    this.#guard(() => {
+      const proposed = this.#proposeAll();
+      for (const context of this.#reads.splice(0)) this.#core.readIndex(context);
+      const collected = new CollectedTurn();
+      collected.proposed.push(...proposed);
+      // Each ready may unlock another (a single voter commits at once), but never without end: the core hands out
+      // every entry once.
+      while (this.#core.hasReady()) this.#handle(this.#core.ready(), collected);
+      this.#deliver(collected);
+    });
+    this.#inTurn = false;
+  }
+
+  #proposeAll(): ProposalOutcome[] {
+    return this.#proposals.splice(0).map(({ id, data }) => ({ id, result: this.#core.propose(data) }));
+  }
+
+  #handle(ready: Ready, collected: CollectedTurn): void {
+    if (ready.persist?.snapshot !== undefined) {
+      assert(this.#offered !== undefined, 'the core took a snapshot that was not offered');
+      this.#offered.taken = true;
+      // What was committed before the snapshot goes out before it: the serving side applies in the order it is told.
+      this.#deliver(collected);
+      this.#options.listener.onStateReplaced(ready.persist.snapshot);
+    }
+    this.#send(ready.messages);
+    if (ready.persist !== undefined) this.#persister?.persist(ready.persist);
+    collected.add(ready);
+  }
+
+  #deliver(collected: CollectedTurn): void {
+    if (!collected.empty) this.#options.listener.onTurn(collected.take(this.#core.commit));
+  }
+
+  #send(messages: readonly Message[]): void {
+    if (messages.length === 0) return;
+    const byPeer = new Map<MemberId, Message[]>();
+    for (const message of messages) {
+      const list = byPeer.get(message.to);
+      if (list === undefined) byPeer.set(message.to, [message]);
+      else list.push(message);
+    }
+    for (const [peer, list] of byPeer) {
+      if (!this.#options.transport.send(peer, list, [])) this.#core.reportUnreachable(peer);
+    }
+  }
+
+  /** A breach of an invariant in the core ends the member: nothing it says could be believed. */
+  #guard(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.stop();
+      this.#options.listener.onFatal(error);
+    }
+  }
+}
+
+/** Gathers what several `Ready` of one turn hand out. */
+class CollectedTurn {
+  proposed: ProposalOutcome[] = [];
+  #committed: Entry[] = [];
+  #confirmedReads: ConfirmedRead[] = [];
+  #voidedReads: ReadContext[] = [];
+  #snapshotsWanted: MemberId[] = [];
+  #softState: SoftState | undefined;
+
+  get empty(): boolean {
+    const lists = [this.proposed, this.#committed, this.#confirmedReads, this.#voidedReads, this.#snapshotsWanted];
+    return this.#softState === undefined && lists.every((list) => list.length === 0);
+  }
+
+  add(ready: Ready): void {
+    if (ready.softState !== undefined) this.#softState = ready.softState;
+    for (const entry of ready.committed) this.#committed.push(entry);
+    for (const read of ready.confirmedReads) this.#confirmedReads.push(read);
+    for (const read of ready.voidedReads) this.#voidedReads.push(read);
+    for (const peer of ready.snapshotsWanted) this.#snapshotsWanted.push(peer);
+  }
+
+  /** What was gathered, and begins anew. */
+  take(commit: number): ConsensusTurn {
+    const turn: ConsensusTurn = {
+      softState: this.#softState,
+      proposed: this.proposed,
+      committed: this.#committed,
+      commit,
+      confirmedReads: this.#confirmedReads,
+      voidedReads: this.#voidedReads,
+      snapshotsWanted: this.#snapshotsWanted,
+    };
+    this.#softState = undefined;
+    this.proposed = [];
+    this.#committed = [];
+    this.#confirmedReads = [];
+    this.#voidedReads = [];
+    this.#snapshotsWanted = [];
+    return turn;
+  }
+}

@@ -1,0 +1,132 @@
+import { assert, must } from '../base/assert.ts';
+import type { Clock, Timer } from '../base/clock.ts';
+import type { LogBase } from '../raft/types.ts';
+import type { Registry } from '../state-machine/interfaces.ts';
+import type { EntryLog, MembershipRecord } from '../storage/entry-log.ts';
+import type { StateStore } from '../storage/state-store.ts';
+
+export interface FlusherOptions {
+  readonly clock: Clock;
+  readonly log: EntryLog;
+  /** How long changes are gathered before they are written. */
+  readonly flushIntervalMs: number;
+  /** Bytes of log kept for slow followers; a prefix goes once twice as much is there. */
+  readonly logKeepBytes: number;
+  readonly membership: () => MembershipRecord;
+  /** Term and prefix hash of a kept index. */
+  readonly prefixAt: (index: number) => LogBase;
+  /** The greatest index whose removal leaves `logKeepBytes` of entries; 0 where there is none. */
+  readonly compactable: (keepBytes: number, uptoIndex: number) => number;
+  readonly onFlushed: (flushedIndex: number, keys: number, ms: number) => void;
+  readonly onCompacted: (index: number) => void;
+  readonly onFatal: (error: unknown) => void;
+}
+
+/**
+ * Writes the changed keys of the state to the store, one applied index at a time, and lets go of the log prefix that is
+ * covered. Order (design section 4): flush synced, then the store's directory, then the compaction mark, then the
+ * segments. What is flushed never goes beyond the member's own durable log.
+ */
+export class Flusher {
+  readonly #options: FlusherOptions;
+  #state: Registry;
+  #store: StateStore;
+  #timer: Timer | undefined;
+  #running: Promise<void> | undefined;
+  #paused = false;
+  #stopped = false;
+
+  constructor(state: Registry, store: StateStore, options: FlusherOptions) {
+    this.#state = state;
+    this.#store = store;
+    this.#options = options;
+  }
+
+  get flushedIndex(): number {
+    return this.#store.mark.index;
+  }
+
+  start(): void {
+    this.#arm();
+  }
+
+  /** Flushes what may be flushed now, behind what is being flushed. */
+  async flushNow(): Promise<void> {
+    while (this.#running !== undefined) await this.#running;
+    await this.#run();
+  }
+
+  /** Waits for the flush under way and begins no other until `resumeWith`. */
+  async pause(): Promise<void> {
+    this.#paused = true;
+    while (this.#running !== undefined) await this.#running;
+  }
+
+  resumeWith(state: Registry, store: StateStore): void {
+    this.#state = state;
+    this.#store = store;
+    this.#paused = false;
+  }
+
+  /** A last flush of what is durable, then nothing more. */
+  async stop(): Promise<void> {
+    this.#timer?.cancel();
+    if (!this.#paused) await this.flushNow();
+    this.#stopped = true;
+    while (this.#running !== undefined) await this.#running;
+  }
+
+  #arm(): void {
+    if (this.#stopped) return;
+    this.#timer = this.#options.clock.setTimer(this.#options.flushIntervalMs, () => {
+      this.#run().then(
+        () => this.#arm(),
+        (error: unknown) => this.#options.onFatal(error),
+      );
+    });
+  }
+
+  async #run(): Promise<void> {
+    if (this.#running !== undefined || this.#paused || this.#stopped) return;
+    this.#running = this.#flush();
+    try {
+      await this.#running;
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  async #flush(): Promise<void> {
+    const position = this.#state.position;
+    if (position.index > this.#store.mark.index && position.index <= this.#options.log.durableIndex) {
+      await this.#write();
+    }
+    await this.#compact();
+  }
+
+  async #write(): Promise<void> {
+    const startMs = this.#options.clock.monotonicMs();
+    const frozen = this.#state.freeze();
+    const { index, term, revision } = frozen.position;
+    const prefix = this.#options.prefixAt(index);
+    assert(prefix.term === term, () => `state says term ${term} at index ${index}, the log ${prefix.term}`);
+    const mark = { index, term, prefixHash: prefix.hash, revision, stateHash: frozen.stateHash };
+    await this.#store.flush(frozen.changes(), mark);
+    const keys = frozen.keys;
+    this.#state.releaseFrozen();
+    this.#options.onFlushed(index, keys, this.#options.clock.monotonicMs() - startMs);
+  }
+
+  async #compact(): Promise<void> {
+    const keep = this.#options.logKeepBytes;
+    if (this.#options.log.keptBytes < keep * 2) return;
+    const index = this.#options.compactable(keep, this.#store.mark.index);
+    if (index === 0) return;
+    const base = must(this.#options.prefixAt(index), 'prefix at the compaction index');
+    // LevelDB gives its new files no directory sync of its own: without it a power loss could take the flush away
+    // whose log is dropped here.
+    await this.#store.syncDirectory();
+    await this.#options.log.compact(base, this.#options.membership());
+    this.#options.onCompacted(index);
+  }
+}

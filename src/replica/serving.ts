@@ -1,0 +1,561 @@
+import { InvariantError, must } from '../base/assert.ts';
+import type { Clock, Timer } from '../base/clock.ts';
+import { RollcallError } from '../base/errors.ts';
+import type { LogBase, MemberId, SoftState } from '../raft/types.ts';
+import { decodeCommand, encodeCommand } from '../state-machine/command-codec.ts';
+import type { Registry } from '../state-machine/interfaces.ts';
+import type { Command, CommandResult } from '../state-machine/types.ts';
+import type { MembershipRecord } from '../storage/entry-log.ts';
+import type { Forwarded, IncomingSnapshot, Transport } from '../transport/types.ts';
+import { ApplyLoop } from './apply-loop.ts';
+import { Consensus, type ConsensusListener, type ConsensusTurn } from './consensus.ts';
+import type { ReplicaObserver } from './events.ts';
+import { Flusher } from './flusher.ts';
+import type { ExecuteOutcome, ForwardAnswer, ForwardRequest } from './forward-codec.ts';
+import { Forwarder } from './forwarder.ts';
+import { Freshness } from './freshness.ts';
+import { HashCheck, hashesKeptMax } from './hash-check.ts';
+import { HashRing } from './hash-ring.ts';
+import { LeaseService, unavailable } from './lease-service.ts';
+import { Persister } from './persister.ts';
+import { ReadBarriers } from './read-barriers.ts';
+import { loadRegistry, type Recovered } from './recovery.ts';
+import { SnapshotExchange } from './snapshot-exchange.ts';
+import type { ReplicaTimes } from './times.ts';
+import type { AppliedTurn, RenewResult } from './types.ts';
+import { toExecuteOutcome, WriteCalls } from './write-calls.ts';
+import type { RaftCore } from '../raft/raft-core.ts';
+
+export interface ServingOptions {
+  readonly memberId: MemberId;
+  readonly membership: MembershipRecord;
+  readonly clock: Clock;
+  readonly transport: Transport;
+  readonly observer: ReplicaObserver;
+  readonly times: ReplicaTimes;
+  readonly core: RaftCore;
+  readonly recovered: Recovered;
+  readonly createState: () => Registry;
+  readonly flushIntervalMs: number;
+  readonly logKeepBytes: number;
+  readonly unflushedBytesMax: number;
+  readonly onApplied: (turn: AppliedTurn) => void;
+  readonly onReplaced: (revision: number) => void;
+}
+
+/**
+ * The running parts of a member that belongs to a cluster, wired in the order persist, send, apply, answer. The
+ * consensus side tells this side once a turn what happened; this side answers calls, keeps leases, flushes and compares.
+ */
+export class Serving implements ConsensusListener {
+  readonly #options: ServingOptions;
+  readonly #consensus: Consensus;
+  readonly #apply: ApplyLoop;
+  readonly #flusher: Flusher;
+  readonly #calls: WriteCalls;
+  readonly #barriers: ReadBarriers;
+  readonly #leases: LeaseService;
+  readonly #forwarder: Forwarder;
+  readonly #hashes: HashCheck;
+  readonly #ring = new HashRing(hashesKeptMax);
+  readonly #freshness: Freshness;
+  readonly #snapshots: SnapshotExchange;
+  readonly #persister: Persister;
+  #state: Registry;
+  #soft: SoftState = { role: 'follower', term: 0, leader: '', ownTermCommitted: false };
+  #ticks = 0;
+  #scheduled: Timer | undefined;
+  #confirming = false;
+  #fenced = false;
+  #split = false;
+  #stopped = false;
+  #snapshotDurable: (() => void) | undefined;
+  #snapshotServing: (() => void) | undefined;
+
+  constructor(options: ServingOptions) {
+    this.#options = options;
+    const { clock, memberId, recovered, times, transport } = options;
+    this.#state = recovered.state;
+    this.#freshness = new Freshness(clock.monotonicMs());
+    this.#consensus = new Consensus({
+      core: options.core,
+      transport,
+      clock,
+      tickMs: times.tickMs,
+      stallMs: times.stallMs,
+      listener: this,
+    });
+    this.#forwarder = new Forwarder({
+      transport,
+      askTimeoutTicks: times.callTimeoutTicks,
+      onRequest: (from, request, answer) => this.#onRequest(from, request, answer),
+      onMalformed: (from, error) =>
+        options.observer.event({ kind: 'malformed-forward', from, problem: error.message }),
+    });
+    this.#calls = new WriteCalls({
+      clock,
+      memberId,
+      timeoutTicks: times.callTimeoutTicks,
+      propose: (id, data) => this.#consensus.propose(id, data),
+      ask: (to, request, onAnswer) => this.#forwarder.ask(to, request, onAnswer),
+    });
+    this.#barriers = new ReadBarriers({
+      memberId,
+      boot: recovered.boot,
+      timeoutTicks: times.callTimeoutTicks,
+      revisionTimeoutTicks: times.electionTicksMax,
+      readIndex: (context) => this.#consensus.readIndex(context),
+    });
+    this.#leases = this.#makeLeases();
+    this.#hashes = this.#makeHashes();
+    this.#apply = this.#makeApply();
+    this.#flusher = this.#makeFlusher();
+    this.#persister = this.#makePersister();
+    this.#snapshots = this.#makeSnapshots();
+  }
+
+  get state(): Registry {
+    return this.#state;
+  }
+
+  get soft(): SoftState {
+    return this.#soft;
+  }
+
+  get consensus(): Consensus {
+    return this.#consensus;
+  }
+
+  get fenced(): boolean {
+    return this.#fenced;
+  }
+
+  get flushedIndex(): number {
+    return this.#flusher.flushedIndex;
+  }
+
+  get applyBacklog(): number {
+    return this.#apply.backlog;
+  }
+
+  start(): void {
+    const { index, revision } = this.#state.position;
+    this.#barriers.applied(index, revision);
+    this.#consensus.start(this.#persister);
+    this.#flusher.start();
+  }
+
+  ageMs(): number {
+    return this.#freshness.ageMs(this.#options.clock.monotonicMs());
+  }
+
+  execute(command: Command): Promise<CommandResult> {
+    return new Promise((resolve, reject) => {
+      this.#refuseWrites();
+      this.#calls.add(encodeCommand(command), false, (outcome) => {
+        if (outcome.ok) resolve(outcome.result);
+        else reject(outcome.error);
+      });
+      this.#schedule();
+    });
+  }
+
+  async renew(leaseIds: readonly number[]): Promise<readonly RenewResult[]> {
+    this.#refuseFenced();
+    if (this.#leases.leading) return this.#leases.renew(leaseIds);
+    const { leader } = this.#soft;
+    if (leader === '' || leader === this.#options.memberId) return unavailable(leaseIds);
+    return new Promise((resolve) => {
+      const sent = this.#forwarder.ask(leader, { kind: 'renew', leaseIds }, (answer) => {
+        const fits = answer?.kind === 'renewed' && answer.results.length === leaseIds.length;
+        resolve(fits ? answer.results : unavailable(leaseIds));
+      });
+      if (!sent) resolve(unavailable(leaseIds));
+    });
+  }
+
+  readBarrier(): Promise<void> {
+    this.#refuseFenced();
+    const barrier = this.#barriers.barrier();
+    this.#schedule();
+    return barrier;
+  }
+
+  waitForRevision(revision: number): Promise<void> {
+    this.#refuseFenced();
+    return this.#barriers.revision(revision);
+  }
+
+  onBatch(
+    from: MemberId,
+    messages: Parameters<Consensus['receive']>[0],
+    forwarded: readonly Forwarded[],
+  ): void {
+    if (this.#stopped) return;
+    if (messages.length > 0) this.#consensus.receive(messages);
+    if (forwarded.length > 0) this.#forwarder.receive(from, forwarded);
+  }
+
+  onUnreachable(peer: MemberId): void {
+    this.#consensus.unreachable(peer);
+    this.#forwarder.unreachable(peer);
+  }
+
+  onSnapshot(incoming: IncomingSnapshot): Promise<number> {
+    return this.#snapshots.receive(incoming);
+  }
+
+  onTurn(turn: ConsensusTurn): void {
+    if (turn.softState !== undefined) this.#roleChanged(turn.softState);
+    for (const outcome of turn.proposed) this.#calls.proposed(outcome);
+    for (const context of turn.voidedReads) this.#barriers.voided(context);
+    if (turn.committed.length > 0) this.#apply.push(turn.committed);
+    for (const read of turn.confirmedReads) this.#barriers.confirmed(read);
+    for (const peer of turn.snapshotsWanted) this.#snapshots.send(peer);
+    this.#schedule();
+  }
+
+  onTick(stalled: boolean): void {
+    this.#ticks++;
+    if (stalled) this.#options.observer.event({ kind: 'stalled', stallMsMin: this.#options.times.stallMs });
+    this.#forwarder.tick(this.#ticks);
+    this.#calls.tick(this.#ticks);
+    this.#barriers.tick(this.#ticks);
+    this.#leases.tick(this.#ticks, stalled);
+    if (!this.#leases.leading) return;
+    this.#hashes.tick(this.#ticks);
+    if (this.#ticks % this.#options.times.heartbeatTicks === 0) this.#sayFreshness();
+  }
+
+  onStateReplaced(base: LogBase): void {
+    const durable = new Promise<void>((resolve) => {
+      this.#snapshotDurable = resolve;
+    });
+    this.#calls.replaced(base.index);
+    this.#apply.replace(async () => {
+      await durable;
+      const store = this.#options.recovered.directory.store;
+      const state = await loadRegistry(store, this.#options.createState);
+      this.#flusher.resumeWith(state, store);
+      return state;
+    });
+  }
+
+  onDurable(): void {
+    // What was applied ahead of the own disk may be flushed now; the flusher looks on its next round.
+  }
+
+  onFatal(error: unknown): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#consensus.stop();
+    this.#apply.stop();
+    this.#options.observer.fatal(error);
+  }
+
+  /** Nothing new is taken; what is written is made durable and closed. */
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#scheduled?.cancel();
+    this.#calls.stop();
+    this.#barriers.failAll(stopping());
+    this.#leases.follow();
+    this.#consensus.stop();
+    this.#apply.stop();
+    await this.#persister.idle();
+    await this.#flusher.stop();
+    const { log, hardState, directory } = this.#options.recovered;
+    await log.close();
+    await hardState.close();
+    await directory.close();
+  }
+
+  #schedule(): void {
+    if (this.#stopped || this.#scheduled !== undefined) return;
+    this.#scheduled = this.#options.clock.nextTurn(() => {
+      this.#scheduled = undefined;
+      this.#barriers.dispatch();
+      this.#calls.dispatch();
+    });
+  }
+
+  #roleChanged(soft: SoftState): void {
+    const before = this.#soft;
+    this.#soft = soft;
+    if (soft.role !== before.role || soft.term !== before.term || soft.leader !== before.leader) {
+      this.#options.observer.event({ kind: 'role', role: soft.role, term: soft.term, leader: soft.leader });
+      this.#calls.leaderChanged(soft.leader);
+    }
+    if (this.#leases.leading && (soft.role !== 'leader' || soft.term !== before.term)) this.#leases.follow();
+    this.#leadIfReady();
+  }
+
+  /** Leases and comparisons begin once an entry of the own term is applied: only then is the state known to be whole. */
+  #leadIfReady(): void {
+    if (this.#leases.leading || this.#soft.role !== 'leader' || this.#fenced) return;
+    if (this.#state.position.term !== this.#soft.term) return;
+    this.#leases.lead(this.#soft.term);
+    const leases = this.#state.counts().leases;
+    this.#options.observer.event({ kind: 'leading', term: this.#soft.term, leases });
+  }
+
+  #sayFreshness(): void {
+    if (this.#confirming) return;
+    this.#confirming = true;
+    const startMs = this.#options.clock.monotonicMs();
+    this.readBarrier().then(
+      () => {
+        this.#confirming = false;
+        if (!this.#leases.leading || this.#stopped) return;
+        const nowMs = this.#options.clock.monotonicMs();
+        const { commit, term } = this.#consensus.core;
+        const quorumAgeMs = Math.ceil(nowMs - startMs);
+        this.#freshness.said(nowMs, commit, quorumAgeMs, this.#state.position.index);
+        for (const voter of this.#options.membership.voters) {
+          if (voter.id === this.#options.memberId) continue;
+          this.#forwarder.tell(voter.id, { kind: 'freshness', term, commit, quorumAgeMs });
+        }
+      },
+      () => {
+        this.#confirming = false;
+      },
+    );
+  }
+
+  #onRequest(from: MemberId, request: ForwardRequest, answer: (answer: ForwardAnswer) => void): void {
+    switch (request.kind) {
+      case 'execute':
+        this.#executeFor(request.commands, answer);
+        return;
+      case 'renew':
+        this.#leases.renew(request.leaseIds).then(
+          (results) => answer({ kind: 'renewed', results }),
+          (error: unknown) => this.onFatal(error),
+        );
+        return;
+      case 'hash-query':
+        answer({ kind: 'hash', hash: this.#hashes.answer(request.index) });
+        return;
+      case 'hash-verdict':
+        this.#hashes.judge(request.index, request.hashes);
+        return;
+      case 'freshness':
+        if (request.term !== this.#soft.term || from !== this.#soft.leader) return;
+        this.#freshness.said(
+          this.#options.clock.monotonicMs(),
+          request.commit,
+          request.quorumAgeMs,
+          this.#state.position.index,
+        );
+    }
+  }
+
+  #executeFor(commands: readonly Uint8Array[], answer: (answer: ForwardAnswer) => void): void {
+    const outcomes: ExecuteOutcome[] = [];
+    let open = commands.length;
+    if (open === 0) answer({ kind: 'executed', outcomes });
+    commands.forEach((command, i) => {
+      const done = (outcome: ExecuteOutcome): void => {
+        outcomes[i] = outcome;
+        open--;
+        if (open === 0) answer({ kind: 'executed', outcomes });
+      };
+      const refusal = this.#refusal(command);
+      if (refusal !== undefined) done({ ok: false, error: refusal });
+      else this.#calls.add(command, true, (outcome) => done(toExecuteOutcome(outcome)));
+    });
+    this.#schedule();
+  }
+
+  /** Why a command that a peer handed on is not proposed. Bytes that no member understands must never reach the log. */
+  #refusal(command: Uint8Array): RollcallError | undefined {
+    if (this.#fenced || this.#split) return fenced();
+    try {
+      decodeCommand(command);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof InvariantError)) throw error;
+      return new RollcallError('MALFORMED_MESSAGE', `a handed-on command is not understood: ${error.message}`);
+    }
+  }
+
+  #refuseFenced(): void {
+    if (this.#stopped) throw stopping();
+    if (this.#fenced) throw fenced();
+  }
+
+  #refuseWrites(): void {
+    this.#refuseFenced();
+    if (this.#split) {
+      throw new RollcallError('MEMBER_FENCED', 'no majority of members agrees on the state; writes are stopped', {
+        retryAfterMs: 5_000,
+      });
+    }
+  }
+
+  #fence(index: number, own: string, majority: string): void {
+    if (this.#fenced) return;
+    this.#fenced = true;
+    this.#options.observer.event({ kind: 'fenced', index, own, majority });
+    this.#consensus.setEligible(false);
+    this.#leases.follow();
+    this.#barriers.failAll(fenced());
+  }
+
+  #makeLeases(): LeaseService {
+    return new LeaseService({
+      memberId: this.#options.memberId,
+      tickMs: this.#options.times.tickMs,
+      state: () => this.#state,
+      barrier: () => this.readBarrier(),
+      propose: (command, onOutcome) => {
+        this.#calls.add(command, true, onOutcome);
+        this.#schedule();
+      },
+      onExpired: (leases) => this.#options.observer.event({ kind: 'expired', leases }),
+    });
+  }
+
+  #makeHashes(): HashCheck {
+    const { memberId, membership, observer, times } = this.#options;
+    return new HashCheck({
+      memberId,
+      voters: membership.voters.map((voter) => voter.id),
+      tickMs: times.tickMs,
+      ring: this.#ring,
+      forwarder: this.#forwarder,
+      appliedIndex: () => this.#state.position.index,
+      onOdd: (index, own, majority) => this.#fence(index, own, majority),
+      onSplit: (index, hashes) => {
+        if (this.#split) return;
+        this.#split = true;
+        const text = [...hashes].map(([member, hash]) => `${member}=${hash}`).join(' ');
+        observer.event({ kind: 'hash-split', index, hashes: text });
+      },
+      onCompared: (index, answers) => observer.event({ kind: 'hashes-compared', index, answers }),
+    });
+  }
+
+  #makeApply(): ApplyLoop {
+    return new ApplyLoop(this.#state, {
+      clock: this.#options.clock,
+      onEntry: (entry, outcome) => {
+        this.#ring.record(entry.index, this.#state.stateHash());
+        this.#calls.applied(entry.index, entry.term, outcome.results);
+        this.#leases.applied(outcome.leases);
+      },
+      onSlice: (events) => {
+        const { index, revision } = this.#state.position;
+        this.#consensus.reportApplied(index);
+        this.#freshness.applied(index);
+        this.#options.onApplied({ events, revision });
+        this.#barriers.applied(index, revision);
+        this.#leadIfReady();
+      },
+      onReplaced: (state) => {
+        this.#state = state;
+        this.#ring.clear();
+        const { index, revision } = state.position;
+        this.#freshness.applied(index);
+        this.#options.onReplaced(revision);
+        this.#barriers.applied(index, revision);
+        this.#options.observer.event({ kind: 'snapshot-installed', index, revision });
+        this.#snapshotServing?.();
+      },
+      mayApply: () => this.#state.unflushedBytes < this.#options.unflushedBytesMax,
+      onFatal: (error) => this.onFatal(error),
+    });
+  }
+
+  #makeFlusher(): Flusher {
+    const { clock, membership, observer, recovered } = this.#options;
+    return new Flusher(this.#state, recovered.directory.store, {
+      clock,
+      log: recovered.log,
+      flushIntervalMs: this.#options.flushIntervalMs,
+      logKeepBytes: this.#options.logKeepBytes,
+      membership: () => membership,
+      prefixAt: (index) => ({ index, ...must(this.#options.core.prefixAt(index), `prefix at ${index}`) }),
+      compactable: (keepBytes, upto) => compactableIndex(this.#options.core, keepBytes, upto),
+      onFlushed: (index, keys, ms) => {
+        observer.event({ kind: 'flushed', index, keys, ms });
+        this.#apply.resume();
+      },
+      onCompacted: (index) => {
+        this.#consensus.compact(index);
+        observer.event({ kind: 'compacted', index });
+      },
+      onFatal: (error) => this.onFatal(error),
+    });
+  }
+
+  #makePersister(): Persister {
+    const { directory, hardState, log } = this.#options.recovered;
+    return new Persister({
+      log,
+      hardState,
+      activateSnapshot: async (base) => {
+        await this.#flusher.pause();
+        await directory.activate(this.#consensus.takeOffered(base));
+        return must(directory.installed, 'installed base after an activation').membership;
+      },
+      onSnapshotDurable: () => this.#snapshotDurable?.(),
+      onDurable: (sequence) => this.#consensus.reportDurable(sequence),
+      onFailure: (error) => this.onFatal(error),
+    });
+  }
+
+  #makeSnapshots(): SnapshotExchange {
+    const { clock, membership, memberId, observer, recovered, transport } = this.#options;
+    return new SnapshotExchange({
+      memberId,
+      boot: recovered.boot,
+      transport,
+      consensus: this.#consensus,
+      directory: recovered.directory,
+      membership: () => membership,
+      flush: () => this.#flusher.flushNow(),
+      installed: (base) => this.#whenServing(base),
+      appliedIndex: () => this.#state.position.index,
+      mayServe: () => !this.#fenced && !this.#stopped,
+      onSent: (peer, base, ms) => observer.event({ kind: 'snapshot-sent', peer, base, ms }),
+      onSendFailed: (peer, error) =>
+        observer.event({ kind: 'snapshot-failed', peer, reason: error instanceof Error ? error.message : 'unknown' }),
+      onReceiving: (from, base) => observer.event({ kind: 'snapshot-receiving', from, base }),
+      onFatal: (error) => this.onFatal(error),
+      nowMs: () => clock.monotonicMs(),
+    });
+  }
+
+  #whenServing(base: LogBase): Promise<void> {
+    if (this.#state.position.index >= base.index) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#snapshotServing = resolve;
+    });
+  }
+}
+
+/** The greatest index, at most `upto`, behind which at least `keepBytes` of entries remain; 0 where there is none. */
+function compactableIndex(core: RaftCore, keepBytes: number, upto: number): number {
+  const { base, lastIndex } = core.status();
+  let kept = 0;
+  let index = lastIndex;
+  for (const entry of core.entriesBetween(base.index + 1, lastIndex + 1).toReversed()) {
+    kept += entry.data.length;
+    index = entry.index;
+    if (kept >= keepBytes) break;
+  }
+  const result = Math.min(index - 1, upto);
+  return kept >= keepBytes && result > base.index ? result : 0;
+}
+
+function stopping(): RollcallError {
+  return new RollcallError('NOT_SERVING', 'the member is stopping; ask another', { retryAfterMs: 100 });
+}
+
+function fenced(): RollcallError {
+  return new RollcallError('MEMBER_FENCED', 'this member found its state outside the majority; ask another member', {
+    retryAfterMs: 1_000,
+  });
+}

@@ -1,0 +1,302 @@
+import { assert } from '../base/assert.ts';
+import type { Clock } from '../base/clock.ts';
+import { RollcallError } from '../base/errors.ts';
+import type { MemberId } from '../raft/types.ts';
+import { encodeBatch } from '../state-machine/command-codec.ts';
+import { decodeResult, encodeResult } from '../state-machine/result-codec.ts';
+import type { CommandResult } from '../state-machine/types.ts';
+import type { ProposalOutcome } from './consensus.ts';
+import type { ExecuteOutcome, ForwardAnswer, ForwardRequest } from './forward-codec.ts';
+import { TickDeadlines } from './tick-deadlines.ts';
+
+export const writeBounds = {
+  /** Commands and bytes of one entry. */
+  batchCommandsMax: 1_000,
+  batchBytesMax: 512 * 1024,
+  /** Entries of this leader under way at once; what comes meanwhile shares the next ones. */
+  proposalsInFlightMax: 32,
+  /** Calls of one member that wait or are under way; more are refused as OVERLOADED. */
+  callsMax: 32_768,
+  callBytesMax: 64 * 1024 * 1024,
+} as const;
+
+export type CallOutcome =
+  | { readonly ok: true; readonly result: CommandResult }
+  | { readonly ok: false; readonly error: RollcallError };
+
+interface Call {
+  readonly command: Uint8Array;
+  /** Came from a peer that took this member for the leader: it is never handed on again. */
+  readonly fromPeer: boolean;
+  readonly onOutcome: (outcome: CallOutcome) => void;
+  /** It may be in the log: from now on only its entry, or the deadline, decides. */
+  proposed: boolean;
+  settled: boolean;
+}
+
+interface Proposal {
+  readonly calls: readonly Call[];
+}
+
+export interface WriteCallsOptions {
+  readonly clock: Clock;
+  readonly memberId: MemberId;
+  readonly timeoutTicks: number;
+  readonly propose: (id: number, data: Uint8Array) => void;
+  /** As Forwarder.ask. */
+  readonly ask: (
+    to: MemberId,
+    request: ForwardRequest,
+    onAnswer: (answer: ForwardAnswer | undefined) => void,
+  ) => boolean;
+}
+
+/**
+ * Every write of this member from call to outcome: gathered into entries where it leads, handed to the leader where it
+ * does not, kept while there is none. Each call ends exactly once: with what apply answered, NOT_PROPOSED or NO_LEADER
+ * (certainly not taken), or OUTCOME_UNKNOWN.
+ */
+export class WriteCalls {
+  readonly #options: WriteCallsOptions;
+  readonly #deadlines: TickDeadlines<Call>;
+  #waiting: Call[] = [];
+  #waitingBytes = 0;
+  #open = 0;
+  #nowTick = 0;
+  #leader: MemberId = '';
+  #nextProposal = 1;
+  readonly #proposals = new Map<number, Proposal>();
+  /** Accepted proposals by their index in the log. */
+  readonly #byIndex = new Map<number, { readonly term: number; readonly calls: readonly Call[] }>();
+  #lastStampMs: number | undefined;
+
+  constructor(options: WriteCallsOptions) {
+    this.#options = options;
+    this.#deadlines = new TickDeadlines(options.timeoutTicks);
+  }
+
+  /** Calls that have no outcome yet. */
+  get open(): number {
+    return this.#open;
+  }
+
+  /** Takes one encoded command; `dispatch` sends it on its way. */
+  add(command: Uint8Array, fromPeer: boolean, onOutcome: (outcome: CallOutcome) => void): void {
+    if (this.#open >= writeBounds.callsMax || this.#waitingBytes + command.length > writeBounds.callBytesMax) {
+      onOutcome({ ok: false, error: new RollcallError('OVERLOADED', 'too many writes wait', { retryAfterMs: 50 }) });
+      return;
+    }
+    const call: Call = { command, fromPeer, onOutcome, proposed: false, settled: false };
+    this.#open++;
+    this.#push(call);
+    this.#deadlines.add(call, this.#nowTick);
+  }
+
+  /** Who leads now, '' where nobody is known. A new leader's clock stamps begin anew: its first batch adds no time. */
+  leaderChanged(leader: MemberId): void {
+    this.#leader = leader;
+    this.#lastStampMs = undefined;
+  }
+
+  /** Proposes or hands on what waits. Called once a turn, and whenever the leader or the room for proposals changes. */
+  dispatch(): void {
+    if (this.#waiting.length === 0) return;
+    if (this.#leader === this.#options.memberId) this.#proposeWaiting();
+    else this.#handOn();
+  }
+
+  proposed(outcome: ProposalOutcome): void {
+    const proposal = this.#proposals.get(outcome.id);
+    assert(proposal !== undefined, () => `outcome of an unknown proposal ${outcome.id}`);
+    this.#proposals.delete(outcome.id);
+    if (outcome.result.accepted) {
+      this.#byIndex.set(outcome.result.index, { term: outcome.result.term, calls: proposal.calls });
+      return;
+    }
+    for (const call of proposal.calls) call.proposed = false;
+    switch (outcome.result.reason) {
+      case 'not-leader':
+      case 'ineligible':
+        this.#again(proposal.calls);
+        return;
+      case 'uncommitted-full':
+        for (const call of proposal.calls) {
+          this.#fail(call, 'OVERLOADED', 'the log holds too much that is not yet on a majority of disks', 100);
+        }
+    }
+  }
+
+  /** The entry at `index` was applied with these results. */
+  applied(index: number, term: number, results: readonly CommandResult[]): void {
+    const proposal = this.#byIndex.get(index);
+    if (proposal === undefined) return;
+    this.#byIndex.delete(index);
+    if (proposal.term !== term) {
+      // Another leader's entry stands there for good: what this member proposed can never be applied any more.
+      for (const call of proposal.calls) call.proposed = false;
+      this.#again(proposal.calls);
+      return;
+    }
+    assert(results.length === proposal.calls.length, () => `${results.length} results at ${index}`);
+    proposal.calls.forEach((call, i) => {
+      const result = results[i];
+      assert(result !== undefined, () => `no result ${i} at index ${index}`);
+      this.#settle(call, { ok: true, result });
+    });
+  }
+
+  /** The state was replaced: what was proposed up to `index` may be in it, and nobody can tell. */
+  replaced(index: number): void {
+    for (const [at, proposal] of this.#byIndex) {
+      if (at > index) continue;
+      this.#byIndex.delete(at);
+      for (const call of proposal.calls) this.#unknown(call);
+    }
+  }
+
+  tick(nowTick: number): void {
+    this.#nowTick = nowTick;
+    for (const call of this.#deadlines.due(nowTick)) {
+      if (call.proposed) this.#unknown(call);
+      else this.#fail(call, 'NO_LEADER', 'no leader took the write in time; nothing was proposed', 200);
+    }
+    if (this.#waiting.some((call) => call.settled)) this.#dropSettled();
+    this.dispatch();
+  }
+
+  /** The member stops: nothing more is proposed. */
+  stop(): void {
+    for (const call of this.#waiting.splice(0)) this.#fail(call, 'NOT_SERVING', 'the member is stopping', 100);
+    this.#waitingBytes = 0;
+    for (const proposal of this.#byIndex.values()) for (const call of proposal.calls) this.#unknown(call);
+    this.#byIndex.clear();
+  }
+
+  #push(call: Call): void {
+    this.#waiting.push(call);
+    this.#waitingBytes += call.command.length;
+  }
+
+  #takeBatch(): Call[] {
+    const calls: Call[] = [];
+    let bytes = 0;
+    let taken = 0;
+    for (const call of this.#waiting) {
+      if (calls.length > 0 && bytes + call.command.length > writeBounds.batchBytesMax) break;
+      if (calls.length >= writeBounds.batchCommandsMax) break;
+      taken++;
+      this.#waitingBytes -= call.command.length;
+      if (call.settled) continue;
+      calls.push(call);
+      bytes += call.command.length;
+    }
+    this.#waiting.splice(0, taken);
+    return calls;
+  }
+
+  #proposeWaiting(): void {
+    while (this.#waiting.length > 0 && this.#proposals.size + this.#byIndex.size < writeBounds.proposalsInFlightMax) {
+      const calls = this.#takeBatch();
+      if (calls.length === 0) continue;
+      for (const call of calls) call.proposed = true;
+      const id = this.#nextProposal++;
+      this.#proposals.set(id, { calls });
+      const commands = calls.map((call) => call.command);
+      this.#options.propose(id, encodeBatch({ ...this.#stamp(), commands }));
+    }
+  }
+
+  /** Replicated time is the sum of these: milliseconds since this leader's previous batch, 0 for its first. */
+  #stamp(): { wallMs: number; elapsedMs: number } {
+    const now = this.#options.clock.monotonicMs();
+    const elapsedMs = this.#lastStampMs === undefined ? 0 : Math.max(0, Math.floor(now - this.#lastStampMs));
+    // What is cut off by rounding stays for the next batch.
+    this.#lastStampMs = this.#lastStampMs === undefined ? now : this.#lastStampMs + elapsedMs;
+    return { wallMs: Math.max(0, Math.floor(this.#options.clock.wallMs())), elapsedMs };
+  }
+
+  #handOn(): void {
+    const peers = this.#waiting.filter((call) => call.fromPeer);
+    for (const call of peers) this.#fail(call, 'NOT_PROPOSED', 'this member does not lead', 50);
+    if (peers.length > 0) this.#dropSettled();
+    if (this.#leader === '') return;
+    while (this.#waiting.length > 0) {
+      const calls = this.#takeBatch();
+      if (calls.length === 0) continue;
+      for (const call of calls) call.proposed = true;
+      const request: ForwardRequest = { kind: 'execute', commands: calls.map((call) => call.command) };
+      if (!this.#options.ask(this.#leader, request, (answer) => this.#answered(calls, answer))) {
+        // Not connected at the moment: it waits for the next tick, or for another leader.
+        for (const call of calls) call.proposed = false;
+        this.#waiting = [...calls, ...this.#waiting];
+        for (const call of calls) this.#waitingBytes += call.command.length;
+        return;
+      }
+    }
+  }
+
+  #answered(calls: readonly Call[], answer: ForwardAnswer | undefined): void {
+    if (answer?.kind !== 'executed' || answer.outcomes.length !== calls.length) {
+      for (const call of calls) this.#unknown(call);
+      return;
+    }
+    calls.forEach((call, i) => {
+      const outcome = answer.outcomes[i];
+      if (outcome === undefined) this.#unknown(call);
+      else this.#answeredOne(call, outcome);
+    });
+  }
+
+  #answeredOne(call: Call, outcome: ExecuteOutcome): void {
+    if (outcome.ok) {
+      this.#settle(call, { ok: true, result: decodeResult(outcome.result) });
+      return;
+    }
+    if (outcome.error.reason === 'NOT_PROPOSED' || outcome.error.reason === 'NO_LEADER') {
+      call.proposed = false;
+      this.#again([call]);
+      return;
+    }
+    this.#settle(call, { ok: false, error: outcome.error });
+  }
+
+  /** Certainly not taken: goes back into the queue until its deadline. */
+  #again(calls: readonly Call[]): void {
+    for (const call of calls) {
+      if (call.settled) continue;
+      if (call.fromPeer) this.#fail(call, 'NOT_PROPOSED', 'this member does not lead any more', 50);
+      else this.#push(call);
+    }
+  }
+
+  #dropSettled(): void {
+    this.#waiting = this.#waiting.filter((call) => !call.settled);
+    this.#waitingBytes = this.#waiting.reduce((sum, call) => sum + call.command.length, 0);
+  }
+
+  #unknown(call: Call): void {
+    const message = 'the write may still be applied; retry it with the same request id';
+    this.#fail(call, 'OUTCOME_UNKNOWN', message, 100);
+  }
+
+  #fail(
+    call: Call,
+    reason: 'OVERLOADED' | 'NO_LEADER' | 'NOT_PROPOSED' | 'OUTCOME_UNKNOWN' | 'NOT_SERVING',
+    message: string,
+    retryAfterMs: number,
+  ): void {
+    this.#settle(call, { ok: false, error: new RollcallError(reason, message, { retryAfterMs }) });
+  }
+
+  #settle(call: Call, outcome: CallOutcome): void {
+    if (call.settled) return;
+    call.settled = true;
+    this.#open--;
+    call.onOutcome(outcome);
+  }
+}
+
+/** What goes back to the member that handed a call on. */
+export function toExecuteOutcome(outcome: CallOutcome): ExecuteOutcome {
+  return outcome.ok ? { ok: true, result: encodeResult(outcome.result) } : outcome;
+}
