@@ -1,5 +1,6 @@
 import { assert, must } from '../base/assert.ts';
 import type { Clock, Timer } from '../base/clock.ts';
+import type { RaftCore } from '../raft/raft-core.ts';
 import type { LogBase } from '../raft/types.ts';
 import type { Registry } from '../state-machine/interfaces.ts';
 import type { EntryLog, MembershipRecord } from '../storage/entry-log.ts';
@@ -129,4 +130,18 @@ export class Flusher {
     await this.#options.log.compact(base, this.#options.membership());
     this.#options.onCompacted(index);
   }
+}
+
+/** The greatest index, at most `upto`, behind which at least `keepBytes` of entries remain; 0 where there is none. */
+export function compactableIndex(core: RaftCore, keepBytes: number, upto: number): number {
+  const { base, lastIndex } = core.status();
+  let kept = 0;
+  let index = lastIndex;
+  for (const entry of core.entriesBetween(base.index + 1, lastIndex + 1).toReversed()) {
+    kept += entry.data.length;
+    index = entry.index;
+    if (kept >= keepBytes) break;
+  }
+  const result = Math.min(index - 1, upto);
+  return kept >= keepBytes && result > base.index ? result : 0;
 }

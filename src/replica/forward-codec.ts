@@ -135,7 +135,10 @@ function encodeOutcome(outcome: ExecuteOutcome): void {
   writer.beginMessage(1);
   if (outcome.ok) writer.bytesPresent(1, outcome.result);
   else {
-    writer.string(2, outcome.error.reason).string(3, outcome.error.message).uint(4, outcome.error.retryAfterMs ?? 0);
+    writer
+      .string(2, outcome.error.reason)
+      .string(3, outcome.error.message)
+      .uint(4, outcome.error.retryAfterMs ?? 0);
   }
   writer.endMessage();
 }

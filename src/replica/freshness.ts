@@ -34,3 +34,35 @@ export class Freshness {
 }
 
 const statementsMax = 1_024;
+
+export interface FreshnessTellerOptions {
+  readonly nowMs: () => number;
+  /** A linearizable read barrier: a confirmation of this leader by a quorum. */
+  readonly barrier: () => Promise<void>;
+  readonly confirmed: (quorumAgeMs: number) => void;
+}
+
+/** The leader has itself confirmed again and again, one confirmation at a time, and says how old the last one is. */
+export class FreshnessTeller {
+  readonly #options: FreshnessTellerOptions;
+  #confirming = false;
+
+  constructor(options: FreshnessTellerOptions) {
+    this.#options = options;
+  }
+
+  tell(): void {
+    if (this.#confirming) return;
+    this.#confirming = true;
+    const startMs = this.#options.nowMs();
+    this.#options.barrier().then(
+      () => {
+        this.#confirming = false;
+        this.#options.confirmed(Math.ceil(this.#options.nowMs() - startMs));
+      },
+      () => {
+        this.#confirming = false;
+      },
+    );
+  }
+}

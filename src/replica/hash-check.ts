@@ -86,7 +86,8 @@ export class HashCheck {
   #spread(index: number, hashes: ReadonlyMap<MemberId, string>): void {
     if (new Set(hashes.values()).size > 1) {
       for (const peer of hashes.keys()) {
-        if (peer !== this.#options.memberId) this.#options.forwarder.tell(peer, { kind: 'hash-verdict', index, hashes });
+        if (peer !== this.#options.memberId)
+          this.#options.forwarder.tell(peer, { kind: 'hash-verdict', index, hashes });
       }
     }
     this.judge(index, hashes);

@@ -1,8 +1,8 @@
-import { InvariantError, must } from '../base/assert.ts';
+import { must } from '../base/assert.ts';
 import type { Clock, Timer } from '../base/clock.ts';
 import { RollcallError } from '../base/errors.ts';
 import type { LogBase, MemberId, SoftState } from '../raft/types.ts';
-import { decodeCommand, encodeCommand } from '../state-machine/command-codec.ts';
+import { encodeCommand } from '../state-machine/command-codec.ts';
 import type { Registry } from '../state-machine/interfaces.ts';
 import type { Command, CommandResult } from '../state-machine/types.ts';
 import type { MembershipRecord } from '../storage/entry-log.ts';
@@ -10,20 +10,21 @@ import type { Forwarded, IncomingSnapshot, Transport } from '../transport/types.
 import { ApplyLoop } from './apply-loop.ts';
 import { Consensus, type ConsensusListener, type ConsensusTurn } from './consensus.ts';
 import type { ReplicaObserver } from './events.ts';
-import { Flusher } from './flusher.ts';
-import type { ExecuteOutcome, ForwardAnswer, ForwardRequest } from './forward-codec.ts';
+import { compactableIndex, Flusher } from './flusher.ts';
 import { Forwarder } from './forwarder.ts';
-import { Freshness } from './freshness.ts';
+import { Freshness, FreshnessTeller } from './freshness.ts';
 import { HashCheck, hashesKeptMax } from './hash-check.ts';
 import { HashRing } from './hash-ring.ts';
 import { LeaseService, unavailable } from './lease-service.ts';
+import { PeerRequests } from './peer-requests.ts';
 import { Persister } from './persister.ts';
 import { ReadBarriers } from './read-barriers.ts';
 import { loadRegistry, type Recovered } from './recovery.ts';
 import { SnapshotExchange } from './snapshot-exchange.ts';
+import { fenced, stopping } from './refusals.ts';
 import type { ReplicaTimes } from './times.ts';
 import type { AppliedTurn, RenewResult } from './types.ts';
-import { toExecuteOutcome, WriteCalls } from './write-calls.ts';
+import { WriteCalls } from './write-calls.ts';
 import type { RaftCore } from '../raft/raft-core.ts';
 
 export interface ServingOptions {
@@ -59,13 +60,14 @@ export class Serving implements ConsensusListener {
   readonly #hashes: HashCheck;
   readonly #ring = new HashRing(hashesKeptMax);
   readonly #freshness: Freshness;
+  readonly #freshnessTeller: FreshnessTeller;
+  readonly #requests: PeerRequests;
   readonly #snapshots: SnapshotExchange;
   readonly #persister: Persister;
   #state: Registry;
   #soft: SoftState = { role: 'follower', term: 0, leader: '', ownTermCommitted: false };
   #ticks = 0;
   #scheduled: Timer | undefined;
-  #confirming = false;
   #fenced = false;
   #split = false;
   #stopped = false;
@@ -88,9 +90,8 @@ export class Serving implements ConsensusListener {
     this.#forwarder = new Forwarder({
       transport,
       askTimeoutTicks: times.callTimeoutTicks,
-      onRequest: (from, request, answer) => this.#onRequest(from, request, answer),
-      onMalformed: (from, error) =>
-        options.observer.event({ kind: 'malformed-forward', from, problem: error.message }),
+      onRequest: (from, request, answer) => this.#requests.handle(from, request, answer),
+      onMalformed: (from, error) => options.observer.event({ kind: 'malformed-forward', from, problem: error.message }),
     });
     this.#calls = new WriteCalls({
       clock,
@@ -108,6 +109,8 @@ export class Serving implements ConsensusListener {
     });
     this.#leases = this.#makeLeases();
     this.#hashes = this.#makeHashes();
+    this.#requests = this.#makeRequests();
+    this.#freshnessTeller = this.#makeFreshnessTeller();
     this.#apply = this.#makeApply();
     this.#flusher = this.#makeFlusher();
     this.#persister = this.#makePersister();
@@ -151,6 +154,7 @@ export class Serving implements ConsensusListener {
 
   execute(command: Command): Promise<CommandResult> {
     return new Promise((resolve, reject) => {
+      // What is thrown in here rejects the promise.
       this.#refuseWrites();
       this.#calls.add(encodeCommand(command), false, (outcome) => {
         if (outcome.ok) resolve(outcome.result);
@@ -161,7 +165,7 @@ export class Serving implements ConsensusListener {
   }
 
   async renew(leaseIds: readonly number[]): Promise<readonly RenewResult[]> {
-    this.#refuseFenced();
+    this.refuseFenced();
     if (this.#leases.leading) return this.#leases.renew(leaseIds);
     const { leader } = this.#soft;
     if (leader === '' || leader === this.#options.memberId) return unavailable(leaseIds);
@@ -175,22 +179,18 @@ export class Serving implements ConsensusListener {
   }
 
   readBarrier(): Promise<void> {
-    this.#refuseFenced();
+    this.refuseFenced();
     const barrier = this.#barriers.barrier();
     this.#schedule();
     return barrier;
   }
 
   waitForRevision(revision: number): Promise<void> {
-    this.#refuseFenced();
+    this.refuseFenced();
     return this.#barriers.revision(revision);
   }
 
-  onBatch(
-    from: MemberId,
-    messages: Parameters<Consensus['receive']>[0],
-    forwarded: readonly Forwarded[],
-  ): void {
+  onBatch(from: MemberId, messages: Parameters<Consensus['receive']>[0], forwarded: readonly Forwarded[]): void {
     if (this.#stopped) return;
     if (messages.length > 0) this.#consensus.receive(messages);
     if (forwarded.length > 0) this.#forwarder.receive(from, forwarded);
@@ -224,7 +224,7 @@ export class Serving implements ConsensusListener {
     this.#leases.tick(this.#ticks, stalled);
     if (!this.#leases.leading) return;
     this.#hashes.tick(this.#ticks);
-    if (this.#ticks % this.#options.times.heartbeatTicks === 0) this.#sayFreshness();
+    if (this.#ticks % this.#options.times.heartbeatTicks === 0) this.#freshnessTeller.tell();
   }
 
   onStateReplaced(base: LogBase): void {
@@ -300,93 +300,14 @@ export class Serving implements ConsensusListener {
     this.#options.observer.event({ kind: 'leading', term: this.#soft.term, leases });
   }
 
-  #sayFreshness(): void {
-    if (this.#confirming) return;
-    this.#confirming = true;
-    const startMs = this.#options.clock.monotonicMs();
-    this.readBarrier().then(
-      () => {
-        this.#confirming = false;
-        if (!this.#leases.leading || this.#stopped) return;
-        const nowMs = this.#options.clock.monotonicMs();
-        const { commit, term } = this.#consensus.core;
-        const quorumAgeMs = Math.ceil(nowMs - startMs);
-        this.#freshness.said(nowMs, commit, quorumAgeMs, this.#state.position.index);
-        for (const voter of this.#options.membership.voters) {
-          if (voter.id === this.#options.memberId) continue;
-          this.#forwarder.tell(voter.id, { kind: 'freshness', term, commit, quorumAgeMs });
-        }
-      },
-      () => {
-        this.#confirming = false;
-      },
-    );
-  }
-
-  #onRequest(from: MemberId, request: ForwardRequest, answer: (answer: ForwardAnswer) => void): void {
-    switch (request.kind) {
-      case 'execute':
-        this.#executeFor(request.commands, answer);
-        return;
-      case 'renew':
-        this.#leases.renew(request.leaseIds).then(
-          (results) => answer({ kind: 'renewed', results }),
-          (error: unknown) => this.onFatal(error),
-        );
-        return;
-      case 'hash-query':
-        answer({ kind: 'hash', hash: this.#hashes.answer(request.index) });
-        return;
-      case 'hash-verdict':
-        this.#hashes.judge(request.index, request.hashes);
-        return;
-      case 'freshness':
-        if (request.term !== this.#soft.term || from !== this.#soft.leader) return;
-        this.#freshness.said(
-          this.#options.clock.monotonicMs(),
-          request.commit,
-          request.quorumAgeMs,
-          this.#state.position.index,
-        );
-    }
-  }
-
-  #executeFor(commands: readonly Uint8Array[], answer: (answer: ForwardAnswer) => void): void {
-    const outcomes: ExecuteOutcome[] = [];
-    let open = commands.length;
-    if (open === 0) answer({ kind: 'executed', outcomes });
-    commands.forEach((command, i) => {
-      const done = (outcome: ExecuteOutcome): void => {
-        outcomes[i] = outcome;
-        open--;
-        if (open === 0) answer({ kind: 'executed', outcomes });
-      };
-      const refusal = this.#refusal(command);
-      if (refusal !== undefined) done({ ok: false, error: refusal });
-      else this.#calls.add(command, true, (outcome) => done(toExecuteOutcome(outcome)));
-    });
-    this.#schedule();
-  }
-
-  /** Why a command that a peer handed on is not proposed. Bytes that no member understands must never reach the log. */
-  #refusal(command: Uint8Array): RollcallError | undefined {
-    if (this.#fenced || this.#split) return fenced();
-    try {
-      decodeCommand(command);
-      return undefined;
-    } catch (error) {
-      if (!(error instanceof InvariantError)) throw error;
-      return new RollcallError('MALFORMED_MESSAGE', `a handed-on command is not understood: ${error.message}`);
-    }
-  }
-
-  #refuseFenced(): void {
+  /** Throws where this member must serve nothing: it is fenced, or stopping. */
+  refuseFenced(): void {
     if (this.#stopped) throw stopping();
     if (this.#fenced) throw fenced();
   }
 
   #refuseWrites(): void {
-    this.#refuseFenced();
+    this.refuseFenced();
     if (this.#split) {
       throw new RollcallError('MEMBER_FENCED', 'no majority of members agrees on the state; writes are stopped', {
         retryAfterMs: 5_000,
@@ -434,6 +355,39 @@ export class Serving implements ConsensusListener {
         observer.event({ kind: 'hash-split', index, hashes: text });
       },
       onCompared: (index, answers) => observer.event({ kind: 'hashes-compared', index, answers }),
+    });
+  }
+
+  #makeRequests(): PeerRequests {
+    return new PeerRequests({
+      calls: this.#calls,
+      leases: this.#leases,
+      hashes: this.#hashes,
+      refusesWrites: () => this.#fenced || this.#split,
+      onFreshness: (from, said) => {
+        if (said.term !== this.#soft.term || from !== this.#soft.leader) return;
+        const nowMs = this.#options.clock.monotonicMs();
+        this.#freshness.said(nowMs, said.commit, said.quorumAgeMs, this.#state.position.index);
+      },
+      schedule: () => this.#schedule(),
+      onFatal: (error) => this.onFatal(error),
+    });
+  }
+
+  #makeFreshnessTeller(): FreshnessTeller {
+    const { clock, membership, memberId } = this.#options;
+    return new FreshnessTeller({
+      nowMs: () => clock.monotonicMs(),
+      barrier: () => this.readBarrier(),
+      confirmed: (quorumAgeMs) => {
+        if (!this.#leases.leading || this.#stopped) return;
+        const { commit, term } = this.#consensus.core;
+        this.#freshness.said(clock.monotonicMs(), commit, quorumAgeMs, this.#state.position.index);
+        for (const voter of membership.voters) {
+          if (voter.id === memberId) continue;
+          this.#forwarder.tell(voter.id, { kind: 'freshness', term, commit, quorumAgeMs });
+        }
+      },
     });
   }
 
@@ -534,28 +488,4 @@ export class Serving implements ConsensusListener {
       this.#snapshotServing = resolve;
     });
   }
-}
-
-/** The greatest index, at most `upto`, behind which at least `keepBytes` of entries remain; 0 where there is none. */
-function compactableIndex(core: RaftCore, keepBytes: number, upto: number): number {
-  const { base, lastIndex } = core.status();
-  let kept = 0;
-  let index = lastIndex;
-  for (const entry of core.entriesBetween(base.index + 1, lastIndex + 1).toReversed()) {
-    kept += entry.data.length;
-    index = entry.index;
-    if (kept >= keepBytes) break;
-  }
-  const result = Math.min(index - 1, upto);
-  return kept >= keepBytes && result > base.index ? result : 0;
-}
-
-function stopping(): RollcallError {
-  return new RollcallError('NOT_SERVING', 'the member is stopping; ask another', { retryAfterMs: 100 });
-}
-
-function fenced(): RollcallError {
-  return new RollcallError('MEMBER_FENCED', 'this member found its state outside the majority; ask another member', {
-    retryAfterMs: 1_000,
-  });
 }

@@ -1,0 +1,308 @@
+import { assert } from '../base/assert.ts';
+import type { Clock } from '../base/clock.ts';
+import { RollcallError, StorageError } from '../base/errors.ts';
+import type { Random } from '../base/random.ts';
+import { raftDefaults } from '../raft/config.ts';
+import { RaftCore } from '../raft/raft-core.ts';
+import type { MemberId } from '../raft/types.ts';
+import type { Registry } from '../state-machine/interfaces.ts';
+import type { Command, CommandResult } from '../state-machine/types.ts';
+import type { MembershipRecord } from '../storage/entry-log.ts';
+import type { Identity, InitialMember } from '../storage/identity.ts';
+import type { FormState, Transport } from '../transport/types.ts';
+import type { ReplicaObserver } from './events.ts';
+import { form, formStateOf } from './forming.ts';
+import { recover, type Recovered } from './recovery.ts';
+import { stopping } from './refusals.ts';
+import { Serving } from './serving.ts';
+import { statusOf } from './status.ts';
+import type { ReplicaStorage } from './storage.ts';
+import type { ReplicaTimes } from './times.ts';
+import type { AppliedTurn, RenewResult, Replica, ReplicaStatus } from './types.ts';
+
+export interface MemberReplicaOptions {
+  readonly memberId: MemberId;
+  /** The list that a new cluster forms with; of no effect once formed, but for addresses. */
+  readonly initialMembers: readonly InitialMember[];
+  /** host:port at which this member serves clients, told to its peers. */
+  readonly clientAddress: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly transport: Transport;
+  readonly storage: ReplicaStorage;
+  readonly observer: ReplicaObserver;
+  readonly times: ReplicaTimes;
+  readonly createState: () => Registry;
+  /** Default 100: changed keys are gathered for this long before they are written. */
+  readonly flushIntervalMs: number;
+  /** Default 64 MiB of log kept for slow followers. */
+  readonly logKeepBytes: number;
+  /** Default 256 MiB: applying waits above this. */
+  readonly unflushedBytesMax: number;
+}
+
+type Phase = ReplicaStatus['phase'];
+
+/**
+ * One member from start to stop: takes its identity, forms a cluster or finds its place in one, recovers its disk, and
+ * then serves. Until it serves every call is refused with NOT_SERVING.
+ */
+export class MemberReplica implements Replica {
+  readonly memberId: MemberId;
+  readonly electionTimeoutMs: number;
+  readonly #options: MemberReplicaOptions;
+  readonly #startedMs: number;
+  readonly #appliedListeners = new Set<(turn: AppliedTurn) => void>();
+  readonly #replacedListeners = new Set<(revision: number) => void>();
+  readonly #emptyState: Registry;
+  #phase: Phase = 'forming';
+  #waitingFor = '';
+  #identity: Identity | undefined;
+  #membership: MembershipRecord | undefined;
+  #recovered: Recovered | undefined;
+  #serving: Serving | undefined;
+  #freeBytes = 0;
+
+  constructor(options: MemberReplicaOptions) {
+    this.#options = options;
+    this.memberId = options.memberId;
+    this.electionTimeoutMs = options.times.electionTimeoutMs;
+    this.#startedMs = options.clock.monotonicMs();
+    this.#emptyState = options.createState();
+  }
+
+  get state(): Registry {
+    return this.#serving?.state ?? this.#emptyState;
+  }
+
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  /**
+   * Starts the member. Resolves once it serves (which does not mean that there is a leader yet), or was stopped while
+   * forming. Rejects with StorageError where its disk or its place in the cluster does not allow it.
+   *
+   * @returns The port on which it listens for peers, as soon as it listens, through `onListening`.
+   */
+  async start(onListening: (peerPort: number) => void = () => undefined): Promise<void> {
+    const { transport } = this.#options;
+    this.#identity = await this.#takeIdentity();
+    const port = await transport.start({
+      onBatch: (from, messages, forwarded) => this.#serving?.onBatch(from, messages, forwarded),
+      onConnected: (peer) => this.#options.observer.event({ kind: 'connected', peer }),
+      onUnreachable: (peer, reason) => {
+        this.#options.observer.event({ kind: 'unreachable', peer, reason });
+        this.#serving?.onUnreachable(peer);
+      },
+      onSnapshot: (incoming) => this.#serving?.onSnapshot(incoming) ?? Promise.reject(stopping()),
+      onForm: () => this.#formState(),
+    });
+    onListening(port);
+    if (this.#identity.phase !== 'formed' && !(await this.#form())) return;
+    await this.#recoverAndServe();
+  }
+
+  /** Ends everything in order; what was acknowledged is durable before, what was not is refused. */
+  async stop(graceMs: number): Promise<void> {
+    if (this.#phase === 'stopping') return;
+    this.#phase = 'stopping';
+    await this.#serving?.stop();
+    await this.#options.transport.stop(graceMs);
+  }
+
+  execute(command: Command): Promise<CommandResult> {
+    return this.#live((serving) => serving.execute(command));
+  }
+
+  renew(leaseIds: readonly number[]): Promise<readonly RenewResult[]> {
+    return this.#live((serving) => serving.renew(leaseIds));
+  }
+
+  readBarrier(): Promise<void> {
+    return this.#live((serving) => serving.readBarrier());
+  }
+
+  waitForRevision(revision: number): Promise<void> {
+    return this.#live((serving) => serving.waitForRevision(revision));
+  }
+
+  ageMs(): number {
+    return this.#serving?.ageMs() ?? 0;
+  }
+
+  /** Refuses a stale read where this member must serve nothing. */
+  assertServing(): void {
+    if (this.#phase === 'forming') throw forming(this.#waitingFor);
+    if (this.#phase !== 'serving') throw stopping();
+    this.#serving?.refuseFenced();
+  }
+
+  onApplied(listener: (turn: AppliedTurn) => void): () => void {
+    this.#appliedListeners.add(listener);
+    return () => this.#appliedListeners.delete(listener);
+  }
+
+  onReplaced(listener: (revision: number) => void): () => void {
+    this.#replacedListeners.add(listener);
+    return () => this.#replacedListeners.delete(listener);
+  }
+
+  status(): ReplicaStatus {
+    return statusOf({
+      memberId: this.memberId,
+      identity: this.#identity,
+      membership: this.#membership,
+      phase: this.#phase,
+      waitingFor: this.#waitingFor,
+      serving: this.#serving,
+      recovered: this.#recovered,
+      peers: this.#options.transport.status(),
+      diskFreeBytes: this.#freeBytes,
+      uptimeMs: Math.round(this.#options.clock.monotonicMs() - this.#startedMs),
+    });
+  }
+
+  /** Reads how much disk is free, for `status`. */
+  async measureDisk(): Promise<void> {
+    this.#freeBytes = await this.#options.storage.freeBytes();
+  }
+
+  async #live<T>(call: (serving: Serving) => Promise<T>): Promise<T> {
+    this.assertServing();
+    assert(this.#serving !== undefined, 'a serving member has its parts');
+    return call(this.#serving);
+  }
+
+  async #takeIdentity(): Promise<Identity> {
+    const { storage, memberId, random } = this.#options;
+    const initialMembers = this.#options.initialMembers.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+    const found = storage.identity.current;
+    if (found === undefined) {
+      const directoryId = Buffer.from(random.bytes('directory-id', 16)).toString('hex');
+      const identity: Identity = { format: 1, memberId, directoryId, clusterId: '', phase: 'empty', initialMembers };
+      await storage.identity.write(identity);
+      return identity;
+    }
+    if (found.memberId !== memberId) {
+      const problem = `this directory is member ${found.memberId}'s, the configuration says ${memberId}`;
+      throw new StorageError('refused', 'identity', `${problem}. Give each member a directory of its own.`);
+    }
+    if (found.phase === 'formed') return found;
+    // Not formed yet: a corrected list may replace the one of an earlier attempt.
+    const identity: Identity = { ...found, initialMembers };
+    await storage.identity.write(identity);
+    return identity;
+  }
+
+  async #form(): Promise<boolean> {
+    const { storage } = this.#options;
+    const formed = await form({
+      identityFile: storage.identity,
+      transport: this.#options.transport,
+      clock: this.#options.clock,
+      random: this.#options.random,
+      initialMembers: this.#options.initialMembers.toSorted((a, b) => (a.id < b.id ? -1 : 1)),
+      prepare: (membership) => storage.create(membership),
+      onWaiting: (waitingFor) => {
+        this.#waitingFor = waitingFor;
+        this.#options.observer.event({ kind: 'forming', waitingFor });
+      },
+      isStopping: () => this.#phase !== 'forming',
+    });
+    if (formed === undefined) return false;
+    this.#identity = formed.identity;
+    this.#membership = formed.membership;
+    this.#waitingFor = '';
+    this.#options.observer.event({ kind: 'formed', clusterId: formed.identity.clusterId });
+    return true;
+  }
+
+  async #recoverAndServe(): Promise<void> {
+    const { clock, createState, observer, storage, times, transport } = this.#options;
+    const startMs = clock.monotonicMs();
+    const recovered = await recover(storage, createState, (error) => this.#serving?.onFatal(error));
+    this.#recovered = recovered;
+    const { membership, torn, entries } = recovered.recovered;
+    this.#membership = membership;
+    const { index, revision } = recovered.state.position;
+    observer.event({
+      kind: 'recovered',
+      boot: recovered.boot,
+      index,
+      revision,
+      entries: entries.length,
+      ms: clock.monotonicMs() - startMs,
+      torn: torn === undefined ? '' : `${torn.file} at byte ${torn.offset}`,
+    });
+    await this.measureDisk();
+    if (this.#phase !== 'forming') return;
+    const serving = new Serving({
+      ...this.#options,
+      membership,
+      clock,
+      times,
+      core: this.#makeCore(recovered, membership),
+      recovered,
+      onApplied: (turn) => {
+        for (const listener of this.#appliedListeners) listener(turn);
+      },
+      onReplaced: (newRevision) => {
+        for (const listener of this.#replacedListeners) listener(newRevision);
+      },
+    });
+    this.#serving = serving;
+    this.#phase = 'serving';
+    transport.setIdentity(
+      {
+        clusterId: this.#identity?.clusterId ?? '',
+        memberId: this.memberId,
+        directoryId: this.#identity?.directoryId ?? '',
+        boot: recovered.boot,
+        clientAddress: this.#options.clientAddress,
+      },
+      this.#peerAddresses(membership),
+    );
+    serving.start();
+  }
+
+  #makeCore(recovered: Recovered, membership: MembershipRecord): RaftCore {
+    const { times, random } = this.#options;
+    return new RaftCore(
+      {
+        ...raftDefaults,
+        id: this.memberId,
+        boot: recovered.boot,
+        voters: membership.voters.map((voter) => voter.id),
+        random,
+        heartbeatTicks: times.heartbeatTicks,
+        electionTicksMin: times.electionTicksMin,
+        electionTicksMax: times.electionTicksMax,
+      },
+      recovered.initial,
+    );
+  }
+
+  /** Configured addresses go before recorded ones: they are what the operator knows now. */
+  #peerAddresses(membership: MembershipRecord): Parameters<Transport['setIdentity']>[1] {
+    const configured = new Map(this.#options.initialMembers.map(({ id, peerAddress }) => [id, peerAddress]));
+    return membership.voters
+      .filter(({ id }) => id !== this.memberId)
+      .map(({ id, directoryId, peerAddress }) => ({
+        memberId: id,
+        directoryId,
+        address: configured.get(id) ?? peerAddress,
+      }));
+  }
+
+  #formState(): FormState {
+    assert(this.#identity !== undefined, 'a listening member has an identity');
+    return formStateOf(this.#options.storage.identity.current ?? this.#identity, this.#membership);
+  }
+}
+
+function forming(waitingFor: string): RollcallError {
+  const what =
+    waitingFor === '' ? 'the member is starting' : `the cluster is forming; this member waits for ${waitingFor}`;
+  return new RollcallError('NOT_SERVING', what, { retryAfterMs: 500 });
+}
