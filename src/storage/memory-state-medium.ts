@@ -17,6 +17,8 @@ export interface StoredWrite {
 interface Batch {
   readonly writes: readonly StoredWrite[];
   readonly synced: boolean;
+  /** Synced, and the name of the file that holds it is durable. */
+  certain: boolean;
 }
 
 type Pairs = Map<string, StoredPair>;
@@ -64,15 +66,22 @@ export class MemoryStateMedium {
       throw new StorageError('io', this.#file, 'could not write a batch: no space left on the disk');
     }
     apply(this.#pairs, writes);
-    if (this.#crashable) this.#unsettled.push({ writes, synced });
+    if (this.#crashable) this.#unsettled.push({ writes, synced, certain: false });
     // Finding 0.4: what failed only in its sync is there after reopening.
     if (fault === 'sync') throw new StorageError('io', this.#file, 'could not sync a batch');
   }
 
-  /** Files and directory are synced: a crash takes nothing of what was written up to here. */
-  settle(): void {
-    for (const { writes } of this.#unsettled) apply(this.#settled, writes);
-    this.#unsettled = [];
+  /** The directory is synced: a crash takes no synced batch that was written up to here. */
+  syncNames(): void {
+    for (const batch of this.#unsettled) batch.certain ||= batch.synced;
+    // Only from the front: an older batch that may yet be lost must not be put over a newer one.
+    while (this.#unsettled[0]?.certain === true) apply(this.#settled, this.#unsettled.shift()?.writes ?? []);
+  }
+
+  /** Every file and the directory are synced: a crash takes nothing of what was written up to here. */
+  syncAll(): void {
+    for (const batch of this.#unsettled) batch.certain = true;
+    this.syncNames();
   }
 
   /** What a process that opens it finds; throws where the files that LevelDB needs are gone. */
@@ -84,17 +93,18 @@ export class MemoryStateMedium {
   }
 
   /**
-   * Loss of power. Since the last `settle`: any of the un-synced batches may be gone, also one before a synced one; of the
-   * synced ones, all from some point on, since the name of the log file that holds them was not durable (finding 0.5).
+   * Loss of power. Of what is not certain: any of the un-synced batches may be gone, also one before a synced one; of
+   * the synced ones, all from some point on, since the name of the log file that holds them was not durable (finding
+   * 0.5).
    */
   crash(random: Random): void {
     assert(this.#crashable, 'crash of a medium that keeps no copy');
-    const synced = this.#unsettled.filter((batch) => batch.synced).length;
+    const synced = this.#unsettled.filter((batch) => batch.synced && !batch.certain).length;
     let survivors = random.below('synced batches that survive', synced + 1);
     const pairs: Pairs = new Map(this.#settled);
-    for (const batch of this.#unsettled) {
-      const survives = batch.synced ? survivors-- > 0 : random.below('un-synced batch survives', 2) === 1;
-      if (survives) apply(pairs, batch.writes);
+    for (const { writes, synced: isSynced, certain } of this.#unsettled) {
+      const uncertain = (): boolean => (isSynced ? survivors-- > 0 : random.below('un-synced batch survives', 2) === 1);
+      if (certain || uncertain()) apply(pairs, writes);
     }
     this.#pairs = pairs;
     this.#settled = new Map(pairs);
@@ -108,7 +118,7 @@ export class MemoryStateMedium {
     const copy = new MemoryStateMedium(this.#file, this.#crashable);
     copy.#pairs = new Map(this.#pairs);
     copy.#settled = new Map(this.#settled);
-    copy.#unsettled = [...this.#unsettled];
+    copy.#unsettled = this.#unsettled.map((batch) => ({ ...batch }));
     copy.#foundAtOpen = this.#foundAtOpen;
     copy.#intact = this.#intact;
     return copy;

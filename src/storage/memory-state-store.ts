@@ -74,7 +74,7 @@ export class MemoryStateStore implements StateStore {
   }
 
   syncDirectory(): Promise<void> {
-    return this.#stop.guard(async () => this.#medium.settle());
+    return this.#stop.guard(async () => this.#medium.syncNames());
   }
 
   openSnapshot(): Promise<StateSnapshot> {
@@ -134,7 +134,7 @@ export class MemoryStagedState {
     return this.#stop.guard(async () => {
       assertStateMark(mark);
       this.#medium.write([markWrite(mark)], true);
-      this.#medium.settle();
+      this.#medium.syncAll();
     });
   }
 
