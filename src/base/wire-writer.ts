@@ -160,6 +160,12 @@ export class WireWriter {
     return copy;
   }
 
+  /** What was written so far, without copying: valid until the next call that writes or resets. */
+  peek(): Uint8Array {
+    assert(this.#open.length === 0, 'peek inside a sub-message');
+    return new Uint8Array(this.#buffer.buffer, this.#buffer.byteOffset, this.#length);
+  }
+
   /** Forgets what was written. */
   reset(): void {
     this.#length = 0;

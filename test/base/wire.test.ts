@@ -96,6 +96,10 @@ describe('WireWriter', () => {
     writer.uint(1, 2).finish();
     expect(first).toEqual(bytesOf(8, 1));
     expect(first.buffer.byteLength).toBe(2);
+    writer.uint(1, 3);
+    expect(writer.peek()).toEqual(bytesOf(8, 3));
+    expect(writer.length).toBe(2);
+    expect(() => writer.beginMessage(1).peek()).toThrow(InvariantError);
   });
 
   it('refuses to finish inside a sub-message, to end one too many, and to pass its bound', () => {

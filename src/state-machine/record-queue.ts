@@ -1,0 +1,117 @@
+import { assert } from '../base/assert.ts';
+
+const chunkBytesMin = 4 * 1024;
+const chunkBytesMax = 256 * 1024;
+const placesMin = 64;
+
+/**
+ * Records of bytes, added at the end and dropped from the front, in chunks instead of an object each. A record's bytes
+ * are written once and never moved: what `get` returned stays valid for as long as somebody holds it (and keeps its
+ * chunk of at most 256 KiB in memory).
+ */
+export class RecordQueue {
+  #chunks: Uint8Array[] = [];
+  /** Number of the chunk at #chunks[0], counted from the first ever. */
+  #firstChunk = 0;
+  #tailUsed = 0;
+  #first: number;
+  #next: number;
+  #bytes = 0;
+  /** Rings by sequence: chunk number * chunkBytesMax + offset, and length. Capacity is a power of two. */
+  #places = new Float64Array(placesMin);
+  #lengths = new Uint32Array(placesMin);
+
+  /** @param firstSequence Sequence of the first record. */
+  constructor(firstSequence: number) {
+    this.#first = firstSequence;
+    this.#next = firstSequence;
+  }
+
+  /** Sequence of the oldest record; `next` where there is none. */
+  get first(): number {
+    return this.#first;
+  }
+
+  /** Sequence that the next record gets. */
+  get next(): number {
+    return this.#next;
+  }
+
+  get count(): number {
+    return this.#next - this.#first;
+  }
+
+  /** Bytes of all records. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Copies the record in; returns the copy. */
+  push(record: Uint8Array): Uint8Array {
+    if (this.count === this.#places.length) this.#growPlaces();
+    let tail = this.#chunks.at(-1);
+    if (tail === undefined || tail.length - this.#tailUsed < record.length) {
+      tail = this.#addChunk(record.length);
+    }
+    const offset = this.#tailUsed;
+    tail.set(record, offset);
+    this.#tailUsed += record.length;
+    const slot = this.#slot(this.#next);
+    this.#places[slot] = (this.#firstChunk + this.#chunks.length - 1) * chunkBytesMax + offset;
+    this.#lengths[slot] = record.length;
+    this.#next += 1;
+    this.#bytes += record.length;
+    return tail.subarray(offset, offset + record.length);
+  }
+
+  get(sequence: number): Uint8Array {
+    assert(sequence >= this.#first && sequence < this.#next, () => `no record ${sequence}`);
+    const slot = this.#slot(sequence);
+    const place = this.#places[slot] as number;
+    const offset = place % chunkBytesMax;
+    const chunk = this.#chunks[(place - offset) / chunkBytesMax - this.#firstChunk] as Uint8Array;
+    return chunk.subarray(offset, offset + (this.#lengths[slot] as number));
+  }
+
+  /** Drops the oldest record. */
+  shift(): void {
+    assert(this.count > 0, 'shift of an empty queue');
+    this.#bytes -= this.#lengths[this.#slot(this.#first)] as number;
+    this.#first += 1;
+    if (this.count === 0) {
+      this.#firstChunk += this.#chunks.length;
+      this.#chunks = [];
+      return;
+    }
+    const place = this.#places[this.#slot(this.#first)] as number;
+    while (place >= (this.#firstChunk + 1) * chunkBytesMax) {
+      this.#chunks.shift();
+      this.#firstChunk += 1;
+    }
+  }
+
+  #slot(sequence: number): number {
+    return sequence % this.#places.length;
+  }
+
+  #addChunk(bytesMin: number): Uint8Array {
+    let size = chunkBytesMin;
+    while (size < chunkBytesMax && size * 8 < this.#bytes) size *= 2;
+    const chunk = new Uint8Array(size < bytesMin ? bytesMin : size);
+    this.#chunks.push(chunk);
+    this.#tailUsed = 0;
+    return chunk;
+  }
+
+  #growPlaces(): void {
+    const places = new Float64Array(this.#places.length * 2);
+    const lengths = new Uint32Array(places.length);
+    for (let sequence = this.#first; sequence < this.#next; sequence += 1) {
+      const slot = sequence % places.length;
+      places[slot] = this.#places[this.#slot(sequence)] as number;
+      lengths[slot] = this.#lengths[this.#slot(sequence)] as number;
+    }
+    this.#places = places;
+    this.#lengths = lengths;
+  }
+}
