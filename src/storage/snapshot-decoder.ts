@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { assert } from '../base/assert.ts';
 import type { SnapshotHead } from './snapshot-format.ts';
@@ -156,12 +157,11 @@ export class SnapshotDecoder {
     const key = bytes.subarray(recordFixedBytes, recordFixedBytes + keyBytes);
     if (Buffer.compare(key, firstStateKey) < 0) this.#fail('a key is empty or reserved');
     if (this.#lastKey !== undefined && Buffer.compare(this.#lastKey, key) >= 0) this.#fail('keys do not ascend');
-    const text = key.toString();
-    if (text.length !== keyBytes && !Buffer.from(text).equals(key)) this.#fail('a key is not UTF-8');
+    if (!isUtf8(key)) this.#fail('a key is not UTF-8');
     this.#lastKey = key;
     this.#records += 1;
     this.#needBytes = 1;
-    pairs.push({ key: text, value: bytes.subarray(recordFixedBytes + keyBytes, end) });
+    pairs.push({ key: key.toString(), value: bytes.subarray(recordFixedBytes + keyBytes, end) });
     return end;
   }
 

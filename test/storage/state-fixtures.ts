@@ -67,6 +67,11 @@ export function sortedChanges(content: Content): StateChange[] {
   return changesOf(content).toSorted((one, other) => Buffer.compare(Buffer.from(one.key), Buffer.from(other.key)));
 }
 
+/** Quicker by far than toEqual for thousands of values. */
+export function sameContent(one: Content, other: Content): boolean {
+  return one.size === other.size && [...one].every(([key, value]) => other.get(key)?.equals(value) === true);
+}
+
 export async function contentOf(batches: AsyncIterable<readonly StateChange[]>): Promise<Map<string, Buffer>> {
   const content = new Map<string, Buffer>();
   for await (const batch of batches) {

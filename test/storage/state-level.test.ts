@@ -9,7 +9,15 @@ import { loadState } from '../../src/storage/state-loader.ts';
 import { emptyStateMark } from '../../src/storage/state-mark.ts';
 import { expectRefusal, stateStoreSuite } from '../conformance/state-store-suite.ts';
 import type { Content } from './state-fixtures.ts';
-import { changesOf, contentOf, HashingSink, markOf, someContent, withDirectory } from './state-fixtures.ts';
+import {
+  changesOf,
+  contentOf,
+  HashingSink,
+  markOf,
+  sameContent,
+  someContent,
+  withDirectory,
+} from './state-fixtures.ts';
 
 const clock = new SystemClock();
 
@@ -88,10 +96,6 @@ async function damageCopies(rounds: number, damage: (copy: string, round: number
     }
     return refused;
   });
-}
-
-function sameContent(one: Content, other: Content): boolean {
-  return one.size === other.size && [...one].every(([key, value]) => other.get(key)?.equals(value) === true);
 }
 
 async function flipBit(file: string, bit: number): Promise<void> {
