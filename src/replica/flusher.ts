@@ -16,8 +16,8 @@ export interface FlusherOptions {
   readonly membership: () => MembershipRecord;
   /** Term and prefix hash of a kept index. */
   readonly prefixAt: (index: number) => LogBase;
-  /** The greatest index whose removal leaves `logKeepBytes` of entries; 0 where there is none. */
-  readonly compactable: (keepBytes: number, uptoIndex: number) => number;
+  /** The greatest index, at most `uptoIndex`, whose removal leaves this share of the kept entries; 0 = none. */
+  readonly compactable: (share: number, uptoIndex: number) => number;
   readonly onFlushed: (flushedIndex: number, keys: number, ms: number) => void;
   readonly onCompacted: (index: number) => void;
   readonly onFatal: (error: unknown) => void;
@@ -120,8 +120,10 @@ export class Flusher {
 
   async #compact(): Promise<void> {
     const keep = this.#options.logKeepBytes;
-    if (this.#options.log.keptBytes < keep * 2) return;
-    const index = this.#options.compactable(keep, this.#store.mark.index);
+    const kept = this.#options.log.keptBytes;
+    if (kept < keep * 2) return;
+    // The log counts what its frames take on disk, the core what is in the entries: a share means the same to both.
+    const index = this.#options.compactable(keep / kept, this.#store.mark.index);
     if (index === 0) return;
     const base = must(this.#options.prefixAt(index), 'prefix at the compaction index');
     // LevelDB gives its new files no directory sync of its own: without it a power loss could take the flush away
@@ -132,16 +134,19 @@ export class Flusher {
   }
 }
 
-/** The greatest index, at most `upto`, behind which at least `keepBytes` of entries remain; 0 where there is none. */
-export function compactableIndex(core: RaftCore, keepBytes: number, upto: number): number {
-  const { base, lastIndex } = core.status();
-  let kept = 0;
-  let index = lastIndex;
-  for (const entry of core.entriesBetween(base.index + 1, lastIndex + 1).toReversed()) {
-    kept += entry.data.length;
-    index = entry.index;
-    if (kept >= keepBytes) break;
+/**
+ * The greatest index, at most `upto`, behind which at least `share` (0 to 1) of the kept entries' bytes remain; 0 where
+ * there is none.
+ */
+export function compactableIndex(core: RaftCore, share: number, upto: number): number {
+  const { base, lastIndex, keptBytes } = core.status();
+  const leave = keptBytes * share;
+  let left = keptBytes;
+  let result = 0;
+  for (const entry of core.entriesBetween(base.index + 1, Math.min(upto, lastIndex) + 1)) {
+    left -= entry.data.length;
+    if (left < leave) break;
+    result = entry.index;
   }
-  const result = Math.min(index - 1, upto);
-  return kept >= keepBytes && result > base.index ? result : 0;
+  return result;
 }

@@ -51,7 +51,7 @@ export class LeaseKeeper {
     this.#lengths[slot] = Math.ceil(lease.ttlMs / this.#tickMs) + 1;
     this.#states[slot] = live;
     this.#deadlines[slot] = nowTick + this.#at(this.#lengths, slot);
-    this.#list(slot, this.#at(this.#deadlines, slot), nowTick);
+    this.#list(slot, this.#at(this.#deadlines, slot));
   }
 
   /** What applying an entry did to a lease. */
@@ -83,7 +83,7 @@ export class LeaseKeeper {
     const slot = this.#slots.get(leaseId);
     if (slot === undefined || this.#at(this.#states, slot) !== expiring) return;
     this.#states[slot] = live;
-    this.#list(slot, nowTick + 1, nowTick);
+    this.#list(slot, nowTick + 1);
   }
 
   /** Leases whose deadline has passed, at most `countMax`; they are EXPIRING from now on. The rest falls due next tick. */
@@ -105,7 +105,7 @@ export class LeaseKeeper {
       if (this.#at(this.#states, slot) !== live || this.#at(this.#listedAt, slot) !== tick) continue;
       const deadline = this.#at(this.#deadlines, slot);
       if (deadline > nowTick || result.length >= countMax) {
-        this.#list(slot, Math.max(deadline, nowTick + 1), nowTick);
+        this.#list(slot, Math.max(deadline, nowTick + 1));
         continue;
       }
       this.#states[slot] = expiring;
@@ -113,9 +113,9 @@ export class LeaseKeeper {
     }
   }
 
-  #list(slot: number, tick: number, nowTick: number): void {
+  #list(slot: number, tick: number): void {
     // Further than the wheel reaches: it comes by once a turn of the wheel and is put on again.
-    const listed = Math.min(Math.max(tick, this.#processedTick + 1), nowTick + wheelTicks - 1);
+    const listed = Math.min(Math.max(tick, this.#processedTick + 1), this.#processedTick + wheelTicks - 1);
     this.#listedAt[slot] = listed;
     this.#wheel[listed % wheelTicks]?.push(slot);
   }

@@ -431,7 +431,7 @@ export class Serving implements ConsensusListener {
       logKeepBytes: this.#options.logKeepBytes,
       membership: () => membership,
       prefixAt: (index) => ({ index, ...must(this.#options.core.prefixAt(index), `prefix at ${index}`) }),
-      compactable: (keepBytes, upto) => compactableIndex(this.#options.core, keepBytes, upto),
+      compactable: (share, upto) => compactableIndex(this.#options.core, share, upto),
       onFlushed: (index, keys, ms) => {
         observer.event({ kind: 'flushed', index, keys, ms });
         this.#apply.resume();
