@@ -27,7 +27,11 @@ describe('RegistryState', () => {
     });
     driver.apply({ kind: 'update', name: nameOf('a'), spec: specBytes('new'), incarnation: 1 });
     driver.apply({ kind: 'deregister', name: nameOf('a'), incarnation: 1 }, { reason: 'done' });
-    expect([...driver.state.changes('default', 'web', 0, 3)].map((event) => event.kind)).toEqual(['put', 'put', 'delete']);
+    expect([...driver.state.changes('default', 'web', 0, 3)].map((event) => event.kind)).toEqual([
+      'put',
+      'put',
+      'delete',
+    ]);
     expect(driver.state.lease(1)).toBeUndefined();
     const contents = new Map<string, Uint8Array>();
     const frozen = driver.state.freeze();
