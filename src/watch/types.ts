@@ -1,3 +1,5 @@
+import type { ChangeEvent } from '../state-machine/types.ts';
+
 /** What one watch asks for, checked by the api. */
 export interface WatchSpec {
   /** Chosen by the client, unique on its stream. */
@@ -7,15 +9,20 @@ export interface WatchSpec {
   readonly service: string;
   /** Go on behind this revision; 0 = begin with a snapshot. */
   readonly resumeRevision: number;
-  /** End after the snapshot. */
+  /** End after the snapshot, or once everything behind `resumeRevision` is sent. */
   readonly once: boolean;
   /** 0 = no progress marks. */
   readonly progressIntervalMs: number;
+  /** The caller has passed a read barrier: the first snapshot says so in its header. */
+  readonly linearizable: boolean;
 }
 
-/** Where a stream's bytes go. `send` takes one encoded WatchResponse and keeps the buffer. */
+/** Where a stream's bytes go. `send` takes one encoded WatchResponse and keeps the buffer, which others share. */
 export interface WatchSink {
-  /** False: taken, but send no more until `WatchStream.drained()` is called. */
+  /**
+   * False: taken, but send no more until `WatchStream.drained()` is called, which is never from inside `send`. It does
+   * not throw; where the client is gone it may call `close()`.
+   */
   send(response: Uint8Array): boolean;
 }
 
@@ -23,17 +30,44 @@ export interface WatchSink {
 export interface WatchStream {
   /**
    * Starts a watch at the state as applied now (the caller has done the read barrier where a linearizable snapshot is
-   * asked for). Throws RollcallError: INVALID_FIELD for an id in use, OVERLOADED above `watchesPerStreamMax`.
+   * asked for). Throws RollcallError: INVALID_FIELD for an id in use, OVERLOADED above `watchesPerStreamMax`,
+   * MEMBER_BEHIND for a resume point that is not applied yet, NOT_SERVING after the hub has stopped.
    */
   create(spec: WatchSpec): void;
   /** Ends one watch with an ENDED batch; nothing where it is unknown. */
   cancel(watchId: number): void;
-  /** Ends one watch with an ENDED batch that carries the error. */
+  /**
+   * Ends one watch with an ENDED batch that carries the error, also one that is not known. Throws RollcallError
+   * OVERLOADED where the client does not read and `endingsPerStreamMax` such batches wait already.
+   */
   fail(watchId: number, reason: string, message: string): void;
   drained(): void;
   /** Forgets everything; sends nothing. */
   close(): void;
+  has(watchId: number): boolean;
   readonly watches: number;
+  /** Called whenever the last watch of the stream has ended and its last batch is sent. */
+  onEmpty(listener: () => void): void;
   /** Bytes waiting for the sink, bounded by `backlogBytesMax`. */
   readonly backlogBytes: number;
+}
+
+/** What happened in one turn, as the replica tells it: applied changes and the revision reached. */
+export interface WatchTurn {
+  /** In order; all events of one revision are next to each other. */
+  readonly events: readonly ChangeEvent[];
+  readonly revision: number;
+}
+
+/** Counts for metrics and status. */
+export interface WatchCounts {
+  readonly streams: number;
+  readonly watches: number;
+  /** Encoded batches that wait for slow readers, summed over streams; the memory is less, as streams share buffers. */
+  readonly backlogBytes: number;
+  /** Snapshots that are held for readers, or for the next watch of the same service. */
+  readonly snapshotBytes: number;
+  /** Since the start. */
+  readonly resets: number;
+  readonly batches: number;
 }
