@@ -15,8 +15,8 @@ export const readBatchBytes = 256 * 1_024;
 /**
  * Opens the LevelDB directory at `path`.
  *
- * @param presence 'new': the directory holds nothing yet. 'existing': LevelDB's own files must be there, which is checked
- *   before it is let in, since it would start an empty database in their place and delete the tables.
+ * @param presence 'new': the directory holds nothing yet. 'existing': LevelDB's own files must be there, which is
+ *   checked before it is let in, since it would start an empty database in their place and delete the tables.
  * @throws StorageError 'damaged' where files are missing or LevelDB finds corruption, 'refused' where another process
  *   has it open, 'io' otherwise.
  */

@@ -10,8 +10,8 @@ import { nextTurn, takeInSlices } from './state-slices.ts';
 import type { StateChange, StateMark, StateSnapshot, StateStore } from './state-store.ts';
 
 /**
- * The twin of LevelStateStore in memory: same envelopes, same refusals. Also the store of a member that has no directory.
- * Made for states of some 10,000 keys: a read sorts all keys in one turn.
+ * The twin of LevelStateStore in memory: same envelopes, same refusals. Also the store of a member that has no
+ * directory. Made for states of some 10,000 keys: a read sorts all keys in one turn.
  */
 export class MemoryStateStore implements StateStore {
   readonly #file: string;

@@ -18,8 +18,8 @@ import type { StagedState, StateDirectory, StateSnapshot } from './state-store.t
 const readBatchMax = 1_000;
 
 /**
- * The snapshot as chunks of at most chunkBytesMax, each in a buffer of its own. Reads no further than the consumer asks.
- * The caller closes the snapshot afterwards, also when it stops early.
+ * The snapshot as chunks of at most chunkBytesMax, each in a buffer of its own. Reads no further than the consumer
+ * asks. The caller closes the snapshot afterwards, also when it stops early.
  *
  * @param membership In force at the snapshot's index.
  * @throws StorageError where the state cannot be read or is damaged; the receiver then sees no trailer.

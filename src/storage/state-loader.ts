@@ -15,8 +15,8 @@ export interface StateSink {
 }
 
 /**
- * Loads the whole state into `sink` and checks the hash recomputed from its content against the stored mark. This is the
- * check that finds records which LevelDB lost without a word, so nothing may be served from a state before it.
+ * Loads the whole state into `sink` and checks the hash recomputed from its content against the stored mark. This is
+ * the check that finds records which LevelDB lost without a word, so nothing may be served from a state before it.
  *
  * @returns The number of pairs loaded.
  * @throws StorageError 'damaged' where a value or the hash does not match; what the sink holds must not be used then.

@@ -40,6 +40,7 @@ export function stateStoreSuite(name: string, make: (clock: CountingClock) => Pr
 
     const context: SuiteContext = { store: () => store, reopen, turns: () => clock.turns };
     contents(context);
+    manners(context);
     snapshots(context);
     bounds(context);
     failures(context);
@@ -52,7 +53,7 @@ interface SuiteContext {
   readonly turns: () => number;
 }
 
-function contents({ store, reopen, turns }: SuiteContext): void {
+function contents({ store, reopen }: SuiteContext): void {
   it('is empty at index 0 when it is new', async () => {
     expect(store().mark).toEqual(emptyStateMark);
     expect(await contentOf(store().readAll(10))).toEqual(new Map());
@@ -106,15 +107,10 @@ function contents({ store, reopen, turns }: SuiteContext): void {
       { numRuns: 40 },
     );
   });
+}
 
-  it('gives out values that are the receiver’s own, and takes copies of what it is given', async () => {
-    const value = Buffer.from('as it was');
-    await store().flush([{ key: 'k', value }], markOf(1, new Map()));
-    value.fill(0);
-    for await (const batch of store().readAll(1)) batch[0]?.value?.fill(0);
-    expect(await contentOf(store().readAll(1))).toEqual(new Map([['k', Buffer.from('as it was')]]));
-  });
-
+/** What a caller may rely on beside the content. */
+function manners({ store, turns }: SuiteContext): void {
   it('lets the loop go on after each slice of a flush', async () => {
     const byCount = changesOf(someContent(sliceChangesMax * 3, 10));
     await store().flush(byCount, markOf(1, new Map()));
@@ -123,6 +119,14 @@ function contents({ store, reopen, turns }: SuiteContext): void {
     const byBytes = changesOf(someContent(4, sliceBytesMax));
     await store().flush(byBytes, markOf(2, new Map()));
     expect(turns() - before).toBeGreaterThanOrEqual(3);
+  });
+
+  it('gives out values that are the receiver’s own, and takes copies of what it is given', async () => {
+    const value = Buffer.from('as it was');
+    await store().flush([{ key: 'k', value }], markOf(1, new Map()));
+    value.fill(0);
+    for await (const batch of store().readAll(1)) batch[0]?.value?.fill(0);
+    expect(await contentOf(store().readAll(1))).toEqual(new Map([['k', Buffer.from('as it was')]]));
   });
 
   it('can stop reading early', async () => {

@@ -87,127 +87,139 @@ function stopAt(wanted: StateStep): (step: StateStep) => void {
   };
 }
 
-function conformance(name: string, withWorld: (work: (world: World) => Promise<void>) => Promise<void>): void {
+type WithWorld = (work: (world: World) => Promise<void>) => Promise<void>;
+
+function conformance(name: string, withWorld: WithWorld): void {
   describe(`the state directory on ${name}`, () => {
-    it('begins with an empty state that nobody installed', () =>
-      withWorld(async (world) => {
-        for (let start = 0; start < 2; start++) {
-          const directory = await openStateDirectory(world);
-          expect(directory.store.mark).toEqual(emptyStateMark);
-          expect(directory.installed).toBeUndefined();
-          expect(await loaded(directory)).toEqual(new Map());
-          await directory.close();
-        }
-      }));
+    states(withWorld);
+    stops(withWorld);
+    damage(withWorld);
+  });
+}
 
-    it('keeps what was flushed, and then what was installed', () =>
-      withWorld(async (world) => {
-        let directory = await openStateDirectory(world);
-        await fill(directory);
-        await directory.close();
-        directory = await openStateDirectory(world);
-        expect(await expectOldOrNew(directory, world.disk)).toBe('old');
-        const old = directory.store;
-        await install(directory);
-        expect(await expectOldOrNew(directory, world.disk)).toBe('new');
-        await expect(old.syncDirectory()).rejects.toMatchObject({ kind: 'refused' });
-        await directory.close();
-        directory = await openStateDirectory(world);
-        expect(await expectOldOrNew(directory, world.disk)).toBe('new');
-        await directory.close();
-      }));
-
-    it.each(steps)('holds the old or the new state when it is stopped after "%s"', (step) =>
-      withWorld(async (world) => {
-        const first = await openStateDirectory(world);
-        await fill(first);
-        await first.close();
-        let armed = false;
-        const stop = stopAt(step);
-        const directory = await openStateDirectory({ ...world, onStep: (at) => armed && stop(at) });
-        armed = true;
-        await expect(install(directory)).rejects.toThrow(Stopped);
-        await directory.close();
-        const found = await openStateDirectory(world);
-        const renamed = steps.indexOf('pointer-renamed');
-        expect(await expectOldOrNew(found, world.disk)).toBe(steps.indexOf(step) < renamed ? 'old' : 'new');
-        await install(found);
-        expect(await expectOldOrNew(found, world.disk)).toBe('new');
-        await found.close();
-      }),
-    );
-
-    it.each(steps.slice(0, 7))('makes the first state again when it was stopped after "%s"', (step) =>
-      withWorld(async (world) => {
-        await expect(openStateDirectory({ ...world, onStep: stopAt(step) })).rejects.toThrow(Stopped);
+function states(withWorld: WithWorld): void {
+  it('begins with an empty state that nobody installed', () =>
+    withWorld(async (world) => {
+      for (let start = 0; start < 2; start++) {
         const directory = await openStateDirectory(world);
         expect(directory.store.mark).toEqual(emptyStateMark);
-        expect(await world.disk.list('state')).toHaveLength(2);
-        await directory.close();
-      }),
-    );
-
-    it('forgets a discarded state, and takes the next one', () =>
-      withWorld(async (world) => {
-        const directory = await openStateDirectory(world);
-        await fill(directory);
-        const staged = await directory.stage();
-        await staged.add(changesOf(after));
-        await staged.discard();
-        await staged.discard();
-        expect(await expectOldOrNew(directory, world.disk)).toBe('old');
-        await install(directory);
-        expect(await expectOldOrNew(directory, world.disk)).toBe('new');
-        await directory.close();
-      }));
-
-    it('starts over from a damaged state and keeps what was installed', () =>
-      withWorld(async (world) => {
-        const directory = await openStateDirectory(world);
-        await fill(directory);
-        await install(directory);
-        const { installed } = directory;
-        expect((await directory.startOver()).mark).toEqual(emptyStateMark);
+        expect(directory.installed).toBeUndefined();
         expect(await loaded(directory)).toEqual(new Map());
-        expect(directory.installed).toEqual(installed);
         await directory.close();
-        const again = await openStateDirectory(world);
-        expect(again.store.mark).toEqual(emptyStateMark);
-        expect(again.installed).toEqual(installed);
-        await again.close();
-      }));
+      }
+    }));
 
-    it('refuses a missing or damaged state, and starts over when it is told to', () =>
-      withWorld(async (world) => {
-        const directory = await openStateDirectory(world);
-        await install(directory);
-        await directory.close();
-        const active = must(
-          (await world.disk.list('state')).find((entry) => entry.startsWith('data-')),
-          'active state',
-        );
-        await world.disk.remove(`state/${active}/CURRENT`);
-        await expect(openStateDirectory(world)).rejects.toMatchObject({ name: 'StorageError', kind: 'damaged' });
-        const again = await openStateDirectory({ ...world, damaged: 'start-over' });
-        expect(again.store.mark).toEqual(emptyStateMark);
-        expect(again.installed?.base.index).toBe(9);
-        expect(await world.disk.list('state')).toHaveLength(2);
-        await again.close();
-      }));
+  it('keeps what was flushed, and then what was installed', () =>
+    withWorld(async (world) => {
+      let directory = await openStateDirectory(world);
+      await fill(directory);
+      await directory.close();
+      directory = await openStateDirectory(world);
+      expect(await expectOldOrNew(directory, world.disk)).toBe('old');
+      const old = directory.store;
+      await install(directory);
+      expect(await expectOldOrNew(directory, world.disk)).toBe('new');
+      await expect(old.syncDirectory()).rejects.toMatchObject({ kind: 'refused' });
+      await directory.close();
+      directory = await openStateDirectory(world);
+      expect(await expectOldOrNew(directory, world.disk)).toBe('new');
+      await directory.close();
+    }));
 
-    it('refuses states whose pointer is gone, and starts over when it is told to', () =>
-      withWorld(async (world) => {
-        const directory = await openStateDirectory(world);
-        await fill(directory);
-        await directory.close();
-        await world.disk.remove('state/CURRENT-STATE');
-        await expect(openStateDirectory(world)).rejects.toThrow(/missing beside states/);
-        const again = await openStateDirectory({ ...world, damaged: 'start-over' });
-        expect(again.store.mark).toEqual(emptyStateMark);
-        expect(again.installed).toBeUndefined();
-        await again.close();
-      }));
-  });
+  it('forgets a discarded state, and takes the next one', () =>
+    withWorld(async (world) => {
+      const directory = await openStateDirectory(world);
+      await fill(directory);
+      const staged = await directory.stage();
+      await staged.add(changesOf(after));
+      await staged.discard();
+      await staged.discard();
+      expect(await expectOldOrNew(directory, world.disk)).toBe('old');
+      await install(directory);
+      expect(await expectOldOrNew(directory, world.disk)).toBe('new');
+      await directory.close();
+    }));
+}
+
+function stops(withWorld: WithWorld): void {
+  it.each(steps)('holds the old or the new state when it is stopped after "%s"', (step) =>
+    withWorld(async (world) => {
+      const first = await openStateDirectory(world);
+      await fill(first);
+      await first.close();
+      let armed = false;
+      const stop = stopAt(step);
+      const directory = await openStateDirectory({ ...world, onStep: (at) => armed && stop(at) });
+      armed = true;
+      await expect(install(directory)).rejects.toThrow(Stopped);
+      await directory.close();
+      const found = await openStateDirectory(world);
+      const renamed = steps.indexOf('pointer-renamed');
+      expect(await expectOldOrNew(found, world.disk)).toBe(steps.indexOf(step) < renamed ? 'old' : 'new');
+      await install(found);
+      expect(await expectOldOrNew(found, world.disk)).toBe('new');
+      await found.close();
+    }),
+  );
+
+  it.each(steps.slice(0, 7))('makes the first state again when it was stopped after "%s"', (step) =>
+    withWorld(async (world) => {
+      await expect(openStateDirectory({ ...world, onStep: stopAt(step) })).rejects.toThrow(Stopped);
+      const directory = await openStateDirectory(world);
+      expect(directory.store.mark).toEqual(emptyStateMark);
+      expect(await world.disk.list('state')).toHaveLength(2);
+      await directory.close();
+    }),
+  );
+}
+
+function damage(withWorld: WithWorld): void {
+  it('starts over from a damaged state and keeps what was installed', () =>
+    withWorld(async (world) => {
+      const directory = await openStateDirectory(world);
+      await fill(directory);
+      await install(directory);
+      const { installed } = directory;
+      expect((await directory.startOver()).mark).toEqual(emptyStateMark);
+      expect(await loaded(directory)).toEqual(new Map());
+      expect(directory.installed).toEqual(installed);
+      await directory.close();
+      const again = await openStateDirectory(world);
+      expect(again.store.mark).toEqual(emptyStateMark);
+      expect(again.installed).toEqual(installed);
+      await again.close();
+    }));
+
+  it('refuses a missing or damaged state, and starts over when it is told to', () =>
+    withWorld(async (world) => {
+      const directory = await openStateDirectory(world);
+      await install(directory);
+      await directory.close();
+      const active = must(
+        (await world.disk.list('state')).find((entry) => entry.startsWith('data-')),
+        'active state',
+      );
+      await world.disk.remove(`state/${active}/CURRENT`);
+      await expect(openStateDirectory(world)).rejects.toMatchObject({ name: 'StorageError', kind: 'damaged' });
+      const again = await openStateDirectory({ ...world, damaged: 'start-over' });
+      expect(again.store.mark).toEqual(emptyStateMark);
+      expect(again.installed?.base.index).toBe(9);
+      expect(await world.disk.list('state')).toHaveLength(2);
+      await again.close();
+    }));
+
+  it('refuses states whose pointer is gone, and starts over when it is told to', () =>
+    withWorld(async (world) => {
+      const directory = await openStateDirectory(world);
+      await fill(directory);
+      await directory.close();
+      await world.disk.remove('state/CURRENT-STATE');
+      await expect(openStateDirectory(world)).rejects.toThrow(/missing beside states/);
+      const again = await openStateDirectory({ ...world, damaged: 'start-over' });
+      expect(again.store.mark).toEqual(emptyStateMark);
+      expect(again.installed).toBeUndefined();
+      await again.close();
+    }));
 }
 
 conformance('LevelDB', (work) =>
