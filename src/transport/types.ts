@@ -87,12 +87,7 @@ export interface Transport {
    */
   send(to: MemberId, messages: readonly Message[], forwarded: readonly Forwarded[]): boolean;
   /** Resolves with the index the receiver stands at afterwards. One at a time a peer. Rejects with RollcallError UNAVAILABLE. */
-  sendSnapshot(
-    to: MemberId,
-    term: number,
-    snapshot: LogBase,
-    body: AsyncIterable<Uint8Array>,
-  ): Promise<number>;
+  sendSnapshot(to: MemberId, term: number, snapshot: LogBase, body: AsyncIterable<Uint8Array>): Promise<number>;
   /** Asks an address for its form state; rejects with RollcallError UNAVAILABLE. */
   form(address: string, own: FormState, timeoutMs: number): Promise<FormState>;
   /** Boot last heard of a peer, 0 before. */

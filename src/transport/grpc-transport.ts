@@ -1,0 +1,59 @@
+import { assert } from '../base/assert.ts';
+import type { Clock } from '../base/clock.ts';
+import { GrpcDialer } from './grpc-dialer.ts';
+import { type TransportLimits, transportDefaults } from './limits.ts';
+import { PeerServer } from './peer-server.ts';
+import { PeerTransport, type PeerTransportOptions } from './peer-transport.ts';
+import type { OutgoingEvents, OutgoingMessages, OutgoingSnapshot, PeerWire, WireAcceptor } from './peer-wire.ts';
+
+export interface GrpcTransportOptions extends PeerTransportOptions {
+  readonly host: string;
+  /** 0: any free one; `start` says which. */
+  readonly port: number;
+}
+
+/** The transport over gRPC, without TLS: the host must be one that strangers cannot reach. */
+export class GrpcTransport extends PeerTransport {
+  constructor(options: GrpcTransportOptions) {
+    super(new GrpcWire(options), options);
+  }
+}
+
+class GrpcWire implements PeerWire {
+  readonly #host: string;
+  readonly #port: number;
+  readonly #clock: Clock;
+  readonly #limits: TransportLimits;
+  readonly #dialer: GrpcDialer;
+  #server: PeerServer | undefined;
+
+  constructor(options: GrpcTransportOptions) {
+    this.#host = options.host;
+    this.#port = options.port;
+    this.#clock = options.clock;
+    this.#limits = { ...transportDefaults, ...options.limits };
+    this.#dialer = new GrpcDialer(this.#clock, this.#limits);
+  }
+
+  async listen(acceptor: WireAcceptor): Promise<number> {
+    assert(this.#server === undefined, 'peer port listened on twice');
+    this.#server = new PeerServer(acceptor, this.#clock, this.#limits);
+    return await this.#server.listen(this.#host, this.#port);
+  }
+
+  openMessages(address: string, events: OutgoingEvents): OutgoingMessages {
+    return this.#dialer.openMessages(address, events);
+  }
+
+  openSnapshot(address: string): OutgoingSnapshot {
+    return this.#dialer.openSnapshot(address);
+  }
+
+  async askForm(address: string, request: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
+    return await this.#dialer.askForm(address, request, timeoutMs);
+  }
+
+  async close(graceMs: number): Promise<void> {
+    await Promise.all([this.#dialer.close(graceMs), this.#server?.close(graceMs)]);
+  }
+}

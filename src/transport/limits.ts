@@ -1,0 +1,48 @@
+/** Bounds and times of the transport. Sizes are in bytes, times in milliseconds. */
+export interface TransportLimits {
+  /** Encoded bytes waiting for one peer, those handed to the connection and not yet written among them. */
+  readonly queueBytesMax: number;
+  /** Messages and forwarded calls waiting for one peer: small ones cost more memory than their bytes say. */
+  readonly queueItemsMax: number;
+  /** What goes together into one batch on the wire; a single larger message goes alone. */
+  readonly batchBytesMax: number;
+  /** Longest message on the wire, either way. */
+  readonly messageBytesMax: number;
+  /** Handed to the connection and not yet written: what waits behind it can still be put together. */
+  readonly unwrittenBytesMax: number;
+  /** From dialing to being accepted. */
+  readonly connectMsMax: number;
+  /** From a caller's stream being opened to its first batch. */
+  readonly firstBatchMsMax: number;
+  /** Wait before dialing again: doubled from the one to the other, half of it drawn at random. */
+  readonly backoffMsMin: number;
+  readonly backoffMsMax: number;
+  /** A snapshot that has not moved on for so long is given up, on both sides. */
+  readonly snapshotStallMsMax: number;
+  /** From the last byte of a snapshot to the answer that it is installed. */
+  readonly snapshotAnswerMsMax: number;
+  readonly snapshotChunkBytesMax: number;
+}
+
+export const transportDefaults: TransportLimits = {
+  queueBytesMax: 32 * 1024 * 1024,
+  queueItemsMax: 65_536,
+  batchBytesMax: 1024 * 1024,
+  messageBytesMax: 8 * 1024 * 1024,
+  unwrittenBytesMax: 1024 * 1024,
+  connectMsMax: 2_000,
+  firstBatchMsMax: 5_000,
+  backoffMsMin: 20,
+  backoffMsMax: 500,
+  snapshotStallMsMax: 30_000,
+  snapshotAnswerMsMax: 300_000,
+  snapshotChunkBytesMax: 256 * 1024,
+};
+
+/** Longest id and address from a peer, in UTF-16 units; configuration allows shorter ones only. */
+export const idLengthMax = 256;
+export const addressLengthMax = 512;
+/** Most members in a form state. */
+export const formMembersMax = 64;
+/** Most messages, and most forwarded calls, in one batch from a peer. */
+export const batchItemsMax = 65_536;

@@ -1,0 +1,237 @@
+import type { Clock, Timer } from '../base/clock.ts';
+import { assert } from '../base/assert.ts';
+import type { Random } from '../base/random.ts';
+import type { TransportLimits } from './limits.ts';
+import { PeerOutbox } from './peer-outbox.ts';
+import type { OutgoingMessages, PeerWire } from './peer-wire.ts';
+import type { Encoded } from './raft-message-codec.ts';
+import type { PeerRefusal } from './refusal.ts';
+
+/** What a link asks of and tells its owner, never from within a call of one of its own methods. */
+export interface LinkOwner {
+  /** A batch of identity alone, as this member speaks to the peer now. */
+  batchHead(): Uint8Array;
+  /** Judges who answered. */
+  onAnswer(identity: Uint8Array): PeerRefusal | undefined;
+  onConnected(): void;
+  onUnreachable(reason: string): void;
+}
+
+export interface LinkOptions {
+  readonly address: string;
+  readonly wire: PeerWire;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly limits: TransportLimits;
+  readonly owner: LinkOwner;
+}
+
+type State = 'idle' | 'dialing' | 'connected' | 'waiting' | 'closed';
+
+/** Writes under way at once: one is being written, the others keep the connection busy when it is done. */
+const writesMax = 4;
+
+/**
+ * The outgoing side to one peer: dials, sends on one stream, and dials again. Nothing is sent twice: what waits or is
+ * under way when the stream breaks is lost, and the owner is told.
+ *
+ * idle -> dialing -> connected -> waiting (backoff) -> dialing ...; closed from anywhere.
+ */
+export class PeerLink {
+  readonly #options: LinkOptions;
+  readonly #outbox: PeerOutbox;
+  #state: State = 'idle';
+  #stream: OutgoingMessages | undefined;
+  /** Connect timer while dialing, backoff while waiting. */
+  #timer: Timer | undefined;
+  #flushTimer: Timer | undefined;
+  #writes = 0;
+  /** Failed attempts since the last stream that lasted. */
+  #failures = 0;
+  #connectedMs = 0;
+  /** The reason told last; '' once connected. An attempt that fails as the one before is not told again. */
+  #toldReason = '';
+  /** From the first batch that the queue had no room for until it has run empty. */
+  #overflowing = false;
+  #droppedBatches = 0;
+  #onDrained: (() => void) | undefined;
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+    this.#outbox = new PeerOutbox(options.limits.queueBytesMax, options.limits.queueItemsMax);
+  }
+
+  get connected(): boolean {
+    return this.#state === 'connected';
+  }
+
+  get queuedBytes(): number {
+    return this.#outbox.queuedBytes;
+  }
+
+  /** Batches that `send` did not take. */
+  get droppedBatches(): number {
+    return this.#droppedBatches;
+  }
+
+  start(): void {
+    assert(this.#state === 'idle', 'link started twice');
+    this.#dial();
+  }
+
+  /** The peer is there: where this link waits, it dials now. */
+  wake(): void {
+    if (this.#state !== 'waiting') return;
+    this.#failures = 0;
+    this.#dial();
+  }
+
+  /** Queues all of `items`, or none: false where not connected or without room. */
+  send(items: readonly Encoded[]): boolean {
+    if (this.#state !== 'connected') return this.drop();
+    if (!this.#outbox.push(items)) {
+      this.#overflowed();
+      return this.drop();
+    }
+    this.#flushTimer ??= this.#options.clock.nextTurn(() => this.#flush());
+    return true;
+  }
+
+  /** Counts a batch that was not taken. */
+  drop(): false {
+    this.#droppedBatches += 1;
+    return false;
+  }
+
+  /** Calls back, maybe at once, when nothing waits any more; after `close` at the latest. */
+  whenDrained(callback: () => void): void {
+    if (this.#outbox.queuedBytes === 0 || this.#state !== 'connected') callback();
+    else this.#onDrained = callback;
+  }
+
+  /** Ends for good: what was written still leaves. No event comes afterwards. */
+  close(): void {
+    if (this.#state === 'closed') return;
+    const stream = this.#stream;
+    if (this.#state === 'connected') stream?.end();
+    else stream?.cancel();
+    this.#reset('closed');
+  }
+
+  #dial(): void {
+    const { wire, address, clock, limits, owner } = this.#options;
+    this.#timer?.cancel();
+    this.#state = 'dialing';
+    // An event of an attempt that was given up says nothing about the present one.
+    const current = (): boolean => this.#stream === stream && this.#state !== 'closed';
+    const stream = wire.openMessages(address, {
+      onAccepted: (identity) => {
+        if (current() && this.#state === 'dialing') this.#accepted(identity);
+      },
+      onEnded: (reason) => {
+        if (current()) this.#failed(reason);
+      },
+    });
+    this.#stream = stream;
+    this.#timer = clock.setTimer(limits.connectMsMax, () => {
+      if (current()) this.#failed(`not accepted within ${limits.connectMsMax} ms`);
+    });
+    stream.write(owner.batchHead(), () => {});
+  }
+
+  #accepted(identity: Uint8Array): void {
+    const refusal = this.#options.owner.onAnswer(identity);
+    if (refusal !== undefined) {
+      this.#failed(refusal.message);
+      return;
+    }
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#state = 'connected';
+    this.#connectedMs = this.#options.clock.monotonicMs();
+    this.#toldReason = '';
+    this.#options.owner.onConnected();
+  }
+
+  #failed(reason: string): void {
+    const { clock, limits, owner } = this.#options;
+    // A stream that ends again and again right after it was taken must not be dialed without a wait.
+    const lasted = this.#state === 'connected' && clock.monotonicMs() - this.#connectedMs >= limits.backoffMsMax;
+    this.#failures = lasted ? 0 : this.#failures + 1;
+    this.#stream?.cancel();
+    this.#reset('waiting');
+    this.#timer = clock.setTimer(this.#backoffMs(), () => this.#dial());
+    if (reason === this.#toldReason) return;
+    this.#toldReason = reason;
+    owner.onUnreachable(reason);
+  }
+
+  /** Half of it is drawn, so that members that lost each other at once do not dial in step. */
+  #backoffMs(): number {
+    const { random, limits } = this.#options;
+    const doublings = Math.min(Math.max(this.#failures - 1, 0), 20);
+    const wholeMs = Math.min(limits.backoffMsMin * 2 ** doublings, limits.backoffMsMax);
+    return wholeMs / 2 + random.below('peer-backoff', Math.ceil(wholeMs / 2) + 1);
+  }
+
+  #reset(state: 'waiting' | 'closed'): void {
+    this.#state = state;
+    this.#stream = undefined;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#flushTimer?.cancel();
+    this.#flushTimer = undefined;
+    this.#outbox.clear();
+    this.#writes = 0;
+    this.#overflowing = false;
+    this.#drained();
+  }
+
+  #flush(): void {
+    this.#flushTimer = undefined;
+    const stream = this.#stream;
+    if (stream === undefined || this.#state !== 'connected') return;
+    const { owner, limits } = this.#options;
+    while (
+      this.#outbox.itemCount > 0 &&
+      this.#writes < writesMax &&
+      this.#outbox.unwrittenBytes < limits.unwrittenBytesMax
+    ) {
+      const { batch, bytes } = this.#outbox.take(owner.batchHead(), limits.batchBytesMax);
+      assert(batch.length <= limits.messageBytesMax, () => `batch of ${batch.length} bytes for a peer`);
+      this.#writes += 1;
+      stream.write(batch, () => {
+        if (this.#stream === stream) this.#written(bytes);
+      });
+    }
+  }
+
+  #written(bytes: number): void {
+    this.#writes -= 1;
+    this.#outbox.written(bytes);
+    if (this.#outbox.queuedBytes === 0) {
+      this.#overflowing = false;
+      this.#drained();
+    } else {
+      // At the end of the turn: what else this turn brings leaves in the same batch.
+      this.#flushTimer ??= this.#options.clock.nextTurn(() => this.#flush());
+    }
+  }
+
+  #drained(): void {
+    const callback = this.#onDrained;
+    this.#onDrained = undefined;
+    callback?.();
+  }
+
+  #overflowed(): void {
+    if (this.#overflowing) return;
+    this.#overflowing = true;
+    const stream = this.#stream;
+    // The owner is just calling `send`.
+    this.#options.clock.nextTurn(() => {
+      if (this.#stream !== stream || this.#state !== 'connected') return;
+      this.#options.owner.onUnreachable(`queue-full: ${this.#options.limits.queueBytesMax} bytes wait`);
+    });
+  }
+}

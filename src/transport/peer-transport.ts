@@ -1,0 +1,371 @@
+import { assert, InvariantError, must } from '../base/assert.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Random } from '../base/random.ts';
+import { WireError } from '../base/wire-reader.ts';
+import type { LogBase, MemberId, Message } from '../raft/types.ts';
+import { IncomingBatches, type IncomingOwner } from './incoming-batches.ts';
+import { batchItemsMax, type TransportLimits, transportDefaults } from './limits.ts';
+import {
+  decodeForm,
+  decodeIdentity,
+  decodeSnapshotHead,
+  encodeBatchHead,
+  encodeForm,
+  encodeIdentity,
+  encodeItems,
+  encodeSnapshotAnswer,
+  type PeerIdentity,
+  type SnapshotHead,
+} from './peer-codec.ts';
+import { PeerGate, type Verdict } from './peer-gate.ts';
+import { PeerLink } from './peer-link.ts';
+import type { IncomingEvents, IncomingMessages, PeerWire, WireAcceptor } from './peer-wire.ts';
+import { type DropReason, PeerRefusal, printable, RefusalCounter, type RefusalReason } from './refusal.ts';
+import { messageOf, SnapshotChunks, sendSnapshot, unavailable } from './snapshot-transfer.ts';
+import type {
+  Forwarded,
+  FormState,
+  LocalIdentity,
+  PeerAddress,
+  PeerStatus,
+  Transport,
+  TransportHandlers,
+} from './types.ts';
+
+export interface PeerTransportOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Default transportDefaults, each. */
+  readonly limits?: Partial<TransportLimits>;
+}
+
+interface Peer {
+  readonly address: PeerAddress;
+  readonly link: PeerLink;
+  incoming: IncomingBatches | undefined;
+  clientAddress: string;
+  lastHeardMs: number | undefined;
+  sendingSnapshot: boolean;
+}
+
+/**
+ * All of the transport but the wire itself, so that what runs over gRPC and what runs in the memory of a test differ in
+ * nothing else. Not told in types.ts: entry data and forwarded bodies given to `send` must not be changed afterwards;
+ * a batch may arrive in several calls of `onBatch` where it is above `batchBytesMax`; while a peer stays unreachable for
+ * the same reason, the owner is told once.
+ */
+export class PeerTransport implements Transport {
+  readonly #wire: PeerWire;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #limits: TransportLimits;
+  readonly #peers = new Map<MemberId, Peer>();
+  readonly #counter = new RefusalCounter();
+  /** All open ones, those that have not said yet who they are among them. */
+  readonly #incoming = new Set<IncomingBatches>();
+  #handlers: TransportHandlers | undefined;
+  #local: LocalIdentity | undefined;
+  #gate: PeerGate | undefined;
+  #receivingSnapshot = false;
+  #stopping: Promise<void> | undefined;
+
+  constructor(wire: PeerWire, options: PeerTransportOptions) {
+    this.#wire = wire;
+    this.#clock = options.clock;
+    this.#random = options.random;
+    this.#limits = { ...transportDefaults, ...options.limits };
+    assert(this.#limits.queueItemsMax <= batchItemsMax, 'more may wait than a batch may hold');
+  }
+
+  /** Refused streams and calls, and dropped batches, by name, since the start. */
+  refusals(): ReadonlyMap<RefusalReason | DropReason, number> {
+    return this.#counter.all();
+  }
+
+  async start(handlers: TransportHandlers): Promise<number> {
+    assert(this.#handlers === undefined, 'transport started twice');
+    this.#handlers = handlers;
+    return await this.#wire.listen(this.#acceptor());
+  }
+
+  setIdentity(local: LocalIdentity, peers: readonly PeerAddress[]): void {
+    assert(this.#handlers !== undefined, 'identity set before the transport was started');
+    assert(this.#local === undefined, 'identity set twice');
+    if (this.#stopping !== undefined) return;
+    this.#local = local;
+    this.#gate = new PeerGate(local, peers);
+    for (const address of peers) this.#peers.set(address.memberId, this.#newPeer(address));
+    for (const peer of this.#peers.values()) peer.link.start();
+  }
+
+  send(to: MemberId, messages: readonly Message[], forwarded: readonly Forwarded[]): boolean {
+    const peer = this.#peers.get(to);
+    if (peer === undefined || this.#stopping !== undefined) return false;
+    // Nothing is encoded in vain.
+    if (!peer.link.connected) return peer.link.drop();
+    const local = must(this.#local, 'identity of this member');
+    for (const message of messages) {
+      assert(
+        message.from === local.memberId && message.to === to && message.fromBoot === local.boot,
+        () => `message from ${message.from} in boot ${message.fromBoot} to ${message.to} in a batch for ${to}`,
+      );
+    }
+    return peer.link.send(encodeItems(messages, forwarded));
+  }
+
+  async sendSnapshot(to: MemberId, term: number, snapshot: LogBase, body: AsyncIterable<Uint8Array>): Promise<number> {
+    const peer = this.#peers.get(to);
+    if (peer === undefined || this.#stopping !== undefined) throw unavailable(`no way to member ${to}`);
+    if (!peer.link.connected) throw unavailable(`member ${to} is not connected`);
+    if (peer.sendingSnapshot) throw unavailable(`another snapshot is on its way to member ${to}`);
+    peer.sendingSnapshot = true;
+    try {
+      const head: SnapshotHead = { identity: this.#identityFor(to), term, snapshot };
+      const stream = this.#wire.openSnapshot(peer.address.address);
+      return await sendSnapshot(stream, head, body, this.#clock, this.#limits);
+    } finally {
+      peer.sendingSnapshot = false;
+    }
+  }
+
+  async form(address: string, own: FormState, timeoutMs: number): Promise<FormState> {
+    if (this.#stopping !== undefined) throw unavailable('the transport is stopping');
+    try {
+      return decodeForm(await this.#wire.askForm(address, encodeForm(own), timeoutMs));
+    } catch (error) {
+      if (error instanceof InvariantError) throw error;
+      throw unavailable(`${address} does not say how it is formed: ${messageOf(error)}`, error);
+    }
+  }
+
+  bootOf(peer: MemberId): number {
+    return this.#gate?.bootOf(peer) ?? 0;
+  }
+
+  status(): readonly PeerStatus[] {
+    const all = [...this.#peers.values()].map((peer) => ({
+      memberId: peer.address.memberId,
+      address: peer.address.address,
+      connected: peer.link.connected,
+      boot: this.bootOf(peer.address.memberId),
+      clientAddress: peer.clientAddress,
+      lastHeardMs: peer.lastHeardMs,
+      queuedBytes: peer.link.queuedBytes,
+      droppedBatches: peer.link.droppedBatches,
+    }));
+    return all.sort((a, b) => (a.memberId < b.memberId ? -1 : 1));
+  }
+
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping ??= this.#stop(graceMs);
+    await this.#stopping;
+  }
+
+  /** Ends at once and without a word, as the end of its process would. For tests. */
+  protected abandon(): void {
+    this.#stopping ??= Promise.resolve();
+    for (const peer of this.#peers.values()) peer.link.close();
+    for (const stream of this.#incoming) stream.onEnded();
+  }
+
+  async #stop(graceMs: number): Promise<void> {
+    const endMs = this.#clock.monotonicMs() + graceMs;
+    await this.#drained(graceMs);
+    for (const peer of this.#peers.values()) peer.link.close();
+    for (const stream of this.#incoming) stream.refuse(new PeerRefusal('stopping', 'this member stops'));
+    await this.#wire.close(Math.max(0, endMs - this.#clock.monotonicMs()));
+  }
+
+  /** Resolves when nothing waits for any peer, after `graceMs` at the latest. */
+  async #drained(graceMs: number): Promise<void> {
+    const links = [...this.#peers.values()].map((peer) => peer.link);
+    await new Promise<void>((resolve) => {
+      let waiting = links.length;
+      if (waiting === 0) return resolve();
+      const timer = this.#clock.setTimer(graceMs, () => resolve());
+      const onDrained = (): void => {
+        waiting -= 1;
+        if (waiting > 0) return;
+        timer.cancel();
+        resolve();
+      };
+      for (const link of links) link.whenDrained(onDrained);
+    });
+  }
+
+  #newPeer(address: PeerAddress): Peer {
+    const { memberId } = address;
+    const link = new PeerLink({
+      address: address.address,
+      wire: this.#wire,
+      clock: this.#clock,
+      random: this.#random,
+      limits: this.#limits,
+      owner: {
+        batchHead: () => encodeBatchHead(this.#identityFor(memberId)),
+        onAnswer: (identity) => this.#judgeAnswer(memberId, identity),
+        onConnected: () => this.#owner().onConnected(memberId),
+        onUnreachable: (reason) => this.#owner().onUnreachable(memberId, reason),
+      },
+    });
+    return {
+      address,
+      link,
+      incoming: undefined,
+      clientAddress: '',
+      lastHeardMs: undefined,
+      sendingSnapshot: false,
+    };
+  }
+
+  #owner(): TransportHandlers {
+    return must(this.#handlers, 'handlers of the transport');
+  }
+
+  #identityFor(to: MemberId): PeerIdentity {
+    const { clusterId, memberId, directoryId, boot, clientAddress } = must(this.#local, 'identity of this member');
+    return { clusterId, memberId, directoryId, boot, toBoot: this.bootOf(to), clientAddress, toMemberId: to };
+  }
+
+  /** Who took our stream says who it is: an address may lead to another member, or to another copy of the right one. */
+  #judgeAnswer(peer: MemberId, bytes: Uint8Array): PeerRefusal | undefined {
+    try {
+      const identity = decodeIdentity(bytes);
+      const verdict = this.#check(identity);
+      if (verdict.kind === 'refuse') return this.#counted(verdict.refusal);
+      if (identity.memberId !== peer) {
+        const text = `the address of member ${peer} leads to ${printable(identity.memberId)}`;
+        return this.#counted(new PeerRefusal('wrong-addressee', text));
+      }
+      this.#learn(identity);
+      return undefined;
+    } catch (error) {
+      if (error instanceof WireError) return this.#counted(new PeerRefusal('malformed', error.message));
+      throw error;
+    }
+  }
+
+  #counted(refusal: PeerRefusal): PeerRefusal {
+    this.#counter.add(refusal.reason);
+    return refusal;
+  }
+
+  #check(identity: PeerIdentity, moment: 'open' | 'later' = 'open'): Verdict {
+    if (this.#stopping !== undefined) {
+      return { kind: 'refuse', refusal: new PeerRefusal('stopping', 'this member stops') };
+    }
+    if (this.#gate === undefined) {
+      return { kind: 'refuse', refusal: new PeerRefusal('not-ready', 'no cluster is formed here yet') };
+    }
+    return this.#gate.check(identity, moment);
+  }
+
+  #learn(identity: PeerIdentity): void {
+    must(this.#gate, 'gate of this member').record(identity);
+    const peer = must(this.#peers.get(identity.memberId), 'peer that the gate let pass');
+    peer.clientAddress = identity.clientAddress;
+  }
+
+  #acceptor(): WireAcceptor {
+    return {
+      messages: (stream) => this.#incomingMessages(stream),
+      snapshot: async (chunks) => await this.#incomingSnapshot(chunks),
+      form: (request) => this.#answerForm(request),
+    };
+  }
+
+  #incomingMessages(stream: IncomingMessages): IncomingEvents {
+    const owner: IncomingOwner = {
+      check: (identity, moment) => this.#check(identity, moment),
+      onOpened: (opened, identity) => this.#opened(opened, identity),
+      onHeard: (identity) => this.#heard(identity),
+      onBatch: (from, messages, forwarded) => this.#owner().onBatch(from, messages, forwarded),
+      onCounted: (reason) => this.#counter.add(reason),
+      onRefused: (refusal, identity) => this.#tellOldCopy(refusal, identity),
+      onClosed: (closed) => this.#incoming.delete(closed),
+    };
+    const incoming = new IncomingBatches(stream, owner, this.#clock, this.#limits);
+    this.#incoming.add(incoming);
+    return incoming;
+  }
+
+  #opened(stream: IncomingBatches, identity: PeerIdentity): Uint8Array {
+    this.#learn(identity);
+    const peer = must(this.#peers.get(identity.memberId), 'peer that opened a stream');
+    const older = peer.incoming;
+    peer.incoming = stream;
+    // Order holds within one stream only: nothing may come from an older one once there is a newer.
+    older?.refuse(new PeerRefusal('replaced', `member ${identity.memberId} opened a newer stream`));
+    peer.link.wake();
+    return encodeIdentity(this.#identityFor(identity.memberId));
+  }
+
+  #heard(identity: PeerIdentity): void {
+    const peer = must(this.#peers.get(identity.memberId), 'peer that was heard');
+    peer.lastHeardMs = this.#clock.monotonicMs();
+  }
+
+  /** The one refusal that says something of this member itself; its owner has to know. */
+  #tellOldCopy(refusal: PeerRefusal, identity: PeerIdentity | undefined): void {
+    if (refusal.reason !== 'receiver-old-copy' || identity === undefined) return;
+    this.#owner().onUnreachable(identity.memberId, refusal.message);
+  }
+
+  async #incomingSnapshot(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+    const chunks = new SnapshotChunks(stream, this.#clock, this.#limits);
+    try {
+      const head = await this.#snapshotHead(chunks);
+      if (this.#receivingSnapshot) throw new PeerRefusal('snapshot-busy', 'another snapshot is coming in');
+      this.#receivingSnapshot = true;
+      try {
+        return encodeSnapshotAnswer(await this.#hand(head, chunks));
+      } finally {
+        this.#receivingSnapshot = false;
+      }
+    } catch (error) {
+      const refusal = asRefusal(error);
+      this.#counter.add(refusal.reason);
+      throw refusal;
+    }
+  }
+
+  async #snapshotHead(chunks: SnapshotChunks): Promise<SnapshotHead> {
+    const head = decodeSnapshotHead(await chunks.next(this.#limits.firstBatchMsMax));
+    const verdict = this.#check(head.identity);
+    switch (verdict.kind) {
+      case 'refuse':
+        this.#tellOldCopy(verdict.refusal, head.identity);
+        throw verdict.refusal;
+      case 'drop':
+        throw new PeerRefusal('earlier-life', 'the snapshot is for an earlier life of this member');
+      case 'accept':
+        break;
+    }
+    this.#learn(head.identity);
+    return head;
+  }
+
+  async #hand({ identity, term, snapshot }: SnapshotHead, chunks: SnapshotChunks): Promise<number> {
+    const { memberId: from, boot: fromBoot } = identity;
+    return await this.#owner().onSnapshot({ from, fromBoot, term, snapshot, body: chunks.bodies() });
+  }
+
+  #answerForm(request: Uint8Array): Uint8Array {
+    try {
+      if (this.#stopping !== undefined) throw new PeerRefusal('stopping', 'this member stops');
+      return encodeForm(this.#owner().onForm(decodeForm(request)));
+    } catch (error) {
+      const refusal = error instanceof WireError ? new PeerRefusal('malformed', error.message) : error;
+      if (refusal instanceof PeerRefusal) this.#counter.add(refusal.reason);
+      throw refusal;
+    }
+  }
+}
+
+/** What ended an incoming snapshot, as it is told to its sender. A broken invariant is told to nobody. */
+function asRefusal(error: unknown): PeerRefusal {
+  if (error instanceof PeerRefusal) return error;
+  if (error instanceof WireError) return new PeerRefusal('malformed', error.message);
+  if (error instanceof InvariantError) throw error;
+  return new PeerRefusal('snapshot-refused', messageOf(error));
+}
