@@ -253,6 +253,8 @@ export class MemberReplica implements Replica {
     });
     this.#serving = serving;
     this.#phase = 'serving';
+    // Until now readers saw an empty state: for them the one from disk replaces it.
+    for (const listener of this.#replacedListeners) listener(revision);
     transport.setIdentity(
       {
         clusterId: this.#identity?.clusterId ?? '',

@@ -60,6 +60,8 @@ export interface Replica {
   waitForRevision(revision: number): Promise<void>;
   /** How old a stale answer may be, ms. */
   ageMs(): number;
+  /** Throws what a stale read is refused with: NOT_SERVING or MEMBER_FENCED. The other calls see to it themselves. */
+  assertServing(): void;
   /** Called once a turn with what was applied in it (also with no events where only the revision is confirmed). */
   onApplied(listener: (turn: AppliedTurn) => void): () => void;
   /** The state was replaced as a whole by a snapshot: every watch needs a reset at the new revision. */
