@@ -72,7 +72,7 @@ function removeInstances(turn: ApplyTurn, leaseId: number, instances: number): n
   const remaining = instances - members.length;
   turn.openRevision();
   let gone = false;
-  for (const { arena, id } of members) gone = turn.removeInstance(arena, id, causes[end], reason);
+  for (const name of members) gone = turn.removeInstance(name, causes[end], reason);
   assert(gone === (remaining === 0), 'lease outlives its instances');
   turn.leaseEnded(leaseId, remaining);
   return remaining;

@@ -98,16 +98,13 @@ export class ApplyTurn {
   }
 
   /** Removes an instance that is there and takes it off its lease; true where that lease is gone with it. */
-  removeInstance(arena: ServiceArena, id: string, cause: RemovalCause, reason: string): boolean {
+  removeInstance(name: InstanceName, cause: RemovalCause, reason: string): boolean {
     this.#countEvent();
-    const view = arena.get(id);
-    assert(view !== undefined, 'removal of an absent instance');
+    const { arena, view } = this.catalog.remove(name, this.revision);
     const { incarnation, leaseId } = metaOf(view);
-    const name = { namespace: arena.namespace, service: arena.service, id };
     this.#history.delete(this.revision, name, incarnation, cause, reason);
     this.#events.push({ kind: 'delete', revision: this.revision, name, incarnation, cause, reason });
-    this.catalog.remove(arena, id, this.revision);
-    return leaseId !== 0 && this.leases.detach(leaseId, arena, id);
+    return leaseId !== 0 && this.leases.detach(leaseId, arena, name.id);
   }
 
   /** Grants a lease with an id never used before; its deadline starts. */

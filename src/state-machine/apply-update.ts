@@ -30,9 +30,8 @@ export function applyUpdate(turn: ApplyTurn, body: Update): CommandResult {
 /** Removes an instance, or only this incarnation of it. */
 export function applyDeregister(turn: ApplyTurn, body: Deregister, reason: string): CommandResult {
   const { name, incarnation } = body;
-  const arena = turn.catalog.service(name.namespace, name.service);
-  const view = arena?.get(name.id);
-  if (arena === undefined || view === undefined) {
+  const view = turn.catalog.view(name);
+  if (view === undefined) {
     return { kind: 'deregistered', revision: turn.revision, existed: false };
   }
   const current = metaOf(view);
@@ -40,7 +39,7 @@ export function applyDeregister(turn: ApplyTurn, body: Deregister, reason: strin
     return superseded(turn, printedName(name), current.incarnation);
   }
   const revision = turn.openRevision();
-  if (turn.removeInstance(arena, name.id, 'deregistered', reason)) turn.leaseEnded(current.leaseId, 0);
+  if (turn.removeInstance(name, 'deregistered', reason)) turn.leaseEnded(current.leaseId, 0);
   return { kind: 'deregistered', revision, existed: true };
 }
 

@@ -57,16 +57,18 @@ export class Catalog {
     return arena;
   }
 
-  /** Removes an instance that is there. */
-  remove(arena: ServiceArena, id: string, revision: number): void {
-    const view = arena.get(id);
-    assert(view !== undefined, 'removal of an absent instance');
-    this.#records.changed(instanceKey(arena.namespace, arena.service, id), view, undefined);
-    arena.delete(id);
+  /** Removes an instance that is there; returns what it was. */
+  remove(name: InstanceName, revision: number): { readonly arena: ServiceArena; readonly view: Uint8Array } {
+    const arena = this.service(name.namespace, name.service);
+    const view = arena?.get(name.id);
+    assert(arena !== undefined && view !== undefined, 'removal of an absent instance');
+    this.#records.changed(instanceKey(name.namespace, name.service, name.id), view, undefined);
+    arena.delete(name.id);
     arena.modifyRevision = revision;
     this.#instances -= 1;
     this.#recordRemoval(arena, revision);
     if (arena.count === 0) this.#drop(arena);
+    return { arena, view };
   }
 
   /** An instance from the store. */

@@ -63,6 +63,12 @@ export function parseKey(key: string): ParsedKey {
   }
 }
 
+/** The name in a key that `instanceKey` gave. */
+export function instanceNameOf(key: string): InstanceName {
+  const [, namespace = '', service = '', id = ''] = key.split('/');
+  return { namespace, service, id };
+}
+
 function parsedName(text: string, key: string): InstanceName {
   const [namespace = '', service = '', id = '', ...further] = parts(text);
   const name = { namespace, service, id };

@@ -1,17 +1,19 @@
 import { assert } from '../base/assert.ts';
 import { WireWriter } from '../base/wire-writer.ts';
 import type { LeaseInfo } from './interfaces.ts';
-import { leaseKey } from './keys.ts';
-import { type LeaseMember, LeaseMembers } from './lease-members.ts';
+import { instanceKey, instanceNameOf, leaseKey } from './keys.ts';
 import type { PersistedRecords } from './persisted-records.ts';
 import type { ServiceArena } from './service-arena.ts';
+import { SortedStrings } from './sorted-strings.ts';
 import { decodeStrictly, expectFormat, readChoice, readFlag } from './strict-decode.ts';
+import type { InstanceName } from './types.ts';
 
 const leaseFormat = 1;
 const slotsMin = 16;
 /** The place in the list is the number on disk and in the column: append only. */
 const phases = ['live', 'expired', 'revoked'] as const;
 const live = 0;
+const idsInBlock = 32_768;
 const writer = new WireWriter();
 
 export type LeaseEnd = 'expired' | 'revoked';
@@ -24,8 +26,12 @@ export type LeaseEnd = 'expired' | 'revoked';
  */
 export class LeaseTable {
   readonly #records: PersistedRecords;
-  /** Ids rise, and a load adds them in order: the order of the map is that of the ids. */
-  readonly #slots = new Map<number, number>();
+  /**
+   * Id to slot, in blocks of consecutive ids: growing one map of a million entries would take tens of milliseconds.
+   * Ids rise, and a load adds them in order, so the order of the maps is that of the ids.
+   */
+  readonly #blocks = new Map<number, Map<number, number>>();
+  #count = 0;
   readonly #freeSlots: number[] = [];
   #epochs = new Float64Array(slotsMin);
   #ttlsMs = new Uint32Array(slotsMin);
@@ -33,7 +39,8 @@ export class LeaseTable {
   #implicit = new Uint8Array(slotsMin);
   readonly #soleArenas: (ServiceArena | undefined)[] = [];
   readonly #soleIds: string[] = [];
-  readonly #members = new Map<number, LeaseMembers>();
+  /** By slot, for leases with more than one instance: their keys. */
+  readonly #members = new Map<number, SortedStrings>();
   /** Leases that ended and still hold instances, with the reason given at their end. */
   readonly #endReasons = new Map<number, string>();
 
@@ -42,23 +49,25 @@ export class LeaseTable {
   }
 
   get count(): number {
-    return this.#slots.size;
+    return this.#count;
   }
 
   isLive(leaseId: number): boolean {
-    const slot = this.#slots.get(leaseId);
+    const slot = this.#find(leaseId);
     return slot !== undefined && this.#phases[slot] === live;
   }
 
   info(leaseId: number): LeaseInfo | undefined {
-    const slot = this.#slots.get(leaseId);
+    const slot = this.#find(leaseId);
     return slot === undefined ? undefined : this.#infoAt(leaseId, slot);
   }
 
   /** Ascending by id; no change meanwhile. */
   *live(): Iterable<LeaseInfo> {
-    for (const [leaseId, slot] of this.#slots) {
-      if (this.#phases[slot] === live) yield this.#infoAt(leaseId, slot);
+    for (const block of this.#blocks.values()) {
+      for (const [leaseId, slot] of block) {
+        if (this.#phases[slot] === live) yield this.#infoAt(leaseId, slot);
+      }
     }
   }
 
@@ -104,9 +113,11 @@ export class LeaseTable {
 
   /** After a load: no lease that should have gone with its last instance. */
   assertLoaded(): void {
-    for (const [leaseId, slot] of this.#slots) {
-      const mayBeEmpty = this.#phases[slot] === live && this.#implicit[slot] === 0;
-      assert(mayBeEmpty || this.#countAt(slot) > 0, () => `lease ${leaseId} should have gone with its last instance`);
+    for (const block of this.#blocks.values()) {
+      for (const [leaseId, slot] of block) {
+        const mayBeEmpty = this.#phases[slot] === live && this.#implicit[slot] === 0;
+        assert(mayBeEmpty || this.#countAt(slot) > 0, () => `lease ${leaseId} should have gone with its last instance`);
+      }
     }
   }
 
@@ -142,12 +153,12 @@ export class LeaseTable {
       return;
     }
     if (members === undefined) {
-      members = new LeaseMembers();
-      members.add(soleArena as ServiceArena, this.#soleIds[slot] as string);
+      members = new SortedStrings();
+      members.add(memberKey(soleArena as ServiceArena, this.#soleIds[slot] as string));
       this.#clearSole(slot);
       this.#members.set(slot, members);
     }
-    members.add(arena, id);
+    assert(members.add(memberKey(arena, id)), 'instance is on the lease already');
   }
 
   /** True where the lease is gone with it. */
@@ -158,25 +169,38 @@ export class LeaseTable {
       assert(this.#soleArenas[slot] === arena && this.#soleIds[slot] === id, 'instance is not on the lease');
       this.#clearSole(slot);
     } else {
-      members.remove(arena, id);
-      if (members.count === 0) this.#members.delete(slot);
+      assert(members.delete(memberKey(arena, id)), 'instance is not on the lease');
+      if (members.size === 0) this.#members.delete(slot);
     }
     return this.#dropIfDone(leaseId, slot);
   }
 
   /** The first `countMax` instances of a lease in byte order of their keys. */
-  members(leaseId: number, countMax: number): LeaseMember[] {
+  members(leaseId: number, countMax: number): InstanceName[] {
     const slot = this.#slotOf(leaseId);
-    const members = this.#members.get(slot);
-    if (members !== undefined) return members.first(countMax);
+    const names: InstanceName[] = [];
+    for (const key of this.#members.get(slot)?.from('', true) ?? []) {
+      if (names.length === countMax) return names;
+      names.push(instanceNameOf(key));
+    }
     const arena = this.#soleArenas[slot];
-    return arena === undefined || countMax === 0 ? [] : [{ arena, id: this.#soleIds[slot] as string }];
+    if (arena !== undefined && countMax > 0) {
+      names.push({ namespace: arena.namespace, service: arena.service, id: this.#soleIds[slot] as string });
+    }
+    return names;
   }
 
   #add(leaseId: number): number {
-    assert(!this.#slots.has(leaseId), 'lease id used twice');
-    const slot = this.#freeSlots.pop() ?? this.#slots.size;
-    this.#slots.set(leaseId, slot);
+    const number = blockOf(leaseId);
+    let block = this.#blocks.get(number);
+    if (block === undefined) {
+      block = new Map();
+      this.#blocks.set(number, block);
+    }
+    assert(!block.has(leaseId), 'lease id used twice');
+    const slot = this.#freeSlots.pop() ?? this.#count;
+    block.set(leaseId, slot);
+    this.#count += 1;
     if (slot >= this.#epochs.length) this.#growColumns();
     this.#clearSole(slot);
     return slot;
@@ -186,7 +210,10 @@ export class LeaseTable {
   #dropIfDone(leaseId: number, slot: number): boolean {
     if (this.#countAt(slot) > 0 || (this.#phases[slot] === live && this.#implicit[slot] === 0)) return false;
     this.#records.changed(leaseKey(leaseId), this.#encode(leaseId, slot), undefined);
-    this.#slots.delete(leaseId);
+    const block = this.#blocks.get(blockOf(leaseId));
+    assert(block?.delete(leaseId) === true, 'lease dropped twice');
+    if (block.size === 0) this.#blocks.delete(blockOf(leaseId));
+    this.#count -= 1;
     this.#endReasons.delete(leaseId);
     this.#freeSlots.push(slot);
     return true;
@@ -203,11 +230,15 @@ export class LeaseTable {
   }
 
   #countAt(slot: number): number {
-    return this.#members.get(slot)?.count ?? (this.#soleArenas[slot] === undefined ? 0 : 1);
+    return this.#members.get(slot)?.size ?? (this.#soleArenas[slot] === undefined ? 0 : 1);
+  }
+
+  #find(leaseId: number): number | undefined {
+    return this.#blocks.get(blockOf(leaseId))?.get(leaseId);
   }
 
   #slotOf(leaseId: number): number {
-    const slot = this.#slots.get(leaseId);
+    const slot = this.#find(leaseId);
     assert(slot !== undefined, () => `no lease ${leaseId}`);
     return slot;
   }
@@ -245,4 +276,12 @@ export class LeaseTable {
     this.#phases = phaseColumn;
     this.#implicit = implicit;
   }
+}
+
+function blockOf(leaseId: number): number {
+  return (leaseId - (leaseId % idsInBlock)) / idsInBlock;
+}
+
+function memberKey(arena: ServiceArena, id: string): string {
+  return instanceKey(arena.namespace, arena.service, id);
 }

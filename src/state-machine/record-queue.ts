@@ -103,14 +103,18 @@ export class RecordQueue {
     return chunk;
   }
 
+  /** Of a full ring: its two parts lie behind each other in one of twice the size. */
   #growPlaces(): void {
-    const places = new Float64Array(this.#places.length * 2);
-    const lengths = new Uint32Array(places.length);
-    for (let sequence = this.#first; sequence < this.#next; sequence += 1) {
-      const slot = sequence % places.length;
-      places[slot] = this.#places[this.#slot(sequence)] as number;
-      lengths[slot] = this.#lengths[this.#slot(sequence)] as number;
-    }
+    const capacity = this.#places.length;
+    const split = this.#first % capacity;
+    const start = this.#first % (capacity * 2);
+    const rest = (start + capacity - split) % (capacity * 2);
+    const places = new Float64Array(capacity * 2);
+    const lengths = new Uint32Array(capacity * 2);
+    places.set(this.#places.subarray(split), start);
+    places.set(this.#places.subarray(0, split), rest);
+    lengths.set(this.#lengths.subarray(split), start);
+    lengths.set(this.#lengths.subarray(0, split), rest);
     this.#places = places;
     this.#lengths = lengths;
   }

@@ -9,6 +9,7 @@ import { decodeStrictly, expectFormat } from './strict-decode.ts';
 import type { CommandResult } from './types.ts';
 
 const requestFormat = 1;
+const shardCount = 64;
 const writer = new WireWriter();
 
 /** At most so many are forgotten with one entry, so that a long silence before it does not hold up the loop. */
@@ -34,8 +35,8 @@ export class RequestTable {
   readonly #bounds: RequestBounds;
   readonly #records: PersistedRecords;
   #queue = new RecordQueue(0);
-  /** Request id to sequence in the queue. */
-  readonly #sequences = new Map<string, number>();
+  /** Request id to sequence in the queue, in shards: growing one map of a million takes tens of milliseconds. */
+  readonly #shards = Array.from({ length: shardCount }, () => new Map<string, number>());
   readonly #fingerprint = new Uint32Array(sha256HeadWords);
 
   constructor(bounds: RequestBounds, records: PersistedRecords) {
@@ -61,7 +62,7 @@ export class RequestTable {
    * @param identity The bytes that a repeat has in common with the first (DecodedCommand.identity).
    */
   find(requestId: string, identity: Uint8Array): CommandResult | 'new' | 'reused' {
-    const sequence = this.#sequences.get(requestId);
+    const sequence = this.#shard(requestId).get(requestId);
     if (sequence === undefined) return 'new';
     const record = decodeRecord(this.#queue.get(sequence));
     assert(record.requestId === requestId, 'result of another request');
@@ -71,7 +72,7 @@ export class RequestTable {
   }
 
   remember(requestId: string, identity: Uint8Array, result: CommandResult, timeMs: number): void {
-    assert(!this.isFull && !this.#sequences.has(requestId), 'request remembered twice or beyond the bound');
+    assert(!this.isFull && !this.#shard(requestId).has(requestId), 'request remembered twice or beyond the bound');
     sha256Head(identity, this.#fingerprint);
     const encoded = encodeResult(result);
     writer.reset();
@@ -80,7 +81,7 @@ export class RequestTable {
     writer.sized(encoded);
     const sequence = this.#queue.next;
     const value = this.#queue.push(writer.peek());
-    this.#sequences.set(requestId, sequence);
+    this.#shard(requestId).set(requestId, sequence);
     this.#records.changed(requestKey(sequence), undefined, value);
   }
 
@@ -92,27 +93,34 @@ export class RequestTable {
       const record = decodeRecord(value);
       if (nowMs - record.timeMs < this.#bounds.requestIdTtlMs) return;
       this.#records.changed(requestKey(sequence), value, undefined);
-      this.#sequences.delete(record.requestId);
+      this.#shard(record.requestId).delete(record.requestId);
       this.#queue.shift();
     }
   }
 
-  /** Before the first record from the store; `nextSequence` as the counters say. */
+  /** A record from the store, in order. */
   load(sequence: number, value: Uint8Array, nowMs: number): void {
     if (this.#queue.count === 0) this.#queue = new RecordQueue(sequence);
     assert(sequence === this.#queue.next, () => `request ${sequence} loaded, ${this.#queue.next} expected`);
     const record = decodeRecord(value);
     assert(record.timeMs <= nowMs, 'request from the future');
-    assert(!this.#sequences.has(record.requestId), 'request loaded twice');
+    assert(!this.#shard(record.requestId).has(record.requestId), 'request loaded twice');
     decodeResult(record.result);
     this.#queue.push(value);
-    this.#sequences.set(record.requestId, sequence);
+    this.#shard(record.requestId).set(record.requestId, sequence);
   }
 
   /** After a load: the next sequence, which an empty table cannot know by itself. */
   finishLoad(nextSequence: number): void {
     if (this.#queue.count === 0) this.#queue = new RecordQueue(nextSequence);
     assert(this.#queue.next === nextSequence, () => `requests end at ${this.#queue.next}, not ${nextSequence}`);
+  }
+
+  #shard(requestId: string): Map<string, number> {
+    // The ends differ most: counters stand there, and random ids are random anywhere.
+    const last = requestId.charCodeAt(requestId.length - 1);
+    const other = requestId.length > 1 ? requestId.charCodeAt(requestId.length - 2) : 0;
+    return this.#shards[(last + other * 5) % shardCount] as Map<string, number>;
   }
 }
 
