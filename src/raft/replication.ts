@@ -16,8 +16,6 @@ export function sendHeartbeats(core: CoreState): void {
 /** Leader: whether sendAppends would send anything. */
 export function hasAppendsToSend(core: CoreState): boolean {
   for (const progress of core.progress.values()) {
-    if (progress.paused) continue;
-    if (progress.next - 1 < core.log.base.index) return true;
     if (progress.open && progress.next <= core.log.lastIndex) return true;
     if (progress.emptyAppendDue(core.log.commit)) return true;
   }

@@ -89,7 +89,10 @@ export class Member {
   /** Takes what is ready until nothing is, and returns the messages. */
   drain(): Message[] {
     const messages: Message[] = [];
-    while (this.core?.hasReady() === true) messages.push(...this.once());
+    for (let times = 0; this.core?.hasReady() === true; times++) {
+      if (times > 10_000) throw new Error(`${this.id} is ready for ever: ${JSON.stringify(this.core.status())}`);
+      messages.push(...this.once());
+    }
     return messages;
   }
 
