@@ -9,7 +9,7 @@ const nameAlphabet = /^[a-z0-9.-]*$/;
 const protocolAlphabet = /^[a-z0-9+.-]*$/;
 /** Printable ASCII without space, '/' and '"'. */
 const idAlphabet = /^[!#-.0-~]*$/;
-const printableAscii = /^[ -~]*$/;
+const requestIdAlphabet = /^[!-~]*$/;
 const hostLabel = /^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?$/;
 
 /** Refuses more than `bytesMax` bytes of UTF-8. */
@@ -103,7 +103,7 @@ function isHostName(name: string): boolean {
 
 export function checkRequestId(field: string, requestId: string): void {
   checkBytesMax(field, requestId, apiBounds.requestIdBytesMax);
-  checkPattern(field, requestId, printableAscii, 'printable ASCII characters');
+  checkPattern(field, requestId, requestIdAlphabet, 'printable ASCII characters without space');
 }
 
 export function checkReason(field: string, reason: string): void {

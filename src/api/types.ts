@@ -1,3 +1,4 @@
+import type { ReplicaStatus } from '../replica/types.ts';
 import type { ServiceSummary } from '../state-machine/interfaces.ts';
 import type { InstanceName, Lifetime } from '../state-machine/types.ts';
 import type { WatchSink } from '../watch/types.ts';
@@ -123,13 +124,17 @@ export interface WatchCreateRequest {
   readonly progressIntervalMs: number;
 }
 
-/** One client's watch stream. `create` returns at once; what goes wrong with one watch ends that watch with an error. */
+/**
+ * One client's watch stream. `create` returns at once; what goes wrong with one watch ends that watch with an error. An id
+ * that is in use is such an error, and ends the watch that has it. Where the client does not read the ends of its watches
+ * either, `create` throws RollcallError OVERLOADED: the front end then ends the stream.
+ */
 export interface WatchSession {
   create(request: WatchCreateRequest): void;
   cancel(watchId: number): void;
   drained(): void;
   close(): void;
-  /** True once no watch is open and none is being opened: a client that has closed its side is then done. */
+  /** No watch is open or being opened, and all is sent: a client that has closed its side is then done. */
   readonly idle: boolean;
   /** Called when `idle` becomes true. */
   onIdle(listener: () => void): void;
@@ -150,4 +155,35 @@ export interface RegistryApi {
   discover(request: DiscoverRequest, caller: Caller): Promise<DiscoverAnswer>;
   listServices(request: ListServicesRequest, caller: Caller): Promise<ListServicesAnswer>;
   openWatch(sink: WatchSink, caller: Caller): WatchSession;
+}
+
+/** One member as the asked one sees it. */
+export interface MemberStatus {
+  readonly memberId: string;
+  readonly peerAddress: string;
+  /** '' where not known. */
+  readonly clientAddress: string;
+  readonly reachable: boolean;
+  /** Only where the asked member leads. */
+  readonly matchIndex: number;
+  readonly replicationState: string;
+  /** Since its last message; 0 for the asked member, its uptime for one never heard. */
+  readonly lastContactMs: number;
+}
+
+export interface ClusterStatus {
+  readonly replica: ReplicaStatus;
+  /** By member id, the asked member included. */
+  readonly members: readonly MemberStatus[];
+  readonly version: string;
+  readonly instances: number;
+  readonly services: number;
+  readonly leases: number;
+  readonly watches: number;
+}
+
+/** What an operator asks. */
+export interface ClusterApi {
+  /** What this member knows, at once, also without a leader. */
+  status(): ClusterStatus;
 }

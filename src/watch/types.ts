@@ -46,9 +46,11 @@ export interface WatchStream {
   close(): void;
   has(watchId: number): boolean;
   readonly watches: number;
+  /** Ended watches whose last batch the sink has not taken. */
+  readonly endings: number;
   /** Called whenever the last watch of the stream has ended and its last batch is sent. */
   onEmpty(listener: () => void): void;
-  /** Bytes waiting for the sink, bounded by `backlogBytesMax`. */
+  /** Bytes waiting for the sink, bounded by `backlogBytesMax` and at most 2 KiB for each of the `endings`. */
   readonly backlogBytes: number;
 }
 

@@ -65,6 +65,10 @@ export class HubStream implements WatchStream, WatchOwner {
     return this.#watches.size;
   }
 
+  get endings(): number {
+    return this.#endings;
+  }
+
   get backlogBytes(): number {
     return this.#backlogBytes;
   }

@@ -1,0 +1,105 @@
+import { RollcallError } from '../base/errors.ts';
+import type { Replica } from '../replica/types.ts';
+import { watchBounds } from '../watch/bounds.ts';
+import type { WatchSink, WatchStream } from '../watch/types.ts';
+import type { WatchHub } from '../watch/watch-hub.ts';
+import type { WatchCreateRequest, WatchSession } from './types.ts';
+
+/** The watches of one client stream: each is opened behind what its freshness asks for, then the hub's. */
+export class HubWatchSession implements WatchSession {
+  readonly #replica: Replica;
+  readonly #stream: WatchStream;
+  /** Watches that wait for a barrier or for a revision. The request tells one from a later one with the same id. */
+  readonly #opening = new Map<number, WatchCreateRequest>();
+  #closed = false;
+
+  constructor(replica: Replica, hub: WatchHub, sink: WatchSink) {
+    this.#replica = replica;
+    this.#stream = hub.open(sink);
+  }
+
+  get idle(): boolean {
+    return this.#opening.size === 0 && this.#stream.watches === 0 && this.#stream.endings === 0;
+  }
+
+  onIdle(listener: () => void): void {
+    this.#stream.onEmpty(() => {
+      if (this.idle) listener();
+    });
+  }
+
+  create(request: WatchCreateRequest): void {
+    if (this.#closed) return;
+    const { watchId } = request;
+    if (this.#opening.has(watchId) || this.#stream.has(watchId)) {
+      // A client that uses an id twice can tell neither watch from the other: both are over.
+      this.#opening.delete(watchId);
+      const problem = `create.watch_id: is ${watchId}, which is open on this stream; both watches have ended`;
+      this.#stream.fail(watchId, 'INVALID_FIELD', problem);
+      return;
+    }
+    // With those whose end is not read, so that there is always room for the end of one that is being opened.
+    const open = this.#opening.size + this.#stream.watches + this.#stream.endings;
+    const max = watchBounds.watchesPerStreamMax;
+    if (open >= max) {
+      this.#stream.fail(watchId, 'OVERLOADED', `${max} watches are open on this stream, which is the most`);
+      return;
+    }
+    this.#opening.set(watchId, request);
+    // Rejects only where an invariant is broken: that ends the process.
+    void this.#open(request);
+  }
+
+  cancel(watchId: number): void {
+    if (this.#opening.delete(watchId)) this.#stream.fail(watchId, '', '');
+    else this.#stream.cancel(watchId);
+  }
+
+  drained(): void {
+    this.#stream.drained();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#opening.clear();
+    this.#stream.close();
+  }
+
+  async #open(request: WatchCreateRequest): Promise<void> {
+    const { watchId, namespace, service, resumeRevision, once, progressIntervalMs } = request;
+    const linearizable = request.consistency === 'linearizable' && resumeRevision === 0;
+    try {
+      await this.#fresh(resumeRevision, linearizable);
+    } catch (error) {
+      if (!(error instanceof RollcallError)) throw error;
+      if (this.#takeOpening(request)) this.#failWith(watchId, error);
+      return;
+    }
+    if (!this.#takeOpening(request)) return;
+    try {
+      this.#stream.create({ watchId, namespace, service, resumeRevision, once, progressIntervalMs, linearizable });
+    } catch (error) {
+      this.#failWith(watchId, error);
+    }
+  }
+
+  /** False where it was cancelled meanwhile: its end is sent already, and its id may be another watch's. */
+  #takeOpening(request: WatchCreateRequest): boolean {
+    return this.#opening.get(request.watchId) === request && this.#opening.delete(request.watchId);
+  }
+
+  #failWith(watchId: number, error: unknown): void {
+    if (!(error instanceof RollcallError)) throw error;
+    this.#stream.fail(watchId, error.reason, error.message);
+  }
+
+  /** A resumed watch never shows anything older than its resume point, which is all that a barrier could give it. */
+  async #fresh(resumeRevision: number, linearizable: boolean): Promise<void> {
+    if (linearizable) {
+      await this.#replica.readBarrier();
+      return;
+    }
+    this.#replica.assertServing();
+    if (resumeRevision > this.#replica.state.position.revision) await this.#replica.waitForRevision(resumeRevision);
+  }
+}
