@@ -52,6 +52,7 @@ export class KeepAliveCall {
     this.#record = new StreamRecord(context, 'KeepAlive');
     this.#onClosed = onClosed;
     call.on('data', (bytes: Buffer) => this.#receive(bytes));
+    // Also where the client cancels: leaving with nothing unanswered is an end like any other.
     call.on('end', () => this.#endInput(undefined));
     // grpc-js says so at the end of every call, however it ended.
     call.on('cancelled', () => this.#close());

@@ -40,10 +40,8 @@ export class WatchCall implements WatchSink {
     this.#session = registry.openWatch(this, callerOf(call));
     this.#session.onIdle(() => this.#endIfDone());
     call.on('data', (bytes: Buffer) => this.#receive(bytes));
-    call.on('end', () => {
-      this.#inputEnded = true;
-      this.#endIfDone();
-    });
+    // Also where the client cancels: leaving without a watch is an end like any other.
+    call.on('end', () => this.#endInput());
     // grpc-js says so at the end of every call, however it ended.
     call.on('cancelled', () => this.#close());
   }
@@ -91,6 +89,11 @@ export class WatchCall implements WatchSink {
     if (!this.#blocked || this.#ended || this.#queuedBytes > 0 || this.#call.writableNeedDrain) return;
     this.#blocked = false;
     this.#session.drained();
+  }
+
+  #endInput(): void {
+    this.#inputEnded = true;
+    this.#endIfDone();
   }
 
   #endIfDone(): void {
