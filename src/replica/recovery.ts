@@ -59,6 +59,8 @@ export async function recover(
 /** Builds the state from a store and compares the hash recomputed from its content with the stored one. */
 export async function loadRegistry(store: StateStore, createState: () => Registry): Promise<Registry> {
   const state = createState();
+  // Nothing was ever flushed here: there is nothing to load, and no hash to compare with.
+  if (store.mark.index === 0) return state;
   await loadState(store, {
     begin: (mark) => state.beginLoad(mark),
     add: (key, value) => state.addLoaded(key, value),

@@ -1,0 +1,169 @@
+import { Admission } from '../api/admission.ts';
+import { ReplicaClusterApi } from '../api/cluster-api.ts';
+import { ReplicatedRegistryApi } from '../api/registry-api.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Random } from '../base/random.ts';
+import { GrpcServer } from '../grpc/grpc-server.ts';
+import type { GrpcObserver } from '../grpc/observer.ts';
+import type { ReplicaObserver } from '../replica/events.ts';
+import { MemberReplica } from '../replica/member-replica.ts';
+import { replicaTimes } from '../replica/times.ts';
+import type { ReplicaStatus } from '../replica/types.ts';
+import { RegistryState } from '../state-machine/registry-state.ts';
+import { type DirectoryLock, lockDirectory } from '../storage/directory-lock.ts';
+import type { InitialMember } from '../storage/identity.ts';
+import { LevelStateEngine } from '../storage/level-state-engine.ts';
+import { NodeDisk } from '../storage/node-disk.ts';
+import { GrpcTransport } from '../transport/grpc-transport.ts';
+import { WatchHub } from '../watch/watch-hub.ts';
+import { openMemberStorage } from './member-storage.ts';
+
+/** host and port to listen on; port 0: any free one. */
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Everything that one member is made of; see MemberConfig for the file that it comes from. */
+export interface MemberOptions {
+  readonly memberId: string;
+  readonly version: string;
+  /** Absolute. */
+  readonly dataDirectory: string;
+  readonly initialMembers: readonly InitialMember[];
+  readonly listenClient: ListenAddress;
+  readonly listenPeer: ListenAddress;
+  /** host:port under which clients and peers reach this member; '' = the address listened on. */
+  readonly clientAddress: string;
+  readonly peerAddress: string;
+  readonly tickMs: number;
+  readonly heartbeatTicks: number;
+  readonly electionTicksMin: number;
+  readonly electionTicksMax: number;
+  readonly segmentBytes: number;
+  readonly logKeepBytes: number;
+  readonly flushIntervalMs: number;
+  readonly unflushedBytesMax: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly replicaObserver: ReplicaObserver;
+  readonly grpcObserver: GrpcObserver;
+}
+
+/**
+ * One member on the real disk and network: the composition of all parts, and the order in which they start and stop.
+ * `start` once, then `stop` once; after a fatal error (told to the observer) the process is to end at once.
+ */
+export class Member {
+  readonly replica: MemberReplica;
+  readonly hub: WatchHub;
+  readonly #options: MemberOptions;
+  readonly #lock: DirectoryLock;
+  readonly #grpc: GrpcServer;
+  #clientPort = 0;
+  #stopping: Promise<void> | undefined;
+
+  private constructor(options: MemberOptions, lock: DirectoryLock, replica: MemberReplica) {
+    this.#options = options;
+    this.#lock = lock;
+    this.replica = replica;
+    const { clock } = options;
+    this.hub = new WatchHub({
+      state: () => replica.state,
+      clock,
+      memberId: options.memberId,
+      ageMs: () => replica.ageMs(),
+    });
+    replica.onApplied((turn) => this.hub.applied(turn));
+    replica.onReplaced((revision) => this.hub.replaced(revision));
+    this.#grpc = new GrpcServer({
+      registry: new ReplicatedRegistryApi({ replica, hub: this.hub, admission: new Admission() }),
+      cluster: new ReplicaClusterApi({
+        replica,
+        hub: this.hub,
+        clock,
+        version: options.version,
+        peerAddress: options.peerAddress,
+        clientAddress: options.clientAddress,
+      }),
+      clock,
+      observer: options.grpcObserver,
+      onFatal: (error) => options.replicaObserver.fatal(error),
+    });
+  }
+
+  /**
+   * Locks and opens the data directory. Rejects with StorageError 'refused' where another process uses it, 'damaged'
+   * where it cannot be read.
+   */
+  static async open(options: MemberOptions): Promise<Member> {
+    const { clock, dataDirectory: root } = options;
+    const lock = await lockDirectory(root);
+    try {
+      const disk = await NodeDisk.open(root);
+      const engine = new LevelStateEngine({ disk, root, clock });
+      const storage = await openMemberStorage({ clock, disk, engine, segmentBytes: options.segmentBytes });
+      const { host, port } = options.listenPeer;
+      const replica = new MemberReplica({
+        ...options,
+        transport: new GrpcTransport({ clock, random: options.random, host, port }),
+        storage,
+        observer: options.replicaObserver,
+        times: replicaTimes(
+          options.tickMs,
+          options.heartbeatTicks,
+          options.electionTicksMin,
+          options.electionTicksMax,
+        ),
+        createState: () => new RegistryState(),
+      });
+      return new Member(options, lock, replica);
+    } catch (error) {
+      await lock.release();
+      throw error;
+    }
+  }
+
+  get clientPort(): number {
+    return this.#clientPort;
+  }
+
+  status(): ReplicaStatus {
+    return this.replica.status();
+  }
+
+  /** Why the member does not serve now; undefined where it does. For health checks. */
+  notServing(): string | undefined {
+    const status = this.replica.status();
+    if (status.phase === 'forming') return status.waitingFor === '' ? 'starting' : `waits for ${status.waitingFor}`;
+    if (status.phase !== 'serving') return status.phase;
+    if (status.fenced) return 'fenced: its state is outside the majority';
+    if (status.leader === '') return 'no leader is known';
+    return undefined;
+  }
+
+  /** Tells the health service what `notServing` says now. */
+  refreshHealth(): void {
+    this.#grpc.setServing(this.notServing() === undefined);
+  }
+
+  /** Listens for clients, then for peers, and resolves once the replica serves (or was stopped while forming). */
+  async start(): Promise<void> {
+    const { host, port } = this.#options.listenClient;
+    this.#clientPort = await this.#grpc.listen(host, port);
+    await this.replica.start();
+  }
+
+  /** Lets clients go to other members, makes everything durable and lets go of the directory. May be called twice. */
+  stop(graceMs: number): Promise<void> {
+    this.#stopping ??= this.#stop(graceMs);
+    return this.#stopping;
+  }
+
+  async #stop(graceMs: number): Promise<void> {
+    this.hub.stop('the member is stopping');
+    await this.#grpc.drain(graceMs);
+    await this.replica.stop(graceMs);
+    await this.#lock.release();
+  }
+}
