@@ -11,6 +11,8 @@ export interface MemberPlan {
   readonly client: number;
   readonly peer: number;
   readonly http: number;
+  /** A configuration file that is there already; without it one is written into the cluster's directory. */
+  readonly configuration?: string;
 }
 
 export interface ProcessClusterOptions {
@@ -19,6 +21,14 @@ export interface ProcessClusterOptions {
   readonly members: readonly MemberPlan[];
   /** Further lines of each configuration, e.g. `raft:\n  tickMs: 20`. */
   readonly extraConfiguration?: string;
+  /** Default: the cluster's directory. */
+  readonly logDirectory?: string;
+  /** Where the members run, and so where relative paths of their configurations begin. Default: the cluster's directory. */
+  readonly workingDirectory?: string;
+  /** Members get process groups of their own: Ctrl-C on the terminal then reaches only who started them. Default: false. */
+  readonly detached?: boolean;
+  /** Told of each member that has ended, for whatever reason. */
+  readonly onExit?: (id: string, code: number | null, signal: NodeJS.Signals | null) => void;
 }
 
 const launcher = join(import.meta.dirname, '../../dist/cli/launcher.cjs');
@@ -26,17 +36,21 @@ const launcher = join(import.meta.dirname, '../../dist/cli/launcher.cjs');
 /** Real members as processes of their own, started from `dist/`. Whoever makes one calls `stop`, also on failure. */
 export class ProcessCluster {
   readonly members: readonly MemberPlan[];
+  readonly #options: ProcessClusterOptions;
   readonly #directory: string;
-  readonly #extra: string;
   readonly #processes = new Map<string, ChildProcess>();
   readonly #status = new StatusAsker();
 
   constructor(options: ProcessClusterOptions) {
     this.members = options.members;
+    this.#options = options;
     this.#directory = options.directory;
-    this.#extra = options.extraConfiguration ?? '';
     mkdirSync(this.#directory, { recursive: true });
-    for (const member of this.members) writeFileSync(this.#configurationOf(member), this.#configuration(member));
+    mkdirSync(this.#logDirectory, { recursive: true });
+    for (const member of this.members) {
+      if (member.configuration !== undefined) continue;
+      writeFileSync(this.#configurationOf(member), this.#configuration(member));
+    }
   }
 
   get clientAddresses(): string[] {
@@ -44,7 +58,7 @@ export class ProcessCluster {
   }
 
   logFileOf(id: string): string {
-    return join(this.#directory, `${id}.log`);
+    return join(this.#logDirectory, `${id}.log`);
   }
 
   dataDirectoryOf(id: string): string {
@@ -64,11 +78,14 @@ export class ProcessCluster {
     if (this.#processes.has(id)) throw new Error(`member ${id} runs already`);
     const log = openSync(this.logFileOf(id), 'a');
     const args = [launcher, 'serve', '--config', this.#configurationOf(this.#plan(id))];
-    const child = spawn(process.execPath, args, { stdio: ['ignore', log, log], cwd: this.#directory });
+    const cwd = this.#options.workingDirectory ?? this.#directory;
+    const detached = this.#options.detached ?? false;
+    const child = spawn(process.execPath, args, { stdio: ['ignore', log, log], cwd, detached });
     closeSync(log);
     this.#processes.set(id, child);
-    child.once('exit', () => {
+    child.once('exit', (code, signal) => {
       if (this.#processes.get(id) === child) this.#processes.delete(id);
+      this.#options.onExit?.(id, code, signal);
     });
   }
 
@@ -141,6 +158,10 @@ export class ProcessCluster {
     );
   }
 
+  get #logDirectory(): string {
+    return this.#options.logDirectory ?? this.#directory;
+  }
+
   #plan(id: string): MemberPlan {
     const plan = this.members.find((member) => member.id === id);
     if (plan === undefined) throw new Error(`no member ${id} in this cluster`);
@@ -148,7 +169,7 @@ export class ProcessCluster {
   }
 
   #configurationOf(member: MemberPlan): string {
-    return join(this.#directory, `${member.id}.yaml`);
+    return member.configuration ?? join(this.#directory, `${member.id}.yaml`);
   }
 
   #configuration(own: MemberPlan): string {
@@ -163,7 +184,7 @@ export class ProcessCluster {
       `  client: 127.0.0.1:${own.client}`,
       `  peer: 127.0.0.1:${own.peer}`,
       `  http: 127.0.0.1:${own.http}`,
-      this.#extra,
+      this.#options.extraConfiguration ?? '',
     ].join('\n');
   }
 }
