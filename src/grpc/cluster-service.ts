@@ -1,9 +1,8 @@
 import type { ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
-
 import { parseStatus } from '../api/parse-reads.ts';
+import type { ClusterApi } from '../api/types.ts';
 import type { CallContext } from './call-context.ts';
 import { bytesService } from './method-table.ts';
-import type { ClusterApi } from './render-cluster.ts';
 import { renderStatus } from './render-cluster.ts';
 import { unaryHandler } from './unary-call.ts';
 

@@ -1,12 +1,11 @@
 import type { ConnectionInjector } from '@grpc/grpc-js';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
-import type { RegistryApi } from '../api/types.ts';
+import type { ClusterApi, RegistryApi } from '../api/types.ts';
 import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import { RollcallError } from '../base/errors.ts';
 import type { CallContext } from './call-context.ts';
 import { ClientListener } from './client-listener.ts';
-import type { ClusterApi } from './render-cluster.ts';
 import { clusterServiceName, ClusterService } from './cluster-service.ts';
 import { HealthService } from './health-service.ts';
 import { boundHeaderList, serverOptions } from './http2-settings.ts';

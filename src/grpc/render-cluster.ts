@@ -1,33 +1,8 @@
+import type { ClusterStatus, MemberStatus } from '../api/types.ts';
 import { unreachable } from '../base/assert.ts';
 import { WireWriter } from '../base/wire-writer.ts';
 import type { Role } from '../raft/types.ts';
 import type { ReplicaStatus } from '../replica/types.ts';
-
-/** One member as the asked one sees it. */
-export interface MemberStatus {
-  readonly memberId: string;
-  readonly peerAddress: string;
-  readonly clientAddress: string;
-  readonly reachable: boolean;
-  readonly matchIndex: number;
-  readonly replicationState: string;
-  readonly lastContactMs: number;
-}
-
-export interface ClusterStatus {
-  readonly replica: ReplicaStatus;
-  readonly members: readonly MemberStatus[];
-  readonly version: string;
-  readonly instances: number;
-  readonly services: number;
-  readonly leases: number;
-  readonly watches: number;
-}
-
-/** What the Cluster service asks of its use case. */
-export interface ClusterApi {
-  status(): ClusterStatus;
-}
 
 const writer = new WireWriter();
 

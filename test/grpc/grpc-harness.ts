@@ -1,12 +1,12 @@
 import type { ClientDuplexStream, ServiceError } from '@grpc/grpc-js';
 import { Client, credentials, Metadata } from '@grpc/grpc-js';
+import type { ClusterStatus } from '../../src/api/types.ts';
 import { SystemClock } from '../../src/base/system-clock.ts';
 import { google, rollcall } from '../../src/gen/rollcall.js';
 import { GrpcServer } from '../../src/grpc/grpc-server.ts';
 import type { GrpcLimits } from '../../src/grpc/limits.ts';
 import { grpcLimits } from '../../src/grpc/limits.ts';
 import type { CallOutcome, GrpcObserver, MethodName, RefusalCause } from '../../src/grpc/observer.ts';
-import type { ClusterStatus } from '../../src/grpc/render-cluster.ts';
 import { EdgeRegistry } from './edge-registry.ts';
 
 /** Keeps what it is told. */
@@ -101,9 +101,9 @@ export class Harness {
     });
   }
 
-  static async start(limits: Partial<GrpcLimits> = {}): Promise<Harness> {
+  static async start(limits: Partial<GrpcLimits> = {}, port = 0): Promise<Harness> {
     const harness = new Harness(limits);
-    harness.port = await harness.server.listen('127.0.0.1', 0);
+    harness.port = await harness.server.listen('127.0.0.1', port);
     return harness;
   }
 
