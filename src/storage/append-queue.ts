@@ -21,9 +21,9 @@ interface Item {
   readonly entries: readonly Entry[];
   /** Of `entries`, those of [from, to) wait. */
   from: number;
-  to: number;
+  readonly to: number;
   readonly commit: number;
-  waiters: Waiter[];
+  readonly waiters: readonly Waiter[];
 }
 
 /**
@@ -88,18 +88,17 @@ export class AppendQueue {
     return waiters;
   }
 
-  /** Drops the entries from `first` on; returns who waited for them. */
-  #supersede(first: number): Waiter[] {
-    const waiters: Waiter[] = [];
-    for (const item of this.#items.toReversed()) {
-      if (item.from === item.to) continue;
-      const lowest = must(item.entries[item.from], 'entry that waits').index;
-      const kept = Math.max(0, Math.min(first - lowest, item.to - item.from));
-      if (item.from + kept === item.to) break;
-      item.to = item.from + kept;
-      waiters.unshift(...item.waiters);
-      item.waiters = [];
-    }
+  /** Drops the entries from `first` on; returns who waited for them or for anything asked after them. */
+  #supersede(first: number): readonly Waiter[] {
+    const touched = this.#items.findIndex(({ entries, from, to }) => {
+      return from < to && must(entries[to - 1], 'entry that waits').index >= first;
+    });
+    if (touched === -1) return [];
+    const [lowest, ...later] = this.#items.splice(touched);
+    const item = must(lowest, 'call that is superseded');
+    const kept = Math.max(0, first - must(item.entries[item.from], 'entry that waits').index);
+    const waiters = [item, ...later].flatMap((one) => one.waiters);
+    if (kept > 0) this.#items.push({ ...item, to: item.from + kept, waiters: [] });
     return waiters;
   }
 }

@@ -178,8 +178,8 @@ export class LogScan {
       throw damaged(place, `the empty frame says that entry ${firstIndex} comes next, expected ${next}`);
     }
     if (list === undefined || firstIndex < list.start) {
-      // What stands before belongs to removed segments; from the base on every hash is checked.
-      if (firstIndex === base.index + 1 && previousHash !== base.hash) throw hashBreak(place, frame, base.hash);
+      // What stands before was in segments that are removed. The frame itself may be superseded by a later one that begins
+      // at or below the base, so whether all this joins the base is looked at in the end.
       this.#list = { start: firstIndex, hashBefore: previousHash, entries: [...entries] };
       return;
     }
@@ -196,16 +196,21 @@ export class LogScan {
     return list === undefined ? this.#mark.base.index : list.start + list.entries.length - 1;
   }
 
-  /** The entry at the mark's base, where it is still in a kept segment, must be the one that the mark names. */
+  /** What the entries follow, or the entry at the base where it is still in a kept segment, must be what the mark names. */
   #checkBase(): void {
     const { base } = this.#mark;
     const list = this.#list;
-    if (list === undefined || list.start === base.index + 1) return;
+    if (list === undefined) return;
+    const names = `the mark names term ${base.term} and prefix hash ${base.hash}`;
+    const place = this.#end ?? { path: markPath, at: 0 };
+    if (list.start === base.index + 1) {
+      if (list.hashBefore === base.hash) return;
+      throw damaged(place, `entry ${list.start} follows prefix hash ${list.hashBefore}, ${names}`);
+    }
     const found = list.entries[base.index - list.start];
     if (found !== undefined && found.term === base.term && found.hash === base.hash) return;
     const says = found === undefined ? 'is gone' : `has term ${found.term} and prefix hash ${found.hash}`;
-    const text = `the mark names term ${base.term} and prefix hash ${base.hash}`;
-    throw damaged(this.#end ?? { path: markPath, at: 0 }, `entry ${base.index} ${says}, ${text}`);
+    throw damaged(place, `entry ${base.index} ${says}, ${names}`);
   }
 
   /** Looks at all from `at` on, where the expected frame does not stand. */

@@ -99,13 +99,14 @@ export class MemoryDisk implements Disk {
   /** Flips one bit of a file, for every reader and for good. */
   flipBit(path: string, offset: number, bit: number): void {
     assert(bit >= 0 && bit < 8, () => `bit ${bit} of a byte`);
-    this.#inode(path).damage(offset, (byte) => byte ^ (1 << bit));
+    const inode = this.#inode(path);
+    const [byte] = inode.read(offset, 1);
+    inode.damage(offset, Uint8Array.of(must(byte, 'byte of a file') ^ (1 << bit)));
   }
 
   /** Replaces bytes of a file, for every reader and for good. */
   overwrite(path: string, offset: number, bytes: Uint8Array): void {
-    const inode = this.#inode(path);
-    for (const [at, value] of bytes.entries()) inode.damage(offset + at, () => value);
+    this.#inode(path).damage(offset, bytes);
   }
 
   /** What a process would read now. */
@@ -137,34 +138,34 @@ export class MemoryDisk implements Disk {
     return new MemoryDisk(this.#options, this.#root.copy());
   }
 
-  async makeDirectory(path: string): Promise<void> {
-    await this.#begin('make-directory', path);
-    if (path === '') return;
-    const parts = path.split('/');
-    for (let length = 1; length <= parts.length; length++) {
-      const made = parts.slice(0, length).join('/');
-      if (this.#node(made) === undefined) this.#link('make directory', made, new MemoryDirectory());
-      if (!(this.#node(made) instanceof MemoryDirectory)) throw this.#error(made, 'is not a directory');
-    }
+  makeDirectory(path: string): Promise<void> {
+    return this.#step('make-directory', path, () => {
+      if (path === '') return;
+      const parts = path.split('/');
+      for (let length = 1; length <= parts.length; length++) {
+        const made = parts.slice(0, length).join('/');
+        if (this.#node(made) === undefined) this.#link('make directory', made, new MemoryDirectory());
+        if (!(this.#node(made) instanceof MemoryDirectory)) throw this.#error(made, 'is not a directory');
+      }
+    });
   }
 
-  async list(path: string): Promise<readonly string[]> {
-    await this.#begin('list', path);
-    const node = this.#node(path);
-    if (node === undefined) return [];
-    if (!(node instanceof MemoryDirectory)) throw this.#error(path, 'is not a directory');
-    // The default order of strings is that of code units.
-    return [...node.entries.keys()].toSorted();
+  list(path: string): Promise<readonly string[]> {
+    return this.#step('list', path, () => {
+      const node = this.#node(path);
+      if (node === undefined) return [];
+      if (!(node instanceof MemoryDirectory)) throw this.#error(path, 'is not a directory');
+      // The default order of strings is that of code units.
+      return [...node.entries.keys()].toSorted();
+    });
   }
 
-  async exists(path: string): Promise<boolean> {
-    await this.#begin('list', path);
-    return this.#node(path) !== undefined;
+  exists(path: string): Promise<boolean> {
+    return this.#step('list', path, () => this.#node(path) !== undefined);
   }
 
-  async read(path: string): Promise<Buffer | undefined> {
-    await this.#begin('read', path);
-    return this.#node(path) === undefined ? undefined : this.contentOf(path);
+  read(path: string): Promise<Buffer | undefined> {
+    return this.#step('read', path, () => (this.#node(path) === undefined ? undefined : this.contentOf(path)));
   }
 
   async createZeroFilled(path: string, bytes: number): Promise<void> {
@@ -172,14 +173,15 @@ export class MemoryDisk implements Disk {
     await this.#create(path, bytes, (inode, share) => inode.truncate(Math.floor(bytes * share)));
   }
 
-  async open(path: string): Promise<DiskFile> {
-    await this.#begin('open', path);
-    const inode = this.#inode(path);
-    return new MemoryDiskFile(path, inode, {
-      begin: (step) => this.#begin(step, path),
-      write: (offset, content) =>
-        this.#write(path, inode, (share) => inode.write(offset, content.subarray(0, content.byteLength * share))),
-      error: (text) => this.#error(path, text),
+  open(path: string): Promise<DiskFile> {
+    return this.#step('open', path, () => {
+      const inode = this.#inode(path);
+      return new MemoryDiskFile(path, inode, {
+        step: (step, effect) => this.#step(step, path, effect),
+        write: (offset, content) =>
+          this.#write(path, inode, (share) => inode.write(offset, content.subarray(0, content.byteLength * share))),
+        error: (text) => this.#error(path, text),
+      });
     });
   }
 
@@ -191,86 +193,85 @@ export class MemoryDisk implements Disk {
   }
 
   async rename(from: string, to: string): Promise<void> {
-    await this.#begin('rename', from);
-    const node = this.#node(from);
-    if (node === undefined) throw this.#error(from, 'does not exist');
-    if (parentOf(from) !== parentOf(to)) {
-      this.#link(`rename from ${from}`, to, node);
-      this.#unlink(`rename to ${to}`, from);
-      return;
-    }
-    const names = new Map<string, MemoryNode | undefined>([
-      [nameOf(from), undefined],
-      [nameOf(to), node],
-    ]);
-    this.#directory(parentOf(from)).change(`rename ${from} to ${to}`, names);
+    assertRelativePath(to);
+    await this.#step('rename', from, () => {
+      const node = this.#node(from);
+      if (node === undefined) throw this.#error(from, 'does not exist');
+      if (parentOf(from) !== parentOf(to)) {
+        this.#link(`rename from ${from}`, to, node);
+        this.#unlink(`rename to ${to}`, from);
+        return;
+      }
+      const names = new Map<string, MemoryNode | undefined>([
+        [nameOf(from), undefined],
+        [nameOf(to), node],
+      ]);
+      this.#directory(parentOf(from)).change(`rename ${from} to ${to}`, names);
+    });
   }
 
-  async remove(path: string): Promise<void> {
-    await this.#begin('remove', path);
-    this.#inode(path);
-    this.#unlink(`remove ${path}`, path);
+  remove(path: string): Promise<void> {
+    return this.#step('remove', path, () => {
+      this.#inode(path);
+      this.#unlink(`remove ${path}`, path);
+    });
   }
 
   async removeTree(path: string): Promise<void> {
     assert(path !== '', 'the root of a disk is never removed');
-    await this.#begin('remove-tree', path);
-    if (this.#node(path) !== undefined) this.#unlink(`remove tree ${path}`, path);
+    await this.#step('remove-tree', path, () => {
+      if (this.#node(path) !== undefined) this.#unlink(`remove tree ${path}`, path);
+    });
   }
 
-  async syncDirectory(path: string): Promise<void> {
-    await this.#begin('sync-directory', path);
-    this.#directory(path).sync();
+  syncDirectory(path: string): Promise<void> {
+    return this.#step('sync-directory', path, () => this.#directory(path).sync());
   }
 
-  async freeBytes(): Promise<number> {
-    await this.#begin('list', '');
-    return this.#freeBytes();
+  freeBytes(): Promise<number> {
+    return this.#step('list', '', () => this.#freeBytes());
   }
 
-  /** Counts the step, waits where a test holds it, and fails where one made it. */
-  async #begin(step: DiskStep, path: string): Promise<Planned | undefined> {
+  /**
+   * Counts the step, waits where a test holds it, fails where one made it, and then takes effect at one moment: of a
+   * process that has ended by then nothing is done any more, and its calls never return.
+   */
+  async #step<T>(step: DiskStep, path: string, effect: (planned: Planned | undefined) => T): Promise<T> {
     assertRelativePath(path);
     this.#counts.set(step, this.count(step) + 1);
     await Promise.resolve();
-    await this.#alive();
-    const found = this.#planned.findIndex((one) => one.step === step && one.path === path);
-    if (found === -1) return undefined;
-    const planned = must(this.#planned.splice(found, 1)[0], 'planned fault');
-    planned.reached?.();
-    await planned.released;
-    await this.#alive();
-    if (planned.fault === undefined || planned.fault === 'short') return planned;
-    // A failed sync leaves the pages in the cache and marks them clean, as Linux does.
-    if (step === 'sync') this.#inode(path).forgetDirty();
-    throw this.#faultError(path, planned.fault);
-  }
-
-  /** Calls of a process that has ended never return. */
-  #alive(): Promise<void> {
-    return this.#dead ? new Promise(() => undefined) : Promise.resolve();
+    const found = this.#dead ? -1 : this.#planned.findIndex((one) => one.step === step && one.path === path);
+    const planned = found === -1 ? undefined : this.#planned.splice(found, 1)[0];
+    planned?.reached?.();
+    await planned?.released;
+    if (this.#dead) return new Promise(() => undefined);
+    if (planned?.fault !== undefined && planned.fault !== 'short') {
+      // A failed sync leaves the pages in the cache and marks them clean, as Linux does.
+      if (step === 'sync') this.#inode(path).forgetDirty();
+      throw this.#faultError(path, planned.fault);
+    }
+    return effect(planned);
   }
 
   async #create(path: string, bytes: number, fill: (inode: MemoryInode, share: number) => void): Promise<void> {
-    await this.#begin('open', path);
-    const before = this.#node(path);
-    if (before instanceof MemoryDirectory) throw this.#error(path, 'is a directory');
-    const inode = before ?? new MemoryInode();
-    if (before === undefined) this.#link('create', path, inode);
-    if (this.#freeBytes() + inode.sizeBytes < bytes) throw this.#faultError(path, 'ENOSPC');
+    const inode = await this.#step('open', path, () => {
+      const before = this.#node(path);
+      if (before instanceof MemoryDirectory) throw this.#error(path, 'is a directory');
+      const created = before ?? new MemoryInode();
+      if (before === undefined) this.#link('create', path, created);
+      if (this.#freeBytes() + created.sizeBytes < bytes) throw this.#faultError(path, 'ENOSPC');
+      return created;
+    });
     await this.#write(path, inode, (share) => fill(inode, share));
   }
 
   /** `change` is told which share of the bytes, all or half of them, reaches the cache. */
   async #write(path: string, inode: MemoryInode, change: (share: number) => void): Promise<void> {
-    const planned = await this.#begin('write', path);
-    if (planned?.fault === 'short') {
-      change(1 / 2);
-      throw this.#faultError(path, 'short');
-    }
-    change(1);
-    await this.#begin('sync', path);
-    inode.sync();
+    await this.#step('write', path, (planned) => {
+      change(planned?.fault === 'short' ? 1 / 2 : 1);
+      if (planned?.fault === 'short') throw this.#faultError(path, 'short');
+    });
+    await this.#step('sync', path, () => inode.sync());
   }
 
   #freeBytes(): number {
@@ -300,7 +301,9 @@ export class MemoryDisk implements Disk {
   }
 
   #link(description: string, path: string, node: MemoryNode): void {
-    this.#directory(parentOf(path)).change(`${description} ${path}`, new Map([[nameOf(path), node]]));
+    const parent = this.#node(parentOf(path));
+    if (!(parent instanceof MemoryDirectory)) throw this.#error(path, 'has no directory to be in');
+    parent.change(`${description} ${path}`, new Map([[nameOf(path), node]]));
   }
 
   #unlink(description: string, path: string): void {
@@ -327,7 +330,7 @@ export class MemoryDisk implements Disk {
 
 /** What an open file needs of its disk. */
 interface FileHooks {
-  begin(step: DiskStep): Promise<unknown>;
+  step<T>(step: DiskStep, effect: () => T): Promise<T>;
   write(offset: number, bytes: Uint8Array): Promise<void>;
   error(text: string): StorageError;
 }
@@ -349,10 +352,11 @@ class MemoryDiskFile implements DiskFile {
 
   async read(offset: number, length: number): Promise<Buffer> {
     assert(offset >= 0 && length >= 0, () => `read of ${length} bytes at ${offset}`);
-    await this.#hooks.begin('read');
-    this.#checkOpen();
-    if (offset + length > this.#inode.sizeBytes) throw this.#hooks.error(`short read at byte ${offset}`);
-    return this.#inode.read(offset, length);
+    return this.#hooks.step('read', () => {
+      this.#checkOpen();
+      if (offset + length > this.#inode.sizeBytes) throw this.#hooks.error(`short read at byte ${offset}`);
+      return this.#inode.read(offset, length);
+    });
   }
 
   async writeDurably(offset: number, bytes: Uint8Array): Promise<void> {
@@ -369,9 +373,10 @@ class MemoryDiskFile implements DiskFile {
   }
 
   async close(): Promise<void> {
-    await this.#hooks.begin('open');
-    this.#checkOpen();
-    this.#closed = true;
+    await this.#hooks.step('open', () => {
+      this.#checkOpen();
+      this.#closed = true;
+    });
   }
 
   #checkOpen(): void {

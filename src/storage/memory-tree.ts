@@ -1,4 +1,4 @@
-import { assert, must } from '../base/assert.ts';
+import { assert } from '../base/assert.ts';
 
 /** What a crash may lose is decided page by page: this many bytes are written whole or not at all. */
 export const memoryPageBytes = 4_096;
@@ -39,17 +39,7 @@ export class MemoryInode {
   /** Changes what processes see; the medium follows with `sync`, or in part with a crash. */
   write(offset: number, bytes: Uint8Array): void {
     this.sizeBytes = Math.max(this.sizeBytes, offset + bytes.byteLength);
-    for (let at = 0; at < bytes.byteLength; ) {
-      const within = (offset + at) % memoryPageBytes;
-      const page = (offset + at - within) / memoryPageBytes;
-      const taken = Math.min(memoryPageBytes - within, bytes.byteLength - at);
-      const changed = Buffer.alloc(memoryPageBytes);
-      this.#seen.get(page)?.copy(changed);
-      changed.set(bytes.subarray(at, at + taken), within);
-      this.#seen.set(page, changed);
-      this.#dirty.add(page);
-      at += taken;
-    }
+    for (const page of put(this.#seen, offset, bytes)) this.#dirty.add(page);
   }
 
   truncate(sizeBytes: number): void {
@@ -74,16 +64,10 @@ export class MemoryInode {
   }
 
   /** Changes bytes on the medium itself, behind everybody's back. */
-  damage(offset: number, change: (byte: number) => number): void {
-    const page = Math.floor(offset / memoryPageBytes);
-    assert(offset >= 0 && offset < this.sizeBytes, () => `damage at byte ${offset} of ${this.sizeBytes}`);
-    for (const view of [this.#seen, this.#medium]) {
-      const changed = Buffer.alloc(memoryPageBytes);
-      view.get(page)?.copy(changed);
-      const within = offset % memoryPageBytes;
-      changed[within] = change(must(changed[within], 'byte of a page'));
-      view.set(page, changed);
-    }
+  damage(offset: number, bytes: Uint8Array): void {
+    const end = offset + bytes.byteLength;
+    assert(offset >= 0 && end <= this.sizeBytes, () => `damage up to byte ${end} of ${this.sizeBytes}`);
+    for (const view of [this.#seen, this.#medium]) put(view, offset, bytes);
   }
 
   crash(path: string, choice: CrashChoice): void {
@@ -113,6 +97,23 @@ export class MemoryInode {
     if (content === undefined) to.delete(page);
     else to.set(page, content);
   }
+}
+
+/** Replaces the pages that `bytes` touch; returns their numbers. */
+function put(view: Map<number, Buffer>, offset: number, bytes: Uint8Array): readonly number[] {
+  const pages: number[] = [];
+  for (let at = 0; at < bytes.byteLength; ) {
+    const within = (offset + at) % memoryPageBytes;
+    const page = (offset + at - within) / memoryPageBytes;
+    const taken = Math.min(memoryPageBytes - within, bytes.byteLength - at);
+    const changed = Buffer.alloc(memoryPageBytes);
+    view.get(page)?.copy(changed);
+    changed.set(bytes.subarray(at, at + taken), within);
+    view.set(page, changed);
+    pages.push(page);
+    at += taken;
+  }
+  return pages;
 }
 
 export type MemoryNode = MemoryInode | MemoryDirectory;

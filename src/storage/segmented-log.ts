@@ -238,9 +238,9 @@ export class SegmentedLog implements EntryLog {
       });
       previous = entry;
     }
-    for (const entry of entries) this.#index.push(entry);
-    const { lastIndex } = this.#index;
+    const lastIndex = previous?.index ?? this.#index.lastIndex;
     assert(commit <= lastIndex, () => `commit index ${commit}, but the last entry is ${lastIndex}`);
+    for (const entry of entries) this.#index.push(entry);
     this.#commit = Math.max(this.#commit, commit);
   }
 

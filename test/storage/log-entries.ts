@@ -1,3 +1,4 @@
+import { must } from '../../src/base/assert.ts';
 import { extendPrefixHash } from '../../src/base/hash.ts';
 import type { MembershipRecord } from '../../src/storage/entry-log.ts';
 import type { Entry, LogBase } from '../../src/storage/log-types.ts';
@@ -34,4 +35,14 @@ export function baseOf(entry: Entry): LogBase {
 /** What tests compare: data as hex. */
 export function shown(entries: readonly Entry[]): string[] {
   return entries.map(({ index, term, hash, data }) => `${index}/${term}/${hash}/${Buffer.from(data).toString('hex')}`);
+}
+
+/** The item at this position, from the end where it is negative. */
+export function pick<T>(items: readonly T[], position: number): NonNullable<T> {
+  return must(items.at(position), `item ${position} of ${items.length}`);
+}
+
+/** One entry that follows `previous`. */
+export function entryAfter(previous: LogBase, term: number, bytes: number, fill = 0): Entry {
+  return pick(entriesAfter(previous, 1, term, bytes, fill), 0);
 }
