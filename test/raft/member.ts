@@ -19,9 +19,12 @@ export type Settings = Partial<Omit<RaftConfig, 'id' | 'boot' | 'voters' | 'rand
 /** What a test cluster may want to see of each member, as it happens. */
 export interface Observer {
   sent?(member: Member, message: Message): void;
-  wrote?(member: Member): void;
+  handed?(member: Member, step: Persist): void;
+  wrote?(member: Member, step?: Persist): void;
   applied?(member: Member, entry: Entry): void;
   confirmed?(member: Member, read: ConfirmedRead): void;
+  voided?(member: Member, context: ReadContext): void;
+  wanted?(member: Member, peer: MemberId): void;
   changed?(member: Member, state: SoftState): void;
 }
 
@@ -45,15 +48,21 @@ export class Member {
   readonly #voters: readonly MemberId[];
   readonly #random: Random;
   readonly #settings: Settings;
-  readonly #observer: Observer;
+  readonly #observers: readonly Observer[];
   #counter = 0;
 
-  constructor(id: MemberId, voters: readonly MemberId[], random: Random, settings: Settings, observer: Observer) {
+  constructor(
+    id: MemberId,
+    voters: readonly MemberId[],
+    random: Random,
+    settings: Settings,
+    observers: readonly Observer[],
+  ) {
     this.id = id;
     this.#voters = voters;
     this.#random = random;
     this.#settings = settings;
-    this.#observer = observer;
+    this.#observers = observers;
     this.start();
   }
 
@@ -81,7 +90,7 @@ export class Member {
   /** Stops at once. The first `written` of the steps under way are on disk all the same, though never reported. */
   crash(written = 0): void {
     for (const step of this.unwritten.slice(0, written)) this.disk.write(step);
-    this.#observer.wrote?.(this);
+    for (const observer of this.#observers) observer.wrote?.(this);
     this.unwritten = [];
     this.core = undefined;
   }
@@ -99,18 +108,22 @@ export class Member {
   /** Takes one Ready and returns its messages. */
   once(): Message[] {
     const ready = this.raft.ready();
-    if (ready.softState !== undefined) this.#observer.changed?.(this, ready.softState);
-    for (const message of ready.messages) this.#observer.sent?.(this, message);
+    for (const observer of this.#observers)
+      if (ready.softState !== undefined) observer.changed?.(this, ready.softState);
+    for (const message of ready.messages) for (const observer of this.#observers) observer.sent?.(this, message);
     if (ready.persist !== undefined) {
       this.unwritten.push(ready.persist);
+      for (const observer of this.#observers) observer.handed?.(this, ready.persist);
       if (ready.persist.snapshot !== undefined) this.appliedIndex = ready.persist.snapshot.index;
     }
     this.#apply(ready);
     this.voided.push(...ready.voidedReads);
+    for (const observer of this.#observers) for (const read of ready.voidedReads) observer.voided?.(this, read);
     this.snapshotsWanted.push(...ready.snapshotsWanted);
+    for (const observer of this.#observers) for (const peer of ready.snapshotsWanted) observer.wanted?.(this, peer);
     for (const read of ready.confirmedReads) {
       this.confirmed.push(read);
-      this.#observer.confirmed?.(this, read);
+      for (const observer of this.#observers) observer.confirmed?.(this, read);
     }
     if (this.writesAtOnce) this.write();
     return [...ready.messages];
@@ -121,7 +134,7 @@ export class Member {
     const steps = this.unwritten.splice(0, count);
     for (const step of steps) {
       this.disk.write(step);
-      this.#observer.wrote?.(this);
+      for (const observer of this.#observers) observer.wrote?.(this, step);
     }
     const last = steps.at(-1);
     if (last !== undefined) this.raft.reportDurable(last.sequence);
@@ -153,7 +166,7 @@ export class Member {
       }
       this.appliedIndex = entry.index;
       if (entry.data.length > 0) this.applied.push(entry);
-      this.#observer.applied?.(this, entry);
+      for (const observer of this.#observers) observer.applied?.(this, entry);
     }
     if (ready.committed.length > 0) this.raft.reportApplied(this.appliedIndex);
   }

@@ -2,7 +2,7 @@ import type { Random } from '../../src/base/random.ts';
 import type { MemberId, Message, ProposeResult } from '../../src/raft/types.ts';
 import { Checkers } from './checkers.ts';
 import { Member } from './member.ts';
-import type { Settings } from './member.ts';
+import type { Observer, Settings } from './member.ts';
 
 export const bytesOf = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
 
@@ -28,6 +28,8 @@ export interface NetworkOptions {
   readonly settings?: Settings;
   /** By default member number n times out after electionTicksMin + 2 + 3n ticks. */
   readonly randomOf?: (id: MemberId) => Random;
+  /** Sees what the checkers see. */
+  readonly observer?: Observer;
 }
 
 /**
@@ -45,9 +47,10 @@ export class Network {
   constructor(options: NetworkOptions = {}) {
     this.ids = options.members ?? ['a', 'b', 'c'];
     this.checkers = new Checkers(this.ids);
+    const observers = options.observer === undefined ? [this.checkers] : [this.checkers, options.observer];
     this.ids.forEach((id, number) => {
       const random = options.randomOf?.(id) ?? new FixedRandom(2 + 3 * number);
-      this.#members.set(id, new Member(id, this.ids, random, options.settings ?? {}, this.checkers));
+      this.#members.set(id, new Member(id, this.ids, random, options.settings ?? {}, observers));
     });
   }
 

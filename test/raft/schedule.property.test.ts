@@ -25,6 +25,7 @@ describe('random schedules of a cluster', () => {
     }
     process.stdout.write(`${count} schedules from seed ${firstSeed}: ${JSON.stringify(total)}\n`);
     // The schedules must reach what they are meant to test.
-    if (count >= 100) for (const reached of Object.values(total)) expect(reached).toBeGreaterThan(count / 2);
+    const least = count < 100 ? 0 : count / 4;
+    for (const [what, reached] of Object.entries(total)) expect(reached, what).toBeGreaterThanOrEqual(least);
   });
 });

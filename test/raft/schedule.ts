@@ -154,8 +154,9 @@ class Schedule {
 
   #partition(member: Member): void {
     this.#net.heal();
-    if (this.#below(2) === 0) this.#net.isolate(member.id);
-    else if (this.#below(2) === 0) this.#net.cut(member.id, this.#pick(this.#net.ids));
+    const kind = this.#below(4);
+    if (kind < 2) this.#net.isolate(member.id);
+    else if (kind === 2) this.#net.cut(member.id, this.#pick(this.#net.ids));
   }
 
   #deliver(): void {

@@ -1,0 +1,36 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { playTranscript } from './transcript.ts';
+
+const folder = join(import.meta.dirname, 'testdata');
+const rewrite = process.env['REWRITE'] === '1';
+
+/** REWRITE=1 writes what is printed now into the files; the difference is reviewed like code. */
+describe('transcripts', () => {
+  for (const file of readdirSync(folder).sort()) {
+    it(file, () => {
+      const path = join(folder, file);
+      const text = readFileSync(path, 'utf8');
+      const played = playTranscript(text);
+      if (rewrite) writeFileSync(path, played);
+      expect(played).toBe(rewrite ? played : text);
+    });
+  }
+
+  it('cover every situation that is listed here', () => {
+    expect(readdirSync(folder).sort()).toEqual([
+      'check-quorum.txt',
+      'conflict-repair.txt',
+      'disruptive-rejoiner.txt',
+      'election.txt',
+      'figure-8.txt',
+      'lagging-follower-snapshot.txt',
+      'persist-truncation-race.txt',
+      'read-rounds.txt',
+      'replication.txt',
+      'slow-follower-window.txt',
+      'split-vote.txt',
+    ]);
+  });
+});
