@@ -1,7 +1,7 @@
 /**
  * Measures the state machine: `node --expose-gc --import tsx scripts/bench-state-machine.ts [instances]`.
  * Registers that many instances (1,000,000) of 283 bytes in 1,000 services, in entries of 100 commands, a flush being
- * frozen and released every 500 entries; then updates a tenth of them, and loads the whole state again. Prints memory an
+ * frozen and released every 100 entries; then updates a tenth of them, and loads the whole state again. Prints memory an
  * instance, commands a second and the longest single call.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,7 +13,7 @@ import type { Command, CommandBody, Lifetime } from '../src/state-machine/types.
 const instances = Number(process.argv[2] ?? 1_000_000);
 const services = 1_000;
 const commandsAnEntry = 100;
-const entriesAFlush = 500;
+const entriesAFlush = 100;
 const instancesALease = 100;
 const spec = new Uint8Array(283).fill(120);
 

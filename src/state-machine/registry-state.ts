@@ -61,16 +61,17 @@ export class RegistryState implements Registry {
     assert(entry.term >= this.#term, () => `entry of term ${entry.term} after one of term ${this.#term}`);
     // Decoded as a whole first: a batch that halts the member has changed nothing.
     const batch = entry.data.length === 0 ? undefined : decodeBatch(entry.data);
+    const { counters } = this.#parts;
+    const replicatedTimeMs = counters.replicatedTimeMs + (batch?.elapsedMs ?? 0);
+    assert(Number.isSafeInteger(replicatedTimeMs), 'replicated time beyond 2^53');
+
     this.#phase = 'ready';
     this.#index = entry.index;
     this.#term = entry.term;
+    counters.replicatedTimeMs = replicatedTimeMs;
     const turn = new ApplyTurn(this.#parts, entry.term, batch?.wallMs ?? 0);
     if (batch === undefined) return turn.outcome;
-
-    const { counters } = this.#parts;
-    counters.replicatedTimeMs += batch.elapsedMs;
-    assert(Number.isSafeInteger(counters.replicatedTimeMs), 'replicated time beyond 2^53');
-    this.#requests.trim(counters.replicatedTimeMs, requestIdsTrimmedMin + 2 * batch.commands.length);
+    this.#requests.trim(replicatedTimeMs, requestIdsTrimmedMin + 2 * batch.commands.length);
     for (const decoded of batch.commands) turn.finishCommand(this.#applyOnce(turn, decoded));
     return turn.outcome;
   }
