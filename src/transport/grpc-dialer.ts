@@ -80,7 +80,7 @@ export class GrpcDialer {
 
   async askForm(address: string, request: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
     const client = this.#client(address);
-    return await new Promise<Uint8Array>((resolve, reject) => {
+    return new Promise<Uint8Array>((resolve, reject) => {
       const { path } = peerService.form;
       const call = client.makeUnaryRequest(path, asBuffer, asBuffer, request, (error: ServiceError | null, answer) => {
         timer.cancel();
@@ -159,7 +159,7 @@ class GrpcSnapshot implements OutgoingSnapshot {
 
   async finish(): Promise<Uint8Array> {
     this.#call.end();
-    return await Promise.race([this.#answer, this.failed]);
+    return Promise.race([this.#answer, this.failed]);
   }
 
   abort(reason: string): void {
@@ -180,8 +180,7 @@ function dialOptions(limits: TransportLimits): ChannelOptions {
     'grpc.max_send_message_length': limits.messageBytesMax,
     // Megabytes.
     'grpc-node.max_session_memory': 64,
-    // Finds a peer that is gone without a word: half a minute of TCP would be too long.
-    'grpc.keepalive_time_ms': 2_000,
-    'grpc.keepalive_timeout_ms': 4_000,
+    'grpc.keepalive_time_ms': limits.keepaliveMs,
+    'grpc.keepalive_timeout_ms': limits.keepaliveAnswerMsMax,
   };
 }

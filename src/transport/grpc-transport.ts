@@ -38,7 +38,7 @@ class GrpcWire implements PeerWire {
   async listen(acceptor: WireAcceptor): Promise<number> {
     assert(this.#server === undefined, 'peer port listened on twice');
     this.#server = new PeerServer(acceptor, this.#clock, this.#limits);
-    return await this.#server.listen(this.#host, this.#port);
+    return this.#server.listen(this.#host, this.#port);
   }
 
   openMessages(address: string, events: OutgoingEvents): OutgoingMessages {
@@ -50,7 +50,7 @@ class GrpcWire implements PeerWire {
   }
 
   async askForm(address: string, request: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
-    return await this.#dialer.askForm(address, request, timeoutMs);
+    return this.#dialer.askForm(address, request, timeoutMs);
   }
 
   async close(graceMs: number): Promise<void> {

@@ -22,6 +22,11 @@ export interface TransportLimits {
   /** From the last byte of a snapshot to the answer that it is installed. */
   readonly snapshotAnswerMsMax: number;
   readonly snapshotChunkBytesMax: number;
+  /** From accepting a connection to its first call (gRPC only). */
+  readonly silentMsMax: number;
+  /** A connection that is silent for the first is asked, and closed after the second without an answer (gRPC only). */
+  readonly keepaliveMs: number;
+  readonly keepaliveAnswerMsMax: number;
 }
 
 export const transportDefaults: TransportLimits = {
@@ -37,6 +42,10 @@ export const transportDefaults: TransportLimits = {
   snapshotStallMsMax: 30_000,
   snapshotAnswerMsMax: 300_000,
   snapshotChunkBytesMax: 256 * 1024,
+  silentMsMax: 5_000,
+  // Half a minute of TCP would be too long for a peer that went without a word.
+  keepaliveMs: 2_000,
+  keepaliveAnswerMsMax: 4_000,
 };
 
 /** Longest id and address from a peer, in UTF-16 units; configuration allows shorter ones only. */

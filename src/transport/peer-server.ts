@@ -19,8 +19,6 @@ import { PeerRefusal } from './refusal.ts';
 
 /** Every peer needs two connections; what comes above waits for nobody and is closed. */
 const connectionsMax = 128;
-/** From accepting a connection to its first call. */
-const silentMsMax = 5_000;
 
 type Call = { getPeer(): string };
 
@@ -30,14 +28,17 @@ type Call = { getPeer(): string };
  */
 export class PeerServer {
   readonly #clock: Clock;
+  readonly #limits: TransportLimits;
   readonly #server: Server;
   readonly #listener: NetServer;
+  /** By remote address. */
   readonly #sockets = new Map<string, Socket>();
-  /** Sockets, by their remote address, from which a call has come. */
+  /** Those from which a call has come. */
   readonly #spoken = new WeakSet<Socket>();
 
   constructor(acceptor: WireAcceptor, clock: Clock, limits: TransportLimits) {
     this.#clock = clock;
+    this.#limits = limits;
     this.#server = new Server(serverOptions(limits));
     this.#server.addService(peerService, {
       messages: (call: ServerDuplexStream<Uint8Array, Uint8Array>) => {
@@ -63,7 +64,7 @@ export class PeerServer {
 
   /** Resolves with the port; rejects where it cannot be had. */
   async listen(host: string, port: number): Promise<number> {
-    return await new Promise<number>((resolve, reject) => {
+    return new Promise<number>((resolve, reject) => {
       this.#listener.once('error', reject);
       this.#listener.listen({ host, port }, () => {
         this.#listener.removeListener('error', reject);
@@ -98,7 +99,7 @@ export class PeerServer {
     const remote = `${socket.remoteAddress}:${socket.remotePort}`;
     this.#sockets.set(remote, socket);
     const timer = this.#clock.setTimer(
-      silentMsMax,
+      this.#limits.silentMsMax,
       () => {
         if (!this.#spoken.has(socket)) socket.destroy();
       },
@@ -125,8 +126,8 @@ function serverOptions(limits: TransportLimits): ChannelOptions {
     'grpc.max_concurrent_streams': 16,
     // Megabytes.
     'grpc-node.max_session_memory': 64,
-    'grpc.keepalive_time_ms': 2_000,
-    'grpc.keepalive_timeout_ms': 4_000,
+    'grpc.keepalive_time_ms': limits.keepaliveMs,
+    'grpc.keepalive_timeout_ms': limits.keepaliveAnswerMsMax,
     'grpc.max_connection_idle_ms': 60_000,
   };
 }

@@ -85,7 +85,7 @@ export class PeerTransport implements Transport {
   async start(handlers: TransportHandlers): Promise<number> {
     assert(this.#handlers === undefined, 'transport started twice');
     this.#handlers = handlers;
-    return await this.#wire.listen(this.#acceptor());
+    return this.#wire.listen(this.#acceptor());
   }
 
   setIdentity(local: LocalIdentity, peers: readonly PeerAddress[]): void {
@@ -269,7 +269,7 @@ export class PeerTransport implements Transport {
   #acceptor(): WireAcceptor {
     return {
       messages: (stream) => this.#incomingMessages(stream),
-      snapshot: async (chunks) => await this.#incomingSnapshot(chunks),
+      snapshot: (chunks) => this.#incomingSnapshot(chunks),
       form: (request) => this.#answerForm(request),
     };
   }
@@ -347,7 +347,7 @@ export class PeerTransport implements Transport {
 
   async #hand({ identity, term, snapshot }: SnapshotHead, chunks: SnapshotChunks): Promise<number> {
     const { memberId: from, boot: fromBoot } = identity;
-    return await this.#owner().onSnapshot({ from, fromBoot, term, snapshot, body: chunks.bodies() });
+    return this.#owner().onSnapshot({ from, fromBoot, term, snapshot, body: chunks.bodies() });
   }
 
   #answerForm(request: Uint8Array): Uint8Array {

@@ -1,0 +1,118 @@
+import { describe, expect, it } from 'vitest';
+import { InvariantError } from '../../src/base/assert.ts';
+import type { PeerIdentity } from '../../src/transport/peer-codec.ts';
+import { type Moment, PeerGate } from '../../src/transport/peer-gate.ts';
+
+const local = { clusterId: 'c1', memberId: 'a', directoryId: 'da', boot: 5, clientAddress: 'h:1' };
+const peers = [
+  { memberId: 'b', address: 'h:2', directoryId: 'db' },
+  { memberId: 'n', address: 'h:3', directoryId: '' },
+];
+const fromB: PeerIdentity = {
+  clusterId: 'c1',
+  memberId: 'b',
+  directoryId: 'db',
+  boot: 9,
+  toBoot: 5,
+  clientAddress: 'h:4',
+  toMemberId: 'a',
+};
+
+/** A gate that has heard boot 9 of b. */
+function gate(): PeerGate {
+  const made = new PeerGate(local, peers);
+  made.record(fromB);
+  return made;
+}
+
+function said(identity: PeerIdentity, moment: Moment): string {
+  const verdict = gate().check(identity, moment);
+  switch (verdict.kind) {
+    case 'accept':
+      return 'accept';
+    case 'drop':
+      return `drop ${verdict.reason}`;
+    case 'refuse':
+      return `refuse ${verdict.refusal.reason}`;
+  }
+}
+
+describe('the gate', () => {
+  const table: readonly (readonly [string, Partial<PeerIdentity>, string, string])[] = [
+    ['the peer as recorded', {}, 'accept', 'accept'],
+    ['one that has not heard this member yet', { toBoot: 0 }, 'accept', 'accept'],
+    ['a later boot', { boot: 10 }, 'accept', 'accept'],
+    ['an earlier boot', { boot: 8 }, 'refuse old-copy', 'drop late-boot'],
+    ['a batch for an earlier life of this member', { toBoot: 4 }, 'drop earlier-life', 'drop earlier-life'],
+    [
+      'one who knows a later boot of this member',
+      { toBoot: 6 },
+      'refuse receiver-old-copy',
+      'refuse receiver-old-copy',
+    ],
+    ['another cluster', { clusterId: 'c2' }, 'refuse wrong-cluster', 'refuse wrong-cluster'],
+    ['another addressee', { toMemberId: 'b' }, 'refuse wrong-addressee', 'refuse wrong-addressee'],
+    ['another directory', { directoryId: 'dx' }, 'refuse wrong-directory', 'refuse wrong-directory'],
+    ['a member that is none', { memberId: 'x' }, 'refuse unknown-member', 'refuse unknown-member'],
+    ["this member's own id", { memberId: 'a' }, 'refuse own-member-id', 'refuse own-member-id'],
+    // The first thing that is wrong is named, and who is addressed comes before who speaks.
+    [
+      'everything wrong',
+      { toMemberId: 'b', clusterId: 'c2', boot: 1 },
+      'refuse wrong-addressee',
+      'refuse wrong-addressee',
+    ],
+    [
+      'another directory with an old boot',
+      { directoryId: 'dx', boot: 1 },
+      'refuse wrong-directory',
+      'refuse wrong-directory',
+    ],
+    ['an old boot to an earlier life', { boot: 8, toBoot: 4 }, 'refuse old-copy', 'drop late-boot'],
+  ];
+  it.each(table)('%s', (_name, change, atOpening, later) => {
+    expect(said({ ...fromB, ...change }, 'open')).toBe(atOpening);
+    expect(said({ ...fromB, ...change }, 'later')).toBe(later);
+  });
+
+  it('changes nothing by checking', () => {
+    const one = gate();
+    one.check({ ...fromB, boot: 20 }, 'open');
+    expect(one.bootOf('b')).toBe(9);
+    expect(one.check(fromB, 'open').kind).toBe('accept');
+  });
+
+  it('remembers the highest boot only', () => {
+    const one = gate();
+    one.record({ ...fromB, boot: 8 });
+    expect(one.bootOf('b')).toBe(9);
+    one.record({ ...fromB, boot: 11 });
+    expect(one.bootOf('b')).toBe(11);
+    expect(one.bootOf('n')).toBe(0);
+  });
+
+  it('takes any directory where none is recorded, and counts the boots of each for itself', () => {
+    const one = gate();
+    const first = { ...fromB, memberId: 'n', directoryId: 'd1', boot: 30 };
+    expect(one.check(first, 'open').kind).toBe('accept');
+    one.record(first);
+    expect(one.check({ ...first, boot: 29 }, 'open').kind).toBe('refuse');
+    const second = { ...first, directoryId: 'd2', boot: 1 };
+    expect(one.check(second, 'open').kind).toBe('accept');
+    one.record(second);
+    expect(one.bootOf('n')).toBe(1);
+  });
+
+  it('says in plain words what does not fit, whatever the caller calls itself', () => {
+    const verdict = gate().check({ ...fromB, memberId: `x\n\u0000é${'y'.repeat(1000)}` }, 'open');
+    if (verdict.kind !== 'refuse') throw new Error('a stranger was let pass');
+    expect(verdict.refusal.message).toMatch(/^unknown-member: [\x20-\x7e]{1,310}$/);
+    expect(verdict.refusal.code).toBe('FAILED_PRECONDITION');
+  });
+
+  it('is made only for a member and its peers', () => {
+    expect(() => new PeerGate(local, [{ memberId: 'a', address: '', directoryId: '' }])).toThrow(InvariantError);
+    expect(() => new PeerGate(local, [...peers, ...peers])).toThrow(InvariantError);
+    expect(() => new PeerGate({ ...local, boot: 0 }, peers)).toThrow(InvariantError);
+  });
+});
