@@ -21,6 +21,9 @@ export const eventInstanceField = 3;
 /** Room that a response needs beside its events: three numbers, a tail with its header and a member id. */
 export const envelopeBytesMax = 512;
 
+/** Of what `encodeHead` gives: two numbers of up to 2^53, and the kind. */
+export const headBytesMax = 20;
+
 const writer = new WireWriter();
 
 /** How fresh a batch is. */

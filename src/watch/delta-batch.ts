@@ -2,7 +2,7 @@ import { assert, must } from '../base/assert.ts';
 import { WireWriter } from '../base/wire-writer.ts';
 import type { ChangeEvent } from '../state-machine/types.ts';
 import type { BatchHeader } from './batch-encoder.ts';
-import { encodeBody, encodeHead, joined, writeEvent } from './batch-encoder.ts';
+import { encodeBody, encodeHead, headBytesMax, joined, writeEvent } from './batch-encoder.ts';
 
 /** The responses of one watch for one batch, in order. */
 export type Responses = readonly Uint8Array[];
@@ -13,7 +13,7 @@ export type Responses = readonly Uint8Array[];
  */
 export class DeltaBatch {
   readonly to: number;
-  /** Of all responses of one watch, without its own few bytes. */
+  /** Of all responses of one watch, at most. */
   readonly bytes: number;
   readonly #bodies: Responses;
   /** By the watch's previous revision, then by its id. */
@@ -26,7 +26,7 @@ export class DeltaBatch {
   constructor(to: number, segments: readonly Uint8Array[], header: BatchHeader) {
     this.to = to;
     this.#bodies = segments.map((segment, i) => encodeBody(to, segment, i + 1 < segments.length, header));
-    this.bytes = this.#bodies.reduce((sum, body) => sum + body.length, 0);
+    this.bytes = this.#bodies.reduce((sum, body) => sum + headBytesMax + body.length, 0);
   }
 
   /** Not to be changed: others are sent the same buffers. */

@@ -10,7 +10,6 @@ import { watchKey } from './watch-index.ts';
 
 /** Read from the state at a time. */
 const chunkCountMax = 256;
-const chunkBytesMax = 256 * 1024;
 const servicesAtOnceMax = 64;
 /** What an empty read costs, in bytes of work. */
 const readWorkBytes = 1_024;
@@ -34,6 +33,7 @@ export interface SnapshotSource {
 export class SnapshotStore {
   readonly #source: SnapshotSource;
   readonly #bounds: WatchBounds;
+  readonly #chunkBytesMax: number;
   /** The newest of each key, complete or being made. The order is that of use: the first is the first to go. */
   readonly #newest = new Map<string, SnapshotCut>();
   /** Everything that takes room: also those that are out of date and still sent to somebody. */
@@ -47,6 +47,7 @@ export class SnapshotStore {
   constructor(source: SnapshotSource, bounds: WatchBounds) {
     this.#source = source;
     this.#bounds = bounds;
+    this.#chunkBytesMax = Math.ceil(bounds.partBytesMax / 4);
   }
 
   get bytes(): number {
@@ -167,7 +168,13 @@ export class SnapshotStore {
   /** One chunk of instances; true once the service is read to its end. */
   #readService(cut: SnapshotCut, service: string): boolean {
     const state = this.#source.state();
-    const { views, lastId, more } = state.views(cut.namespace, service, cut.cursor.id, chunkCountMax, chunkBytesMax);
+    const { views, lastId, more } = state.views(
+      cut.namespace,
+      service,
+      cut.cursor.id,
+      chunkCountMax,
+      this.#chunkBytesMax,
+    );
     for (const view of views) cut.add(view);
     cut.cursor.id = lastId;
     if (!more && cut.service !== '') cut.cursor.done = true;
@@ -187,7 +194,7 @@ export class SnapshotStore {
       cursor.service = service;
       if (!this.#readService(cut, service)) return;
       cursor.id = '';
-      if (cut.bytes - before >= chunkBytesMax) return;
+      if (cut.bytes - before >= this.#chunkBytesMax) return;
     }
     if (!more) cursor.done = true;
   }
