@@ -38,6 +38,11 @@ interface Proposal {
   readonly calls: readonly Call[];
 }
 
+/** In the log at an index, under the term in which it was proposed. */
+interface Accepted extends Proposal {
+  readonly term: number;
+}
+
 export interface WriteCallsOptions {
   readonly clock: Clock;
   readonly memberId: MemberId;
@@ -67,7 +72,12 @@ export class WriteCalls {
   #nextProposal = 1;
   readonly #proposals = new Map<number, Proposal>();
   /** Accepted proposals by their index in the log. */
-  readonly #byIndex = new Map<number, { readonly term: number; readonly calls: readonly Call[] }>();
+  readonly #byIndex = new Map<number, Accepted>();
+  /**
+   * The same of times when this member led and does not any more: what stands at their index will tell, if it ever
+   * comes. They take no room from new proposals.
+   */
+  #orphans = new Map<number, Accepted>();
   #lastStampMs: number | undefined;
 
   constructor(options: WriteCallsOptions) {
@@ -96,6 +106,9 @@ export class WriteCalls {
   leaderChanged(leader: MemberId): void {
     this.#leader = leader;
     this.#lastStampMs = undefined;
+    if (leader === this.#options.memberId) return;
+    for (const [index, accepted] of this.#byIndex) this.#orphans.set(index, accepted);
+    this.#byIndex.clear();
   }
 
   /** Proposes or hands on what waits. Called once a turn, and whenever the leader or the room for proposals changes. */
@@ -128,9 +141,14 @@ export class WriteCalls {
 
   /** The entry at `index` was applied with these results. */
   applied(index: number, term: number, results: readonly CommandResult[]): void {
-    const proposal = this.#byIndex.get(index);
+    this.#appliedTo(this.#orphans, index, term, results);
+    this.#appliedTo(this.#byIndex, index, term, results);
+  }
+
+  #appliedTo(waiting: Map<number, Accepted>, index: number, term: number, results: readonly CommandResult[]): void {
+    const proposal = waiting.get(index);
     if (proposal === undefined) return;
-    this.#byIndex.delete(index);
+    waiting.delete(index);
     if (proposal.term !== term) {
       // Another leader's entry stands there for good: what this member proposed can never be applied any more.
       for (const call of proposal.calls) call.proposed = false;
@@ -147,20 +165,24 @@ export class WriteCalls {
 
   /** The state was replaced: what was proposed up to `index` may be in it, and nobody can tell. */
   replaced(index: number): void {
-    for (const [at, proposal] of this.#byIndex) {
-      if (at > index) continue;
-      this.#byIndex.delete(at);
-      for (const call of proposal.calls) this.#unknown(call);
+    for (const waiting of [this.#byIndex, this.#orphans]) {
+      for (const [at, proposal] of waiting) {
+        if (at > index) continue;
+        waiting.delete(at);
+        for (const call of proposal.calls) this.#unknown(call);
+      }
     }
   }
 
   tick(nowTick: number): void {
     this.#nowTick = nowTick;
-    for (const call of this.#deadlines.due(nowTick)) {
+    const due = this.#deadlines.due(nowTick);
+    for (const call of due) {
       if (call.proposed) this.#unknown(call);
       else this.#fail(call, 'NO_LEADER', 'no leader took the write in time; nothing was proposed', 200);
     }
     if (this.#waiting.some((call) => call.settled)) this.#dropSettled();
+    if (due.length > 0) this.#dropSettledOrphans();
     this.dispatch();
   }
 
@@ -168,8 +190,7 @@ export class WriteCalls {
   stop(): void {
     for (const call of this.#waiting.splice(0)) this.#fail(call, 'NOT_SERVING', 'the member is stopping', 100);
     this.#waitingBytes = 0;
-    for (const proposal of this.#byIndex.values()) for (const call of proposal.calls) this.#unknown(call);
-    this.#byIndex.clear();
+    this.replaced(Number.MAX_SAFE_INTEGER);
   }
 
   #push(call: Call): void {
@@ -272,6 +293,12 @@ export class WriteCalls {
   #dropSettled(): void {
     this.#waiting = this.#waiting.filter((call) => !call.settled);
     this.#waitingBytes = this.#waiting.reduce((sum, call) => sum + call.command.length, 0);
+  }
+
+  #dropSettledOrphans(): void {
+    for (const [index, { calls }] of this.#orphans) {
+      if (calls.every((call) => call.settled)) this.#orphans.delete(index);
+    }
   }
 
   #unknown(call: Call): void {

@@ -161,6 +161,23 @@ describe('WriteCalls', () => {
     expect(proposals).toHaveLength(2);
   });
 
+  it('has room for new proposals although old ones of an earlier time of leading are never applied', () => {
+    calls.leaderChanged('a');
+    for (let i = 0; i < writeBounds.proposalsInFlightMax; i++) {
+      calls.add(command(1_000), false, record('old'));
+      calls.dispatch();
+      calls.proposed({ id: proposals.at(-1)?.id ?? 0, result: { accepted: true, index: 100 + i, term: 1 } });
+    }
+    calls.leaderChanged('b');
+    calls.leaderChanged('a');
+    calls.add(command(1_000), false, record('new'));
+    calls.dispatch();
+    expect(proposals).toHaveLength(writeBounds.proposalsInFlightMax + 1);
+    calls.proposed({ id: proposals.at(-1)?.id ?? 0, result: { accepted: true, index: 100, term: 3 } });
+    calls.applied(100, 3, [result]);
+    expect(outcomes).toEqual(['new: lease-granted']);
+  });
+
   it('never hands on what a peer handed to it', () => {
     calls.leaderChanged('b');
     calls.add(command(1_000), true, record('one'));
