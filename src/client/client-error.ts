@@ -1,0 +1,168 @@
+import type { ServiceError } from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
+import type { Reason } from '../base/errors.ts';
+import { reasonCodes } from '../base/errors.ts';
+import { google } from '../gen/rollcall.js';
+
+/** Names of the gRPC status codes. */
+export type ClientCode = Exclude<keyof typeof status, number>;
+
+/**
+ * What went wrong: a member's reason (src/base/errors.ts), or one of the client's own.
+ *
+ * - UNREACHABLE: no connection; nothing was sent.
+ * - BROKEN: the connection ended during the call.
+ * - TIMEOUT: no answer in time.
+ * - TOO_MANY: a bound of this client (limits.ts).
+ * - CLOSED: the client, watch or keeper was closed.
+ * - BAD_ANSWER: the member broke the protocol.
+ * - UNRECOGNISED: an error from something that is no Rollcall member, or from a newer one.
+ */
+export type ClientReason =
+  | Reason
+  | 'UNREACHABLE'
+  | 'BROKEN'
+  | 'TIMEOUT'
+  | 'TOO_MANY'
+  | 'CLOSED'
+  | 'BAD_ANSWER'
+  | 'UNRECOGNISED';
+
+export interface ClientErrorOptions {
+  readonly field?: string | undefined;
+  readonly retryAfterMs?: number | undefined;
+  readonly address?: string | undefined;
+  readonly mayHaveApplied?: boolean;
+  readonly cause?: unknown;
+}
+
+/** The only error that the methods of a client throw or reject with. */
+export class ClientError extends Error {
+  override readonly name = 'ClientError';
+  readonly code: ClientCode;
+  readonly reason: ClientReason;
+  /** Path of the offending field as in the proto files, e.g. `instance.endpoints[2].port`. */
+  readonly field: string | undefined;
+  /** What the member asked to wait before the next attempt. */
+  readonly retryAfterMs: number | undefined;
+  /** `host:port` of the member asked last; undefined where none was. */
+  readonly address: string | undefined;
+  /** For writes: an attempt may have been applied although none was acknowledged. */
+  readonly mayHaveApplied: boolean;
+
+  constructor(code: ClientCode, reason: ClientReason, message: string, options: ClientErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.reason = reason;
+    this.field = options.field;
+    this.retryAfterMs = options.retryAfterMs;
+    this.address = options.address;
+    this.mayHaveApplied = options.mayHaveApplied ?? false;
+  }
+
+  /** The same call may succeed later, or on another member. The client itself retries these until its deadline. */
+  get retryable(): boolean {
+    if (this.reason === 'CLOSED' || this.reason === 'TOO_MANY') return false;
+    return this.code === 'UNAVAILABLE' || this.code === 'DEADLINE_EXCEEDED' || this.retryAfterMs !== undefined;
+  }
+
+  static invalidField(field: string, problem: string): ClientError {
+    return new ClientError('INVALID_ARGUMENT', 'INVALID_FIELD', `${field}: ${problem}`, { field });
+  }
+
+  static closed(what: string): ClientError {
+    return new ClientError('CANCELLED', 'CLOSED', `${what} is closed`);
+  }
+
+  static badAnswer(address: string, problem: string, cause?: unknown): ClientError {
+    // UNAVAILABLE: another member, or a new stream, may do better.
+    return new ClientError('UNAVAILABLE', 'BAD_ANSWER', `${address} answered against the protocol: ${problem}`, {
+      address,
+      cause,
+    });
+  }
+
+  /** An error that came inside an answer: only its reason and text. */
+  static ofReason(address: string, reason: string, message: string): ClientError {
+    if (!isReason(reason)) return new ClientError('UNKNOWN', 'UNRECOGNISED', `${reason}: ${message}`, { address });
+    return new ClientError(reasonCodes[reason], reason, message, {
+      address,
+      retryAfterMs: reasonCodes[reason] === 'RESOURCE_EXHAUSTED' ? 1_000 : undefined,
+    });
+  }
+
+  /** What grpc-js ended a call to `address` with. */
+  static ofCall(error: ServiceError, address: string): ClientError {
+    const details = detailsOf(error);
+    const code = codeName(error.code);
+    const message = error.details === '' ? code : error.details;
+    const options = { field: details.field, retryAfterMs: details.retryAfterMs, address, cause: error };
+    if (isReason(details.reason)) return new ClientError(code, details.reason, message, options);
+    const reason = connectionReason(error);
+    if (reason === undefined) return new ClientError(code, 'UNRECOGNISED', `${address}: ${message}`, options);
+    return new ClientError('UNAVAILABLE', reason, `${address}: ${message}`, options);
+  }
+}
+
+function isReason(text: string): text is Reason {
+  return Object.hasOwn(reasonCodes, text);
+}
+
+function codeName(code: number): ClientCode {
+  const name = status[code];
+  return name === undefined ? 'UNKNOWN' : (name as ClientCode);
+}
+
+/** How the connection failed, as far as the texts of grpc-js tell; undefined where an answer came. */
+function connectionReason(error: ServiceError): 'UNREACHABLE' | 'BROKEN' | undefined {
+  if (error.code === status.UNAVAILABLE) {
+    return /^(?:No connection established|Name resolution failed)/.test(error.details) ? 'UNREACHABLE' : 'BROKEN';
+  }
+  // A member that ends hard resets its streams; the call was not cancelled from here.
+  if (error.code === status.CANCELLED) return 'BROKEN';
+  return error.code === status.INTERNAL && error.details.includes('RST_STREAM') ? 'BROKEN' : undefined;
+}
+
+interface Details {
+  reason: string;
+  field: string | undefined;
+  retryAfterMs: number | undefined;
+}
+
+const errorDomain = 'rollcall';
+const detailsKey = 'grpc-status-details-bin';
+
+/** Reads the google.rpc.Status of the trailer; details that cannot be read are none. */
+function detailsOf(error: ServiceError): Details {
+  const details: Details = { reason: '', field: undefined, retryAfterMs: undefined };
+  const [bytes] = error.metadata?.get(detailsKey) ?? [];
+  if (!(bytes instanceof Uint8Array)) return details;
+  try {
+    for (const { type_url, value } of google.rpc.Status.decode(bytes).details) {
+      if (typeof type_url === 'string' && value instanceof Uint8Array) readDetail(details, type_url, value);
+    }
+  } catch {
+    // A damaged trailer says less, not something else: code and message stand.
+  }
+  return details;
+}
+
+function readDetail(details: Details, typeUrl: string, value: Uint8Array): void {
+  switch (typeUrl.slice(typeUrl.lastIndexOf('/') + 1)) {
+    case 'google.rpc.ErrorInfo': {
+      const info = google.rpc.ErrorInfo.decode(value);
+      if (info.domain === errorDomain) details.reason = info.reason;
+      return;
+    }
+    case 'google.rpc.RetryInfo': {
+      const delay = google.rpc.RetryInfo.decode(value).retryDelay;
+      details.retryAfterMs = (delay?.seconds ?? 0) * 1_000 + (delay?.nanos ?? 0) / 1_000_000;
+      return;
+    }
+    case 'google.rpc.BadRequest':
+      details.field = google.rpc.BadRequest.decode(value).fieldViolations[0]?.field ?? undefined;
+      return;
+    default:
+    // Details that this version does not know.
+  }
+}

@@ -1,0 +1,192 @@
+import { rollcall } from '../gen/rollcall.js';
+import type {
+  Consistency,
+  Endpoint,
+  Header,
+  Instance,
+  InstanceInput,
+  InstanceKey,
+  InstanceStatus,
+  Lifetime,
+  MemberReport,
+  MemberRole,
+  PeerReport,
+  RemovalCause,
+  WatchEvent,
+} from './types.ts';
+
+// Between the messages of the wire and the types of the client. What a newer member may send is told as `unrecognised`.
+
+const v1 = rollcall.v1;
+type HeaderMessage = rollcall.v1.ResponseHeader.$Properties;
+
+export const defaultNamespace = 'default';
+const defaultWeight = 100;
+
+const statusOfNumber: ReadonlyMap<number, InstanceStatus> = new Map([
+  [v1.InstanceStatus.INSTANCE_STATUS_UNSPECIFIED, 'up'],
+  [v1.InstanceStatus.INSTANCE_STATUS_STARTING, 'starting'],
+  [v1.InstanceStatus.INSTANCE_STATUS_UP, 'up'],
+  [v1.InstanceStatus.INSTANCE_STATUS_DRAINING, 'draining'],
+  [v1.InstanceStatus.INSTANCE_STATUS_DOWN, 'down'],
+]);
+const numberOfStatus = {
+  starting: v1.InstanceStatus.INSTANCE_STATUS_STARTING,
+  up: v1.InstanceStatus.INSTANCE_STATUS_UP,
+  draining: v1.InstanceStatus.INSTANCE_STATUS_DRAINING,
+  down: v1.InstanceStatus.INSTANCE_STATUS_DOWN,
+} as const;
+const causeOfNumber: ReadonlyMap<number, RemovalCause> = new Map([
+  [v1.RemovalCause.REMOVAL_CAUSE_DEREGISTERED, 'deregistered'],
+  [v1.RemovalCause.REMOVAL_CAUSE_LEASE_EXPIRED, 'lease-expired'],
+  [v1.RemovalCause.REMOVAL_CAUSE_LEASE_REVOKED, 'lease-revoked'],
+]);
+const roleOfNumber: ReadonlyMap<number, MemberRole> = new Map([
+  [v1.MemberRole.MEMBER_ROLE_FOLLOWER, 'follower'],
+  [v1.MemberRole.MEMBER_ROLE_CANDIDATE, 'candidate'],
+  [v1.MemberRole.MEMBER_ROLE_LEADER, 'leader'],
+  [v1.MemberRole.MEMBER_ROLE_FORMING, 'forming'],
+]);
+
+export function toSpec(input: InstanceInput): rollcall.v1.InstanceSpec.$Properties {
+  const spec: rollcall.v1.InstanceSpec.$Properties = {
+    namespace: input.namespace ?? defaultNamespace,
+    service: input.service,
+    id: input.id,
+    endpoints: input.endpoints.map(({ name, protocol, address, port }) => ({ name, protocol, address, port })),
+    version: input.version ?? '',
+    tags: [...(input.tags ?? [])],
+    metadata: { ...input.metadata },
+  };
+  if (input.weight !== undefined) spec.weight = input.weight;
+  if (input.status !== undefined) spec.status = numberOfStatus[input.status];
+  const { region = '', zone = '' } = input;
+  if (region !== '' || zone !== '') spec.locality = { region, zone };
+  return spec;
+}
+
+export function toKey(key: InstanceKey): rollcall.v1.InstanceKey.$Properties {
+  return { namespace: key.namespace ?? defaultNamespace, service: key.service, id: key.id };
+}
+
+export function toLifetime(lifetime: Lifetime): rollcall.v1.RegisterRequest.$Properties {
+  if ('ttlMs' in lifetime) return { ttlMs: lifetime.ttlMs };
+  if ('leaseId' in lifetime) return { leaseId: lifetime.leaseId };
+  return { persistent: true };
+}
+
+export function toConsistency(consistency: Consistency | undefined): rollcall.v1.Consistency {
+  return consistency === 'stale' ? v1.Consistency.CONSISTENCY_STALE : v1.Consistency.CONSISTENCY_LINEARIZABLE;
+}
+
+export function fromHeader(header: HeaderMessage | null | undefined): Header {
+  return {
+    revision: header?.revision ?? 0,
+    member: header?.member ?? '',
+    consistency: header?.consistency === v1.Consistency.CONSISTENCY_STALE ? 'stale' : 'linearizable',
+    ageMs: header?.ageMs ?? 0,
+  };
+}
+
+export function fromView(view: rollcall.v1.InstanceView.$Properties | null | undefined): Instance {
+  const spec = view?.spec;
+  const meta = view?.meta;
+  return {
+    ...fromKey(spec),
+    endpoints: (spec?.endpoints ?? []).map(fromEndpoint),
+    version: spec?.version ?? '',
+    weight: spec?.weight ?? defaultWeight,
+    tags: spec?.tags ?? [],
+    // A copy by own keys: a key may be named as a property of every object.
+    metadata: Object.fromEntries(Object.entries(spec?.metadata ?? {})),
+    region: spec?.locality?.region ?? '',
+    zone: spec?.locality?.zone ?? '',
+    status: statusOfNumber.get(spec?.status ?? 0) ?? 'unrecognised',
+    incarnation: meta?.incarnation ?? 0,
+    createRevision: meta?.createRevision ?? 0,
+    modifyRevision: meta?.modifyRevision ?? 0,
+    createTimeMs: meta?.createTimeMs ?? 0,
+    modifyTimeMs: meta?.modifyTimeMs ?? 0,
+    leaseId: meta?.leaseId ?? 0,
+  };
+}
+
+/** Undefined for a kind of event that this version does not know. */
+export function fromEvent(event: rollcall.v1.WatchEvent.$Properties): WatchEvent | undefined {
+  const revision = event.revision ?? 0;
+  const { WATCH_EVENT_KIND_PUT, WATCH_EVENT_KIND_DELETE } = v1.WatchEventKind;
+  if (event.kind === WATCH_EVENT_KIND_PUT) return { kind: 'put', revision, instance: fromView(event.instance) };
+  if (event.kind !== WATCH_EVENT_KIND_DELETE) return undefined;
+  return {
+    kind: 'delete',
+    revision,
+    key: fromKey(event.key),
+    incarnation: event.incarnation ?? 0,
+    cause: causeOfNumber.get(event.cause ?? 0) ?? 'unrecognised',
+    reason: event.reason ?? '',
+  };
+}
+
+export function fromStatus(bytes: Uint8Array): MemberReport {
+  const { role, members, ...rest } = v1.StatusResponse.decode(bytes);
+  return {
+    clusterId: rest.clusterId,
+    memberId: rest.memberId,
+    directoryId: rest.directoryId,
+    boot: rest.boot,
+    role: roleOfNumber.get(role) ?? 'unrecognised',
+    leaderId: rest.leaderId,
+    term: rest.term,
+    commitIndex: rest.commitIndex,
+    appliedIndex: rest.appliedIndex,
+    lastIndex: rest.lastIndex,
+    durableIndex: rest.durableIndex,
+    flushedIndex: rest.flushedIndex,
+    firstKeptIndex: rest.firstKeptIndex,
+    revision: rest.revision,
+    stateHash: rest.stateHash,
+    fenced: rest.fenced,
+    members: members.map(fromPeer),
+    version: rest.version,
+    uptimeMs: rest.uptimeMs,
+    instances: rest.instances,
+    services: rest.services,
+    leases: rest.leases,
+    watches: rest.watches,
+    diskFreeBytes: rest.diskFreeBytes,
+    logBytes: rest.logBytes,
+    waitingFor: rest.waitingFor,
+  };
+}
+
+function fromPeer(peer: rollcall.v1.MemberStatus.$Properties): PeerReport {
+  return {
+    memberId: peer.memberId ?? '',
+    peerAddress: peer.peerAddress ?? '',
+    clientAddress: peer.clientAddress ?? '',
+    reachable: peer.reachable ?? false,
+    matchIndex: peer.matchIndex ?? 0,
+    replicationState: peer.replicationState ?? '',
+    lastContactMs: peer.lastContactMs ?? 0,
+  };
+}
+
+function fromEndpoint(endpoint: rollcall.v1.Endpoint.$Properties): Endpoint {
+  return {
+    name: endpoint.name ?? '',
+    protocol: endpoint.protocol ?? '',
+    address: endpoint.address ?? '',
+    port: endpoint.port ?? 0,
+  };
+}
+
+function fromKey(
+  key: { namespace?: string | null; service?: string | null; id?: string | null } | null | undefined,
+): Required<InstanceKey> {
+  const namespace = key?.namespace ?? '';
+  return {
+    namespace: namespace === '' ? defaultNamespace : namespace,
+    service: key?.service ?? '',
+    id: key?.id ?? '',
+  };
+}

@@ -1,0 +1,48 @@
+const mib = 1024 * 1024;
+
+/** Bounds and times of a client. Each default can be read here; those marked so can be set in ClientOptions. */
+export const clientLimits = {
+  /** Addresses given to one client. */
+  addressesMax: 64,
+  /** A whole call with its retries; settable. */
+  callTimeoutMs: 10_000,
+  callTimeoutMsMax: 600_000,
+  /**
+   * One attempt, where the call has time for another; settable. Above two election timeouts (2 s), within which a member
+   * that is alive answers: what takes longer hangs.
+   */
+  attemptTimeoutMs: 3_000,
+  /**
+   * From the first sending of a write to its last. Members remember a request id for 60 s: a repeat behind that would
+   * be a second write.
+   */
+  repeatWriteMsMax: 45_000,
+  backoffMsMin: 50,
+  backoffMsMax: 2_000,
+  /** Unary calls at once; more are refused here. As many as one member takes. */
+  callsInFlightMax: 2_048,
+  /** An answer: above a page of 4 MiB with its header. */
+  receiveBytesMax: 8 * mib,
+  /** Pages of one answer. */
+  pagesMax: 10_000,
+
+  /** Watches of one client: as many as a member takes on one stream. */
+  watchesMax: 1_000,
+  /** Events that wait for the reader of one watch; beyond, they are merged into one reset. */
+  watchQueueEventsMax: 10_000,
+  /** How often a quiet watch is told that nothing changed. */
+  progressIntervalMs: 5_000,
+  /** A stream without a word for so long is given up. */
+  watchSilenceMs: 15_000,
+  /** A member whose progress marks are older than this has lost its leader: another one is asked. */
+  watchAgeMsMax: 15_000,
+
+  /** Leases of one keeper. */
+  leasesMax: 100_000,
+  leaseIdsPerRequestMax: 1_000,
+  /** Requests of one stream without an answer; more wait here. */
+  keepAliveUnansweredMax: 32,
+  /** How long an answer may take: a third of the shortest TTL, within these. */
+  keepAliveAnswerMsMin: 500,
+  keepAliveAnswerMsMax: 3_000,
+} as const;

@@ -1,0 +1,20 @@
+/** Paths of the methods that a client calls; messages are encoded and decoded around them (convert.ts). */
+export const methods = {
+  register: '/rollcall.v1.Registry/Register',
+  update: '/rollcall.v1.Registry/Update',
+  deregister: '/rollcall.v1.Registry/Deregister',
+  grantLease: '/rollcall.v1.Registry/GrantLease',
+  revokeLease: '/rollcall.v1.Registry/RevokeLease',
+  keepAlive: '/rollcall.v1.Registry/KeepAlive',
+  discover: '/rollcall.v1.Registry/Discover',
+  listServices: '/rollcall.v1.Registry/ListServices',
+  watch: '/rollcall.v1.Registry/Watch',
+  status: '/rollcall.v1.Cluster/Status',
+} as const;
+
+export type MethodName = keyof typeof methods;
+
+/** How protobufjs hands out bytes, as grpc-js takes them: the same memory. */
+export function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -1,0 +1,220 @@
+import type { ServiceError } from '@grpc/grpc-js';
+import type { Clock, Timer } from '../base/clock.ts';
+import type { Random } from '../base/random.ts';
+import { rollcall } from '../gen/rollcall.js';
+import { backoffMs } from './backoff.ts';
+import { ClientError } from './client-error.ts';
+import { clientLimits } from './limits.ts';
+import type { ByteStream, Member, MemberPool } from './member-pool.ts';
+import { asBuffer, methods } from './methods.ts';
+import type { Watch, WatchFeed } from './watch.ts';
+
+export interface WatchStreamOptions {
+  readonly pool: MemberPool;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly failFast: boolean;
+}
+
+/** One stream to one member. */
+interface Connection {
+  readonly member: Member;
+  readonly stream: ByteStream;
+}
+
+/**
+ * All watches of a client on one stream. The stream is opened with the first watch and ended with the last. When it
+ * breaks, falls silent, or a watch on it cannot go on, it is opened anew, on the next member where there is one, and
+ * every watch goes on behind what it has received.
+ */
+export class WatchStream implements WatchFeed {
+  readonly #options: WatchStreamOptions;
+  readonly #watches = new Set<Watch>();
+  /** By the id on this stream; ids are never used again, so that late batches of an old one find nobody. */
+  readonly #byId = new Map<number, Watch>();
+  #lastId = 0;
+  #connection: Connection | undefined;
+  /** Reopens after a break. */
+  #reopenTimer: Timer | undefined;
+  #silenceTimer: Timer | undefined;
+  #heardMs = 0;
+  /** Breaks since the last batch. */
+  #failures = 0;
+  readonly #unreachable = new Set<string>();
+  #closed = false;
+
+  constructor(options: WatchStreamOptions) {
+    this.#options = options;
+  }
+
+  get watches(): number {
+    return this.#watches.size;
+  }
+
+  add(watch: Watch): void {
+    this.#watches.add(watch);
+    if (this.#connection !== undefined) this.#create(this.#connection, watch);
+    else if (this.#reopenTimer === undefined) this.#open();
+  }
+
+  remove(watch: Watch): void {
+    if (!this.#watches.delete(watch)) return;
+    this.#cancel(watch);
+    if (this.#watches.size === 0) this.#disconnect();
+  }
+
+  restart(watch: Watch): void {
+    this.#cancel(watch);
+    if (this.#connection !== undefined) this.#create(this.#connection, watch);
+  }
+
+  /** Ends the stream and all watches. */
+  close(): void {
+    this.#closed = true;
+    for (const watch of this.#watches) watch.close();
+    this.#disconnect();
+  }
+
+  #open(): void {
+    const { pool, clock } = this.#options;
+    const member = pool.current;
+    const connection: Connection = { member, stream: member.stream(methods.watch) };
+    this.#connection = connection;
+    const { stream } = connection;
+    stream.on('data', (bytes: Buffer) => this.#receive(connection, bytes));
+    stream.on('error', (error: ServiceError) => this.#broken(connection, ClientError.ofCall(error, member.address)));
+    stream.on('status', () => this.#broken(connection, brokenBy(member, 'ended the stream')));
+    this.#heardMs = clock.monotonicMs();
+    this.#watchSilence(connection, clientLimits.watchSilenceMs);
+    for (const watch of this.#watches) this.#create(connection, watch);
+  }
+
+  /** Forgets the stream and everything on it; what it still says is not heard. */
+  #disconnect(): void {
+    const { stream } = this.#connection ?? {};
+    this.#connection = undefined;
+    this.#byId.clear();
+    this.#silenceTimer?.cancel();
+    this.#reopenTimer?.cancel();
+    this.#reopenTimer = undefined;
+    stream?.cancel();
+  }
+
+  #create({ stream }: Connection, watch: Watch): void {
+    this.#lastId += 1;
+    this.#byId.set(this.#lastId, watch);
+    stream.write(asBuffer(rollcall.v1.WatchRequest.encode({ create: watch.createMessage(this.#lastId) }).finish()));
+  }
+
+  #cancel(watch: Watch): void {
+    for (const [watchId, known] of this.#byId) {
+      if (known !== watch) continue;
+      this.#byId.delete(watchId);
+      this.#connection?.stream.write(asBuffer(rollcall.v1.WatchRequest.encode({ cancel: { watchId } }).finish()));
+      return;
+    }
+  }
+
+  #receive(connection: Connection, bytes: Buffer): void {
+    if (connection !== this.#connection) return;
+    const { member } = connection;
+    this.#heardMs = this.#options.clock.monotonicMs();
+    let response: rollcall.v1.WatchResponse;
+    try {
+      response = rollcall.v1.WatchResponse.decode(bytes);
+    } catch (cause) {
+      this.#broken(connection, ClientError.badAnswer(member.address, 'no WatchResponse', cause));
+      return;
+    }
+    const watch = this.#byId.get(response.watchId);
+    if (watch === undefined) return;
+    const accepted = watch.accept(response, member.address);
+    if (accepted === 'ended') {
+      this.#byId.delete(response.watchId);
+    } else if (accepted instanceof ClientError) {
+      this.#byId.delete(response.watchId);
+      this.#refused(connection, watch, accepted);
+    } else {
+      this.#failures = 0;
+      this.#unreachable.clear();
+      this.#judgeAge(connection, response);
+    }
+  }
+
+  /** A member without a leader goes on to say that nothing changes; only the age tells. */
+  #judgeAge(connection: Connection, { header }: rollcall.v1.WatchResponse): void {
+    const ageMs = header?.ageMs ?? 0;
+    if (ageMs <= clientLimits.watchAgeMsMax || this.#options.pool.size === 1) return;
+    this.#broken(connection, brokenBy(connection.member, `is ${ageMs} ms behind the leader`));
+  }
+
+  /** One watch cannot go on here. */
+  #refused(connection: Connection, watch: Watch, error: ClientError): void {
+    if (!error.retryable) {
+      watch.fail(error);
+    } else if (this.#options.pool.size > 1 || error.reason === 'BAD_ANSWER') {
+      this.#broken(connection, error);
+    } else {
+      // Nobody else to ask: the others stay as they are, and this one asks again.
+      watch.interrupted(error);
+      this.#failures += 1;
+      const pauseMs = backoffMs(this.#failures, error.retryAfterMs, this.#options.random);
+      this.#options.clock.setTimer(
+        pauseMs,
+        () => {
+          if (this.#connection === connection && this.#watches.has(watch)) this.#create(connection, watch);
+        },
+        { unref: true },
+      );
+    }
+  }
+
+  #broken(connection: Connection, error: ClientError): void {
+    if (connection !== this.#connection) return;
+    this.#disconnect();
+    const { pool, random, clock } = this.#options;
+    pool.moveOn(connection.member);
+    if (error.reason === 'UNREACHABLE') this.#unreachable.add(connection.member.address);
+    this.#failThoseAtFault(error);
+    for (const watch of this.#watches) watch.interrupted(error);
+    if (this.#closed || this.#watches.size === 0) return;
+    this.#failures += 1;
+    // The next member is asked at once; after a round of all there is a pause.
+    const atOnce = this.#failures < pool.size && error.retryAfterMs === undefined;
+    const pauseMs = atOnce ? 1 : backoffMs(Math.floor(this.#failures / pool.size), error.retryAfterMs, random);
+    this.#reopenTimer = clock.setTimer(pauseMs, () => {
+      this.#reopenTimer = undefined;
+      this.#open();
+    });
+  }
+
+  /**
+   * An error that no repetition mends is told to the watches that never got a batch, since one of them must have caused
+   * it; where there are none, to all. With `failFast`, so is that no member can be reached.
+   */
+  #failThoseAtFault(error: ClientError): void {
+    const { failFast, pool } = this.#options;
+    const hopeless = failFast && this.#unreachable.size === pool.size;
+    if (error.retryable && !hopeless) return;
+    const all = [...this.#watches];
+    const suspects = all.filter((watch) => watch.unconfirmed);
+    for (const watch of suspects.length > 0 || error.retryable ? suspects : all) watch.fail(error);
+  }
+
+  #watchSilence(connection: Connection, ms: number): void {
+    this.#silenceTimer = this.#options.clock.setTimer(
+      ms,
+      () => {
+        const silentMs = this.#options.clock.monotonicMs() - this.#heardMs;
+        const leftMs = clientLimits.watchSilenceMs - silentMs;
+        if (leftMs > 0) this.#watchSilence(connection, leftMs);
+        else this.#broken(connection, brokenBy(connection.member, `said nothing for ${Math.round(silentMs)} ms`));
+      },
+      { unref: true },
+    );
+  }
+}
+
+function brokenBy(member: Member, what: string): ClientError {
+  return new ClientError('UNAVAILABLE', 'BROKEN', `${member.address} ${what}`, { address: member.address });
+}
