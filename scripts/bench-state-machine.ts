@@ -1,8 +1,8 @@
 /**
  * Measures the state machine: `node --expose-gc --import tsx scripts/bench-state-machine.ts [instances]`.
- * Registers that many instances (1,000,000) of 283 bytes in 1,000 services, in entries of 100 commands, a flush being
- * frozen and released every 100 entries; then updates a tenth of them, and loads the whole state again. Prints memory an
- * instance, commands a second and the longest single call.
+ * Registers that many instances (1,000,000) of 283 bytes in 1,000 services, in entries of 100 commands, a flush frozen
+ * and released every 100 entries; then registers a tenth of them again, for each way in which instances live; and loads
+ * a state. Prints memory an instance, commands a second and the longest single call.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { assert, must } from '../src/base/assert.ts';

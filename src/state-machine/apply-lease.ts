@@ -22,7 +22,7 @@ export function applyRevoke(turn: ApplyTurn, leaseId: number, reason: string): C
   return endLease(turn, leaseId, 'revoked', reason);
 }
 
-/** Ends a lease whose time has run out, as the leader of this very term saw it, unless the lease was restarted since. */
+/** Ends a lease whose time has run out, as the leader of this very term saw it, unless it was restarted since. */
 export function applyExpire(turn: ApplyTurn, body: Expire, reason: string): CommandResult {
   const { leaseId } = body;
   const info = turn.leases.info(leaseId);

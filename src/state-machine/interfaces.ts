@@ -54,7 +54,7 @@ export interface Registry {
   addLoaded(key: string, value: Uint8Array): void;
   finishLoad(): { readonly stateHash: string };
 
-  /** Changed since the last freeze. At most one frozen set at a time; release it when durable (or on failure: crash). */
+  /** Changed since the last freeze. At most one frozen set at a time; release it when durable (on failure: crash). */
   freeze(): FrozenChanges;
   releaseFrozen(): void;
   /** Bytes of keys and values changed and not yet released. */

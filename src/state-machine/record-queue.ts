@@ -79,7 +79,6 @@ export class RecordQueue {
     this.#bytes -= this.#lengths[this.#slot(this.#first)] as number;
     this.#first += 1;
     if (this.count === 0) {
-      this.#firstChunk += this.#chunks.length;
       this.#chunks = [];
       return;
     }

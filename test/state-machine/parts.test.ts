@@ -85,6 +85,18 @@ describe('RecordQueue', () => {
     );
   });
 
+  it('grows its ring wherever its front stands', () => {
+    for (const shifted of [0, 1, 30, 63, 64, 100]) {
+      const queue = new RecordQueue(7);
+      for (let i = 0; i < 500; i += 1) {
+        queue.push(filledWith(i % 9, i));
+        if (i < shifted) queue.shift();
+      }
+      expect(queue.count).toBe(500 - shifted);
+      for (let i = shifted; i < 500; i += 1) expect(queue.get(7 + i)).toEqual(filledWith(i % 9, i));
+    }
+  });
+
   it('refuses what is not there', () => {
     const queue = new RecordQueue(5);
     expect(() => queue.shift()).toThrow(InvariantError);
@@ -136,6 +148,16 @@ describe('ServiceArena', () => {
     expect(arena.count).toBe(0);
     expect(arena.chunkBytes).toBeLessThanOrEqual(256 * 1_024);
     expect(() => arena.delete('i1')).toThrow(InvariantError);
+  });
+
+  it('does not grow by updates of a few instances', () => {
+    for (const ids of [['a'], ['a', 'b', 'c']]) {
+      const arena = new ServiceArena('default', 'web');
+      for (let round = 0; round < 2_000; round += 1) {
+        for (const id of ids) arena.put(id, filledWith(300, round));
+      }
+      expect(arena.chunkBytes).toBeLessThanOrEqual(4 * 1_024);
+    }
   });
 
   it('takes a view larger than any chunk', () => {

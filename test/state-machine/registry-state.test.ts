@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { InvariantError, must } from '../../src/base/assert.ts';
 import { encodeBatch, encodeCommand } from '../../src/state-machine/command-codec.ts';
-import { RegistryState } from '../../src/state-machine/registry-state.ts';
+import type { RegistryState } from '../../src/state-machine/registry-state.ts';
 import type { CommandBody, CommandResult, RefusalReason } from '../../src/state-machine/types.ts';
 import { metaOf, specOf } from '../../src/state-machine/view-codec.ts';
 import { command, Driver, nameOf, persistent, register, specBytes } from './driver.ts';
