@@ -4,6 +4,7 @@ import { ReplicatedRegistryApi } from '../api/registry-api.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import { GrpcServer } from '../grpc/grpc-server.ts';
+import { grpcLimits } from '../grpc/limits.ts';
 import type { GrpcObserver } from '../grpc/observer.ts';
 import type { ReplicaObserver } from '../replica/events.ts';
 import { MemberReplica } from '../replica/member-replica.ts';
@@ -44,6 +45,14 @@ export interface MemberOptions {
   readonly logKeepBytes: number;
   readonly flushIntervalMs: number;
   readonly unflushedBytesMax: number;
+  readonly limits: {
+    readonly callsInFlightMax: number;
+    readonly connectionsMax: number;
+    readonly connectionsPerAddressMax: number;
+    readonly streamsPerConnectionMax: number;
+    readonly watchesPerStreamMax: number;
+    readonly watchBacklogBytesMax: number;
+  };
   readonly clock: Clock;
   readonly random: Random;
   readonly replicaObserver: ReplicaObserver;
@@ -67,17 +76,22 @@ export class Member {
     this.#options = options;
     this.#lock = lock;
     this.replica = replica;
-    const { clock } = options;
+    const { clock, limits } = options;
     this.hub = new WatchHub({
       state: () => replica.state,
       clock,
       memberId: options.memberId,
       ageMs: () => replica.ageMs(),
+      bounds: { watchesPerStreamMax: limits.watchesPerStreamMax, backlogBytesMax: limits.watchBacklogBytesMax },
     });
     replica.onApplied((turn) => this.hub.applied(turn));
     replica.onReplaced((revision) => this.hub.replaced(revision));
     this.#grpc = new GrpcServer({
-      registry: new ReplicatedRegistryApi({ replica, hub: this.hub, admission: new Admission() }),
+      registry: new ReplicatedRegistryApi({
+        replica,
+        hub: this.hub,
+        admission: new Admission(limits.callsInFlightMax),
+      }),
       cluster: new ReplicaClusterApi({
         replica,
         hub: this.hub,
@@ -88,6 +102,12 @@ export class Member {
       }),
       clock,
       observer: options.grpcObserver,
+      limits: {
+        ...grpcLimits,
+        connectionsMax: limits.connectionsMax,
+        connectionsPerAddressMax: limits.connectionsPerAddressMax,
+        streamsPerConnectionMax: limits.streamsPerConnectionMax,
+      },
       onFatal: (error) => options.replicaObserver.fatal(error),
     });
   }
@@ -109,12 +129,7 @@ export class Member {
         transport: new GrpcTransport({ clock, random: options.random, host, port }),
         storage,
         observer: options.replicaObserver,
-        times: replicaTimes(
-          options.tickMs,
-          options.heartbeatTicks,
-          options.electionTicksMin,
-          options.electionTicksMax,
-        ),
+        times: replicaTimes(options.tickMs, options.heartbeatTicks, options.electionTicksMin, options.electionTicksMax),
         createState: () => new RegistryState(),
       });
       return new Member(options, lock, replica);
