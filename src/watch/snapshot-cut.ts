@@ -32,8 +32,6 @@ export interface CutHolder {
 
 /** What an empty snapshot takes in memory, about. */
 const cutOverheadBytes = 2 * 1024;
-/** Responses up to this size are kept for the next watch with the same numbers. */
-const sharedResponseBytesMax = 64 * 1024;
 
 /**
  * All instances of one service (or namespace) at one revision, as encoded events in segments. Made over several turns
@@ -115,6 +113,8 @@ export class SnapshotCut {
     // An empty service has a snapshot, too.
     if (this.#segments.length === 0)
       this.#segments.push({ bytes: new Uint8Array(0), settled: true, shared: undefined });
+    // A response that is kept beside its segment takes the same room again.
+    if (this.#segments.length === 1) this.#bytes *= 2;
     if (this.#fixes.size > 0) for (const segment of this.#segments.slice(0, read)) segment.settled = false;
     this.#revision = revision;
     this.#complete = true;
@@ -134,7 +134,8 @@ export class SnapshotCut {
     if (segment.shared?.name === name) return segment.shared.response;
     const body = encodeBody(to, segment.bytes, part + 1 < this.#segments.length, header);
     const response = joined(encodeHead(watchId, kind, 0), body);
-    if (segment.bytes.length <= sharedResponseBytesMax) segment.shared = { name, response };
+    // Most snapshots have one part: many watches that begin together are sent the same buffer.
+    if (this.#segments.length === 1) segment.shared = { name, response };
     return response;
   }
 
@@ -142,8 +143,7 @@ export class SnapshotCut {
     if (this.#out.length === 0) return;
     const bytes = this.#out.finish();
     this.#segments.push({ bytes, settled: true, shared: undefined });
-    // A response that is kept beside its segment takes the same room again.
-    this.#bytes += bytes.length <= sharedResponseBytesMax ? 2 * bytes.length : bytes.length;
+    this.#bytes += bytes.length;
   }
 }
 

@@ -1,4 +1,4 @@
-import { expect } from 'vitest';
+import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
 import { must } from '../../src/base/assert.ts';
 import { rollcall } from '../../src/gen/rollcall.js';
 import type { WatchSink, WatchSpec } from '../../src/watch/types.ts';
@@ -52,23 +52,20 @@ export class Follower {
 
   receive(bytes: Uint8Array): void {
     const response = rollcall.v1.WatchResponse.decode(bytes);
-    expect(response.watchId).toBe(this.spec.watchId);
-    expect(this.ended, 'a response after the end').toBeUndefined();
+    strictEqual(response.watchId, this.spec.watchId);
+    strictEqual(this.ended, undefined, 'a response after the end');
     const kind = must(kinds[response.kind], 'kind');
     this.seen.set(kind, (this.seen.get(kind) ?? 0) + 1);
     if (kind === 'ended') {
       this.ended = response;
       return;
     }
-    expect(response.header?.member).toBe('a');
-    expect(response.header?.revision).toBe(response.toRevision);
+    strictEqual(response.header?.member, 'a');
+    strictEqual(response.header?.revision, response.toRevision);
     const [first] = this.#parts;
     if (first !== undefined) {
-      expect([response.kind, response.fromRevision, response.toRevision], 'parts of one batch').toEqual([
-        first.kind,
-        first.fromRevision,
-        first.toRevision,
-      ]);
+      const numbers = [response.kind, response.fromRevision, response.toRevision];
+      deepStrictEqual(numbers, [first.kind, first.fromRevision, first.toRevision], 'parts of one batch');
     }
     this.#parts.push(response);
     if (response.more) return;
@@ -85,16 +82,16 @@ export class Follower {
   #batch(kind: string, from: number, to: number, events: readonly Event[]): void {
     const { namespace, service, resumeRevision } = this.spec;
     if (kind === 'snapshot' || kind === 'reset') {
-      expect(from).toBe(0);
-      expect(to, 'a snapshot below what was seen').toBeGreaterThanOrEqual(this.to);
-      if (kind === 'snapshot') expect([this.batches, resumeRevision], 'a second snapshot').toEqual([0, 0]);
+      strictEqual(from, 0);
+      ok(to >= this.to, `a snapshot as of ${to}, below ${this.to}`);
+      if (kind === 'snapshot') deepStrictEqual([this.batches, resumeRevision], [0, 0], 'a second snapshot');
       this.set.clear();
-      expect(new Set(events.map((event) => keyOf(event))).size, 'instances twice').toBe(events.length);
-      expect(events.every((event) => event.kind === 1)).toBe(true);
+      strictEqual(new Set(events.map((event) => keyOf(event))).size, events.length, 'instances twice');
+      ok(events.every((event) => event.kind === 1));
     } else {
-      expect(from, 'gap or repeat').toBe(this.to);
-      if (kind === 'progress') expect(events).toEqual([]);
-      else expect(to).toBeGreaterThan(from);
+      strictEqual(from, this.to, 'gap or repeat');
+      if (kind === 'progress') deepStrictEqual(events, []);
+      else ok(to > from, `delta (${from}, ${to}]`);
       this.#compareChanges(from, to, events);
     }
     for (const event of events) {
@@ -102,9 +99,8 @@ export class Follower {
       else this.set.delete(keyOf(event));
     }
     this.to = to;
-    expect(comparable(this.set), `set of ${namespace}/${service} at ${to}`).toEqual(
-      comparable(this.#driver.setAt(to, namespace, service)),
-    );
+    const expected = comparable(this.#driver.setAt(to, namespace, service));
+    deepStrictEqual(comparable(this.set), expected, `set of ${namespace}/${service} at ${to}`);
   }
 
   #compareChanges(from: number, to: number, events: readonly Event[]): void {
@@ -120,7 +116,7 @@ export class Follower {
         ? `${event.revision} put ${keyOf(event)}`
         : `${event.revision} delete ${keyOf(event)} ${event.incarnation} ${event.cause} ${event.reason}`,
     );
-    expect(found, `changes in (${from}, ${to}]`).toEqual(expected);
+    deepStrictEqual(found, expected, `changes in (${from}, ${to}]`);
   }
 }
 
