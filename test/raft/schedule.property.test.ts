@@ -26,6 +26,7 @@ describe('random schedules of a cluster', () => {
     process.stdout.write(`${count} schedules from seed ${firstSeed}: ${JSON.stringify(total)}\n`);
     // The schedules must reach what they are meant to test.
     const least = count < 100 ? 0 : count / 4;
-    for (const [what, reached] of Object.entries(total)) expect(reached, what).toBeGreaterThanOrEqual(least);
+    const rare = Object.entries(total).filter(([, reached]) => reached < least);
+    expect(rare).toEqual([]);
   });
 });

@@ -8,15 +8,13 @@ const rewrite = process.env['REWRITE'] === '1';
 
 /** REWRITE=1 writes what is printed now into the files; the difference is reviewed like code. */
 describe('transcripts', () => {
-  for (const file of readdirSync(folder).sort()) {
-    it(file, () => {
-      const path = join(folder, file);
-      const text = readFileSync(path, 'utf8');
-      const played = playTranscript(text);
-      if (rewrite) writeFileSync(path, played);
-      expect(played).toBe(rewrite ? played : text);
-    });
-  }
+  it.each(readdirSync(folder).sort())('%s', (file) => {
+    const path = join(folder, file);
+    const text = readFileSync(path, 'utf8');
+    const played = playTranscript(text);
+    if (rewrite) writeFileSync(path, played);
+    expect(played).toBe(rewrite ? played : text);
+  });
 
   it('cover every situation that is listed here', () => {
     expect(readdirSync(folder).sort()).toEqual([
