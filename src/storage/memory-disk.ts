@@ -4,7 +4,7 @@ import type { Random } from '../base/random.ts';
 import type { Disk, DiskFile } from './disk.ts';
 import { assertRelativePath, nameOf, parentOf } from './disk-path.ts';
 import type { CrashChoice, MemoryNode } from './memory-tree.ts';
-import { MemoryDirectory, MemoryInode } from './memory-tree.ts';
+import { MemoryDirectory, MemoryInode, memoryPageBytes } from './memory-tree.ts';
 
 /** The steps at which a MemoryDisk can fail or be held. A durable write of a file is a `write`, then a `sync`. */
 export const diskSteps = [
@@ -22,7 +22,7 @@ export const diskSteps = [
 
 export type DiskStep = (typeof diskSteps)[number];
 
-/** `short`: half of the bytes are written, then the write fails. `ENOSPC` and `EIO` of a `write`: none are. */
+/** `short`: half of the pages are written, then the write fails. `ENOSPC` and `EIO` of a `write`: none are. */
 export type DiskFault = 'EIO' | 'ENOSPC' | 'short';
 
 /** One step that is kept from happening until the test lets it. */
@@ -170,7 +170,7 @@ export class MemoryDisk implements Disk {
 
   async createZeroFilled(path: string, bytes: number): Promise<void> {
     assert(Number.isSafeInteger(bytes) && bytes >= 0, () => `zero-filled file of ${bytes} bytes`);
-    await this.#create(path, bytes, (inode, share) => inode.truncate(Math.floor(bytes * share)));
+    await this.#create(path, bytes, (inode, written) => inode.truncate(written));
   }
 
   open(path: string): Promise<DiskFile> {
@@ -179,16 +179,16 @@ export class MemoryDisk implements Disk {
       return new MemoryDiskFile(path, inode, {
         step: (step, effect) => this.#step(step, path, effect),
         write: (offset, content) =>
-          this.#write(path, inode, (share) => inode.write(offset, content.subarray(0, content.byteLength * share))),
+          this.#write(path, content.byteLength, inode, (written) => inode.write(offset, content.subarray(0, written))),
         error: (text) => this.#error(path, text),
       });
     });
   }
 
   async writeWhole(path: string, content: Uint8Array): Promise<void> {
-    await this.#create(path, content.byteLength, (inode, share) => {
+    await this.#create(path, content.byteLength, (inode, written) => {
       inode.truncate(0);
-      inode.write(0, content.subarray(0, content.byteLength * share));
+      inode.write(0, content.subarray(0, written));
     });
   }
 
@@ -253,7 +253,7 @@ export class MemoryDisk implements Disk {
     return effect(planned);
   }
 
-  async #create(path: string, bytes: number, fill: (inode: MemoryInode, share: number) => void): Promise<void> {
+  async #create(path: string, bytes: number, fill: (inode: MemoryInode, written: number) => void): Promise<void> {
     const inode = await this.#step('open', path, () => {
       const before = this.#node(path);
       if (before instanceof MemoryDirectory) throw this.#error(path, 'is a directory');
@@ -262,14 +262,15 @@ export class MemoryDisk implements Disk {
       if (this.#freeBytes() + created.sizeBytes < bytes) throw this.#faultError(path, 'ENOSPC');
       return created;
     });
-    await this.#write(path, inode, (share) => fill(inode, share));
+    await this.#write(path, bytes, inode, (written) => fill(inode, written));
   }
 
-  /** `change` is told which share of the bytes, all or half of them, reaches the cache. */
-  async #write(path: string, inode: MemoryInode, change: (share: number) => void): Promise<void> {
+  /** `change` is told how many of the bytes reach the cache. */
+  async #write(path: string, bytes: number, inode: MemoryInode, change: (written: number) => void): Promise<void> {
     await this.#step('write', path, (planned) => {
-      change(planned?.fault === 'short' ? 1 / 2 : 1);
-      if (planned?.fault === 'short') throw this.#faultError(path, 'short');
+      if (planned?.fault !== 'short') return change(bytes);
+      change(Math.floor(bytes / 2 / memoryPageBytes) * memoryPageBytes);
+      throw this.#faultError(path, 'short');
     });
     await this.#step('sync', path, () => inode.sync());
   }
