@@ -1,0 +1,238 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { RollcallClient } from '../../src/client/client.ts';
+import type { ClientOptions } from '../../src/client/client.ts';
+import { ClientError } from '../../src/client/client-error.ts';
+import type { Behaviour } from './fake-member.ts';
+import { deadAddress, FakeMember, until, v1 } from './fake-member.ts';
+
+const members: FakeMember[] = [];
+const clients: RollcallClient[] = [];
+
+async function member(behaviour: Behaviour): Promise<FakeMember> {
+  const started = await FakeMember.start(behaviour);
+  members.push(started);
+  return started;
+}
+
+function client(servers: readonly string[], options: Partial<ClientOptions> = {}): RollcallClient {
+  const made = new RollcallClient({ spread: false, ...options, servers });
+  clients.push(made);
+  return made;
+}
+
+afterEach(() => {
+  for (const made of clients.splice(0)) made.close();
+  for (const started of members.splice(0)) started.kill();
+});
+
+async function failureOf(promise: Promise<unknown>): Promise<ClientError> {
+  const error: unknown = await promise.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  if (error instanceof ClientError) return error;
+  throw new Error(`no ClientError: ${String(error)}`);
+}
+
+const header = { revision: 7, member: 'a' };
+const registered = v1.RegisterResponse.encode({ header, incarnation: 7, leaseId: 3, ttlMs: 10_000 });
+const discovered = v1.DiscoverResponse.encode({ header, known: true });
+const instance = {
+  service: 'web',
+  id: 'web-1',
+  endpoints: [{ name: 'main', protocol: 'grpc', address: '10.0.0.1', port: 80 }],
+};
+const lifetime = { ttlMs: 10_000 };
+
+function requestIds(seen: FakeMember): string[] {
+  return seen.seen.map(({ request }) => v1.RegisterRequest.decode(request).requestId);
+}
+
+describe('calls of a client', () => {
+  it('registers, and sends what was given and nothing else', async () => {
+    const a = await member({ unary: () => registered });
+    const answer = await client([a.address]).register({
+      instance: {
+        ...instance,
+        weight: 0,
+        tags: ['x'],
+        metadata: { __proto__: 'p', k: 'v' },
+        zone: 'z',
+        status: 'down',
+      },
+      lifetime,
+      ifAbsent: true,
+    });
+    expect(answer).toMatchObject({ incarnation: 7, leaseId: 3, ttlMs: 10_000, replaced: false });
+    expect(answer.header).toEqual({ revision: 7, member: 'a', consistency: 'linearizable', ageMs: 0 });
+    const sent = v1.RegisterRequest.decode(a.seen[0]?.request ?? Buffer.alloc(0));
+    expect(sent.instance).toMatchObject({ namespace: 'default', service: 'web', weight: 0, tags: ['x'], status: 4 });
+    expect(sent.instance?.locality).toMatchObject({ zone: 'z' });
+    expect(sent).toMatchObject({ ttlMs: 10_000, ifAbsent: true, ifIncarnation: 0 });
+    expect(sent.requestId).toMatch(/^[0-9a-f]{24}$/);
+  });
+
+  it('passes over a member that is not there, and stays with the one that works', async () => {
+    const b = await member({ unary: () => discovered });
+    const c = client([await deadAddress(), b.address]);
+    expect((await c.discover({ service: 'web' })).known).toBe(true);
+    await c.discover({ service: 'web' });
+    expect(b.seen).toHaveLength(2);
+  });
+
+  it('repeats a write with the same request id, and draws another for the next write', async () => {
+    const a = await member({
+      unary: (_, __, n) => (n === 0 ? { reason: 'OUTCOME_UNKNOWN', retryAfterMs: 1 } : registered),
+    });
+    const c = client([a.address]);
+    await c.register({ instance, lifetime });
+    await c.register({ instance, lifetime });
+    const [first, second, third] = requestIds(a);
+    expect(second).toBe(first);
+    expect(third).not.toBe(first);
+    expect(a.seen[1]?.request).toEqual(a.seen[0]?.request);
+  });
+
+  it('takes a write to the next member with the same request id when the connection breaks during the call', async () => {
+    const a: FakeMember = await member({
+      unary: () => {
+        a.kill();
+        return 'hang';
+      },
+    });
+    const b = await member({ unary: () => registered });
+    await client([a.address, b.address]).register({ instance, lifetime });
+    expect(requestIds(b)).toEqual(requestIds(a));
+  });
+
+  it('leaves a member that does not answer', async () => {
+    const a = await member({ unary: () => 'hang' });
+    const b = await member({ unary: () => discovered });
+    const c = client([a.address, b.address], { attemptTimeoutMs: 50 });
+    expect((await c.discover({ service: 'web' })).known).toBe(true);
+    expect([a.seen.length, b.seen.length]).toEqual([1, 1]);
+  });
+
+  it('waits as long as a member asks', async () => {
+    const times: number[] = [];
+    const a = await member({
+      unary: (_, __, n) => {
+        times.push(performance.now());
+        return n === 0 ? { reason: 'OVERLOADED', retryAfterMs: 120 } : discovered;
+      },
+    });
+    await client([a.address]).discover({ service: 'web' });
+    expect((times[1] ?? 0) - (times[0] ?? 0)).toBeGreaterThanOrEqual(119);
+  });
+
+  it('tells what the member said, and does not repeat what is pointless', async () => {
+    const a = await member({ unary: () => ({ reason: 'INVALID_FIELD', field: 'instance.endpoints[0].port' }) });
+    const error = await failureOf(client([a.address]).register({ instance, lifetime }));
+    expect(error).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      reason: 'INVALID_FIELD',
+      field: 'instance.endpoints[0].port',
+      retryable: false,
+      mayHaveApplied: false,
+      message: 'refused: INVALID_FIELD',
+    });
+    expect(a.seen).toHaveLength(1);
+  });
+
+  it('gives up at its deadline, with the last reason', async () => {
+    const a = await member({ unary: () => ({ reason: 'NO_LEADER', retryAfterMs: 20 }) });
+    const startMs = performance.now();
+    const error = await failureOf(client([a.address], { callTimeoutMs: 150 }).register({ instance, lifetime }));
+    expect(performance.now() - startMs).toBeLessThan(1_000);
+    expect(error).toMatchObject({ code: 'UNAVAILABLE', reason: 'NO_LEADER', retryable: true, mayHaveApplied: false });
+    expect(a.seen.length).toBeGreaterThan(1);
+  });
+
+  it('says of a write that was cut off that it may have been applied', async () => {
+    const a = await member({ unary: () => 'hang' });
+    const error = await failureOf(client([a.address], { callTimeoutMs: 60 }).register({ instance, lifetime }));
+    expect(error).toMatchObject({ code: 'DEADLINE_EXCEEDED', reason: 'TIMEOUT', mayHaveApplied: true });
+  });
+
+  it('waits for a member to come, unless it is to fail fast', async () => {
+    const address = await deadAddress();
+    const fast = await failureOf(client([address], { failFast: true }).discover({ service: 'web' }));
+    expect(fast).toMatchObject({ code: 'UNAVAILABLE', reason: 'UNREACHABLE', address });
+    const patient = client([address]).discover({ service: 'web' });
+    const late = await FakeMember.start({ unary: () => discovered }, Number(address.split(':')[1]));
+    members.push(late);
+    expect((await patient).known).toBe(true);
+  });
+
+  it('gathers pages, later ones not of a member that is behind the first, and says whether they are one cut', async () => {
+    const view = (id: string) => ({ spec: { service: 'web', id }, meta: { incarnation: 1 } });
+    const pages = [
+      { header: { revision: 5, member: 'a' }, known: true, instances: [view('1')], nextPageToken: 't' },
+      { header: { revision: 6, member: 'b' }, known: true, instances: [view('2')] },
+    ];
+    const a = await member({ unary: (_, __, n) => v1.DiscoverResponse.encode(pages[n] ?? {}) });
+    const answer = await client([a.address]).discover({ service: 'web' });
+    expect(answer).toMatchObject({ known: true, exact: false, firstRevision: 5, header: { revision: 6, member: 'b' } });
+    expect(answer.instances.map(({ id, weight, status }) => [id, weight, status])).toEqual([
+      ['1', 100, 'up'],
+      ['2', 100, 'up'],
+    ]);
+    const asked = a.seen.map(({ request }) => v1.DiscoverRequest.decode(request));
+    expect(asked.map(({ pageToken, minRevision }) => [pageToken, minRevision])).toEqual([
+      ['', 0],
+      ['t', 5],
+    ]);
+  });
+
+  it('does not follow page tokens in a circle', async () => {
+    const a = await member({ unary: () => v1.ListServicesResponse.encode({ header, nextPageToken: 'again' }) });
+    expect(await failureOf(client([a.address]).listServices())).toMatchObject({ reason: 'BAD_ANSWER' });
+  });
+
+  it('asks one member for its status, also one that it was not given', async () => {
+    const report = { memberId: 'b', role: v1.MemberRole.MEMBER_ROLE_LEADER, members: [{ memberId: 'b' }] };
+    const b = await member({ unary: () => v1.StatusResponse.encode(report) });
+    const dead = await deadAddress();
+    const c = client([dead]);
+    expect(await c.statusOf(b.address)).toMatchObject({ memberId: 'b', role: 'leader' });
+    expect(await failureOf(c.statusOf(dead))).toMatchObject({ reason: 'UNREACHABLE' });
+  });
+
+  it('ends all calls when it is closed, and its connections', async () => {
+    const a = await member({ unary: () => 'hang' });
+    const c = client([a.address]);
+    const call = failureOf(c.discover({ service: 'web' }));
+    const paused = client([await deadAddress()]);
+    const pausing = failureOf(paused.discover({ service: 'web' }));
+    await until(() => a.seen.length === 1, 'the call arrives');
+    c.close();
+    paused.close();
+    expect(await call).toMatchObject({ reason: 'CLOSED' });
+    expect(await pausing).toMatchObject({ reason: 'CLOSED' });
+    expect(await failureOf(c.discover({ service: 'web' }))).toMatchObject({ reason: 'CLOSED' });
+  });
+
+  it('bounds the calls under way', async () => {
+    const a = await member({ unary: () => 'hang' });
+    const c = client([a.address], { callTimeoutMs: 60_000 });
+    const calls = Array.from({ length: 2_048 }, () => failureOf(c.status()));
+    expect(await failureOf(c.status())).toMatchObject({ code: 'RESOURCE_EXHAUSTED', reason: 'TOO_MANY' });
+    c.close();
+    expect((await Promise.all(calls)).every(({ reason }) => reason === 'CLOSED')).toBe(true);
+  });
+
+  it.each(['', 'host', 'host:0', 'host:70000', 'a b:1', '::1:7400', '[::1:7400', 'http://host:1'])(
+    'refuses the address "%s"',
+    (address) => {
+      expect(() => new RollcallClient({ servers: address })).toThrow(/write host:port/);
+    },
+  );
+
+  it('takes 1 to 64 addresses', () => {
+    const addresses = Array.from({ length: 65 }, (_, i) => `127.0.0.1:${i + 1}`);
+    client(addresses.slice(1));
+    expect(() => new RollcallClient({ servers: addresses })).toThrow(/at most 64/);
+    expect(() => new RollcallClient({ servers: [] })).toThrow(/no address/);
+    expect(() => new RollcallClient({ servers: ['[::1]:7400'] })).not.toThrow();
+  });
+});
