@@ -13,7 +13,7 @@ const numbers = fc.oneof(
 );
 const positive = numbers.map((value) => Math.max(1, value));
 const hashes = fc
-  .array(fc.constantFrom(...'0123456789abcdef'), { minLength: 16, maxLength: 16 })
+  .array(fc.constantFrom(...Array.from('0123456789abcdef')), { minLength: 16, maxLength: 16 })
   .map((digits) => digits.join(''));
 // Unit 'binary' gives any text but lone surrogates.
 const ids = fc.string({ minLength: 1, maxLength: 20, unit: 'binary' });
