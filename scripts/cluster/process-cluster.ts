@@ -113,14 +113,14 @@ export class ProcessCluster {
     return new Map(all.filter((pair): pair is readonly [string, Status] => pair[1] !== undefined));
   }
 
-  /** Resolves with the leader's id once every running member knows the same one. */
+  /** Resolves with the leader's id once every running member knows the same one, and that one runs. */
   leader(timeoutMs: number): Promise<string> {
     return waitFor(`a leader that all running members know`, timeoutMs, async () => {
       const statuses = await this.statuses();
       const running = this.members.filter(({ id }) => this.isRunning(id));
       const named = new Set(running.map(({ id }) => statuses.get(id)?.leaderId ?? ''));
       const [leader] = named;
-      return named.size === 1 && leader !== '' && leader !== undefined ? leader : undefined;
+      return named.size === 1 && leader !== undefined && this.isRunning(leader) ? leader : undefined;
     });
   }
 
