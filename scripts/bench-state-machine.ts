@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { assert, must } from '../src/base/assert.ts';
 import { encodeBatch, encodeCommand } from '../src/state-machine/command-codec.ts';
 import { RegistryState } from '../src/state-machine/registry-state.ts';
-import type { Command, CommandBody, Lifetime } from '../src/state-machine/types.ts';
+import { type Command, type CommandBody, type Lifetime, stateMachineBounds } from '../src/state-machine/types.ts';
 
 const instances = Number(process.argv[2] ?? 1_000_000);
 const services = 1_000;
@@ -103,8 +103,9 @@ async function measure(what: string, lifetimeOf: (i: number) => Lifetime, leases
   run.report(`${what}: register`);
   run.flush();
   const bytes = (await usedBytes()) - before;
-  // The history holds the newest changes in 64 MiB at most, however many instances there are.
-  const historyBytes = Math.min(64 * 1024 * 1024, instances * 390);
+  // The history holds the newest revisions, however many instances there are: the view and some 60 bytes each.
+  const remembered = Math.min(instances, stateMachineBounds.historyRevisionsMax);
+  const historyBytes = remembered * (must(run.state.view('default', 'service-0', 'host-0-8080'), 'view').length + 60);
   const each = ((bytes - historyBytes) / instances).toFixed(0);
   print(`${what}: ${each} bytes an instance, and ${(historyBytes / 2 ** 20).toFixed(0)} MiB of history`);
   assert(run.state.counts().instances === instances, 'instances are missing');

@@ -27,7 +27,9 @@ export class WireError extends Error {
  * Exactly one value must be read after each `next`. Slices share the memory of the input: copy what you keep.
  */
 export class WireReader {
-  readonly #bytes: Buffer;
+  readonly #bytes: Uint8Array;
+  /** The same memory; made only where text is read, since making it costs more than reading a small message. */
+  #text: Buffer | undefined;
   readonly #end: number;
   #at: number;
   #field = 0;
@@ -36,7 +38,7 @@ export class WireReader {
   /** @param end Exclusive; what lies beyond is not looked at. */
   constructor(bytes: Uint8Array, start: number = 0, end: number = bytes.length) {
     if (!(start >= 0 && start <= end && end <= bytes.length)) throw new WireError('window outside the buffer', start);
-    this.#bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#bytes = bytes;
     this.#at = start;
     this.#end = end;
   }
@@ -164,7 +166,10 @@ export class WireReader {
     const end = this.#sizedEnd();
     const start = this.#at;
     this.#at = end;
-    if (isAscii(this.#bytes, start, end)) return this.#bytes.toString('latin1', start, end);
+    if (isAscii(this.#bytes, start, end)) {
+      this.#text ??= Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.byteLength);
+      return this.#text.toString('latin1', start, end);
+    }
     try {
       return utf8.decode(this.#bytes.subarray(start, end));
     } catch {
