@@ -37,8 +37,11 @@ export function stepFollower(core: CoreState, message: Exclude<Message, VoteRequ
 
 /** Acknowledges what has become durable since the last acknowledgement to the leader of this term. */
 export function acknowledgeDurable(core: CoreState): void {
-  const match = Math.min(core.verifiedIndex, core.durability.durableIndex);
+  const { durableHardVersion, durableIndex, hardVersion } = core.durability;
   if (core.role !== 'follower' || core.leader === '') return;
+  // An answer could not leave yet, and the report that lets it go may cover more entries.
+  if (durableHardVersion < hardVersion) return;
+  const match = Math.min(core.verifiedIndex, durableIndex);
   if (match <= core.acknowledgedIndex || match < core.log.base.index) return;
   sendAccepted(core, match);
 }
