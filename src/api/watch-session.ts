@@ -3,6 +3,7 @@ import type { Replica } from '../replica/types.ts';
 import { watchBounds } from '../watch/bounds.ts';
 import type { WatchSink, WatchStream } from '../watch/types.ts';
 import type { WatchHub } from '../watch/watch-hub.ts';
+import { apiBounds } from './bounds.ts';
 import type { WatchCreateRequest, WatchSession } from './types.ts';
 
 /** The watches of one client stream: each is opened behind what its freshness asks for, then the hub's. */
@@ -38,10 +39,13 @@ export class HubWatchSession implements WatchSession {
       this.#stream.fail(watchId, 'INVALID_FIELD', problem);
       return;
     }
-    // With those whose end is not read, so that there is always room for the end of one that is being opened.
-    const open = this.#opening.size + this.#stream.watches + this.#stream.endings;
     const max = watchBounds.watchesPerStreamMax;
-    if (open >= max) {
+    // The hub keeps room for twice as many ends: those refused here, and each watch that is open or being opened.
+    if (this.#stream.endings >= max) {
+      const message = `the ends of ${max} watches wait on this stream; read them before you create more`;
+      throw new RollcallError('OVERLOADED', message, { retryAfterMs: apiBounds.overloadedRetryAfterMs });
+    }
+    if (this.#opening.size + this.#stream.watches + this.#stream.endings >= max) {
       this.#stream.fail(watchId, 'OVERLOADED', `${max} watches are open on this stream, which is the most`);
       return;
     }

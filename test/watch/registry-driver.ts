@@ -29,7 +29,7 @@ export function registerBody(name: InstanceName, text = '', leaseId = 0): Comman
 export class RegistryDriver {
   readonly events: ChangeEvent[] = [];
   /** By revision. */
-  readonly sets: ReadonlyMap<string, InstanceSet>[] = [new Map(namespaces.map((name) => [name, new Map()]))];
+  readonly sets: ReadonlyMap<string, InstanceSet>[] = [new Map()];
   readonly #bounds: typeof stateMachineBounds;
   readonly #entries: Uint8Array[] = [];
   /** By revision: where the events of later ones begin. */
@@ -93,7 +93,7 @@ export class RegistryDriver {
 
   /** The instances of a service, or of the whole namespace, at a revision. */
   setAt(revision: number, namespace: string, service: string): Map<string, Uint8Array> {
-    const all = must(must(this.sets[revision], `set at ${revision}`).get(namespace), namespace);
+    const all = must(this.sets[revision], `set at ${revision}`).get(namespace) ?? new Map<string, Uint8Array>();
     return new Map([...all].filter(([key]) => service === '' || key.startsWith(`${service}/`)));
   }
 
@@ -110,7 +110,7 @@ export class RegistryDriver {
     for (const event of events) {
       this.events.push(event);
       const { namespace, service, id } = event.name;
-      const changed = new Map(must(last.get(namespace), namespace));
+      const changed = new Map(last.get(namespace));
       if (event.kind === 'put') changed.set(`${service}/${id}`, event.view);
       else changed.delete(`${service}/${id}`);
       last = new Map([...last, [namespace, changed]]);
