@@ -10,6 +10,7 @@ import {
 } from '@grpc/grpc-js';
 import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
+import { HeldConnection } from './held-connection.ts';
 import type { TransportLimits } from './limits.ts';
 import { asBuffer, identityHeader, peerService } from './peer-service.ts';
 import type { OutgoingEvents, OutgoingMessages, OutgoingSnapshot } from './peer-wire.ts';
@@ -35,10 +36,10 @@ export class GrpcDialer {
   }
 
   openMessages(address: string, events: OutgoingEvents): OutgoingMessages {
-    const client = this.#client(address);
+    const { client, connection } = this.#dial(address);
     const { path } = peerService.messages;
     const call: ClientDuplexStream<Uint8Array, Uint8Array> = client.makeBidiStreamRequest(path, asBuffer, asBuffer);
-    const over = this.#opened(client, call);
+    const over = this.#opened(client, connection, call);
     let silent = false;
     call.on('metadata', (metadata: Metadata) => {
       const [identity] = metadata.get(identityHeader);
@@ -74,12 +75,12 @@ export class GrpcDialer {
   }
 
   openSnapshot(address: string): OutgoingSnapshot {
-    const client = this.#client(address);
-    return new GrpcSnapshot(client, (call) => this.#opened(client, call));
+    const { client, connection } = this.#dial(address);
+    return new GrpcSnapshot(client, (call) => this.#opened(client, connection, call));
   }
 
   async askForm(address: string, request: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
-    const client = this.#client(address);
+    const { client, connection } = this.#dial(address);
     return new Promise<Uint8Array>((resolve, reject) => {
       const { path } = peerService.form;
       const call = client.makeUnaryRequest(path, asBuffer, asBuffer, request, (error: ServiceError | null, answer) => {
@@ -89,7 +90,7 @@ export class GrpcDialer {
         else reject(new Error(printable(late ? `no answer within ${timeoutMs} ms` : (error?.details ?? 'no answer'))));
       });
       let late = false;
-      const over = this.#opened(client, call);
+      const over = this.#opened(client, connection, call);
       const timer = this.#clock.setTimer(timeoutMs, () => {
         late = true;
         call.cancel();
@@ -111,15 +112,17 @@ export class GrpcDialer {
     });
   }
 
-  #client(address: string): Client {
-    return new Client(address, credentials.createInsecure(), this.#options);
+  #dial(address: string): { readonly client: Client; readonly connection: HeldConnection } {
+    const connection = new HeldConnection(credentials.createInsecure());
+    return { client: new Client(address, connection, this.#options), connection };
   }
 
   /** Call what it returns once when the call is over. */
-  #opened(client: Client, call: Cancellable): () => void {
+  #opened(client: Client, connection: HeldConnection, call: Cancellable): () => void {
     this.#open.add(call);
     return () => {
       client.close();
+      connection.release();
       assert(this.#open.delete(call), 'call that was over before');
       if (this.#open.size === 0) this.#onNoneOpen?.();
     };

@@ -79,11 +79,12 @@ export class PeerLink {
     this.#dial();
   }
 
-  /** The peer is there: where this link waits, it dials now. */
+  /**
+   * The peer is there: where this link waits, it dials now. The backoff stays as it is: two members that take and lose
+   * each other's streams would otherwise keep each other dialing.
+   */
   wake(): void {
-    if (this.#state !== 'waiting') return;
-    this.#failures = 0;
-    this.#dial();
+    if (this.#state === 'waiting') this.#dial();
   }
 
   /** Queues all of `items`, or none: false where not connected or without room. */

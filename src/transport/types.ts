@@ -49,7 +49,11 @@ export interface TransportHandlers {
   onBatch(from: MemberId, messages: readonly Message[], forwarded: readonly Forwarded[]): void;
   /** A stream to this peer is open and has been accepted; the peer's boot is known where it has spoken. */
   onConnected(peer: MemberId): void;
-  /** The stream to this peer broke, or something for it was dropped because its queue was full. */
+  /**
+   * The stream to this peer broke or was refused, or something for it was dropped because its queue was full (told once
+   * until it has run empty). Attempts that go on failing for the same reason are told once. A reason that starts with
+   * `receiver-old-copy` means that this member itself runs on an old copy of its directory.
+   */
   onUnreachable(peer: MemberId, reason: string): void;
   /** Resolves with the index the member then stands at; rejects to refuse. At most one at a time. */
   onSnapshot(incoming: IncomingSnapshot): Promise<number>;
@@ -67,6 +71,7 @@ export interface PeerStatus {
   /** Monotonic ms of the last batch from it; undefined before. */
   readonly lastHeardMs: number | undefined;
   readonly queuedBytes: number;
+  /** Batches that `send` did not take. */
   readonly droppedBatches: number;
 }
 
@@ -82,11 +87,15 @@ export interface Transport {
   /** From now on this member speaks and dials as `local`. Once. */
   setIdentity(local: LocalIdentity, peers: readonly PeerAddress[]): void;
   /**
-   * Queues one batch; what is queued in one turn leaves as one. Returns false (and drops the batch) where the peer's
-   * queue holds `queueBytesMax` already or the peer is not connected; forwarded calls in it are then lost too.
+   * Queues one batch; what is queued in one turn leaves as one (up to the size of a batch on the wire). Returns false
+   * (and drops the batch) where it would bring the peer's queue above `queueBytesMax`, or the peer is not connected;
+   * forwarded calls in it are then lost too. Entry data and bodies must not be changed afterwards.
    */
   send(to: MemberId, messages: readonly Message[], forwarded: readonly Forwarded[]): boolean;
-  /** Resolves with the index the receiver stands at afterwards. One at a time a peer. Rejects with RollcallError UNAVAILABLE. */
+  /**
+   * Resolves with the index the receiver stands at afterwards. One at a time a peer. Rejects with RollcallError
+   * UNAVAILABLE; what `body` itself throws comes back as it is.
+   */
   sendSnapshot(to: MemberId, term: number, snapshot: LogBase, body: AsyncIterable<Uint8Array>): Promise<number>;
   /** Asks an address for its form state; rejects with RollcallError UNAVAILABLE. */
   form(address: string, own: FormState, timeoutMs: number): Promise<FormState>;

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { IncomingSnapshot } from '../../src/transport/types.ts';
+import { type Bench, settle } from '../transport/bench.ts';
 import type { Member } from '../transport/member.ts';
-import { type Bench, settle } from './transport-suite.ts';
 
 const base = { index: 40, term: 2, hash: '0123456789abcdef' };
 const unavailable = { name: 'RollcallError', code: 'UNAVAILABLE', retryable: true };

@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RollcallError } from '../../src/base/errors.ts';
 import { encodeItems } from '../../src/transport/peer-codec.ts';
 import type { LocalIdentity } from '../../src/transport/types.ts';
-import { formOf, identityOf, Member, type MemberOptions, peerOf } from '../transport/member.ts';
+import { Bench, settle } from '../transport/bench.ts';
+import { formOf, identityOf, peerOf } from '../transport/member.ts';
 import { heartbeat } from '../transport/messages.ts';
 import type { TransportTwin } from '../transport/twins.ts';
 import { snapshotCases } from './transport-snapshot-cases.ts';
@@ -21,51 +22,6 @@ export function transportSuite(name: string, makeTwin: () => TransportTwin): voi
     snapshotCases(bench);
     stopCases(bench);
   });
-}
-
-/** The members of one test. */
-export class Bench {
-  readonly #makeTwin: () => TransportTwin;
-  #twin: TransportTwin | undefined;
-  #members: Member[] = [];
-
-  constructor(makeTwin: () => TransportTwin) {
-    this.#makeTwin = makeTwin;
-  }
-
-  get twin(): TransportTwin {
-    if (this.#twin === undefined) throw new Error('no test runs');
-    return this.#twin;
-  }
-
-  open(): void {
-    this.#twin = this.#makeTwin();
-  }
-
-  async close(): Promise<void> {
-    for (const member of this.#members) expect(member.reentered).toBe(0);
-    await Promise.all(this.#members.map((member) => this.twin.kill(member.transport)));
-    this.#members = [];
-  }
-
-  async member(memberName: string, options: MemberOptions = {}): Promise<Member> {
-    const member = new Member(this.twin, memberName, options);
-    this.#members.push(member);
-    return member.start();
-  }
-
-  /** Two members that are connected both ways. */
-  async pair(a: MemberOptions = {}, b: MemberOptions = {}): Promise<[Member, Member]> {
-    const [one, two] = [await this.member('a', a), await this.member('b', b)];
-    one.join([two]);
-    two.join([one]);
-    await this.connected(one, two);
-    return [one, two];
-  }
-
-  async connected(one: Member, two: Member): Promise<void> {
-    await this.twin.until('both ways connected', () => one.isConnected(two) && two.isConnected(one));
-  }
 }
 
 function range(from: number, to: number): number[] {
@@ -328,14 +284,6 @@ function stopCases(bench: Bench): void {
     a.join([b]);
     await bench.twin.pass(5);
     await settle(bench, a.transport.stop(100));
+    expect([a.isConnected(b), a.beat(b, 1)]).toEqual([false, false]);
   });
-}
-
-/** Lets the twin's time pass until a promise has settled. */
-export async function settle<T>(bench: Bench, promise: Promise<T>): Promise<T> {
-  let over = false;
-  const end = (): void => void (over = true);
-  promise.then(end, end);
-  await bench.twin.until('a promise settled', () => over);
-  return promise;
 }
