@@ -1,8 +1,33 @@
-import { Command } from 'commander';
-import { packageVersion } from './package-version.ts';
+import type { CliIo } from './context.ts';
+import { runCli } from './program.ts';
 
-const program = new Command('rollcall')
-  .description('A service registry: processes register, clients discover and watch.')
-  .version(packageVersion(), '--version', 'print the version');
+/** Nobody reads any more, as behind `| head`: the end of a command, not its failure. */
+const readerGone = new AbortController();
 
-await program.parseAsync();
+function onOutputError(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
+  readerGone.abort();
+}
+
+function interrupted(): AbortSignal {
+  const signalled = new AbortController();
+  const abort = (): void => signalled.abort();
+  process.once('SIGINT', abort);
+  process.once('SIGTERM', abort);
+  return AbortSignal.any([signalled.signal, readerGone.signal]);
+}
+
+const io: CliIo = {
+  stdout: process.stdout,
+  stderr: process.stderr,
+  workingDirectory: process.cwd(),
+  interrupted,
+};
+
+process.stdout.on('error', onOutputError);
+process.stderr.on('error', onOutputError);
+
+const exitCode = await runCli(process.argv.slice(2), io);
+process.exitCode = exitCode;
+// A member that failed leaves its sockets and timers as they are, and must not go on half alive.
+if (exitCode !== 0) process.exit();

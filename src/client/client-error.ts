@@ -100,7 +100,8 @@ export class ClientError extends Error {
     if (isReason(details.reason)) return new ClientError(code, details.reason, message, options);
     const reason = connectionReason(error);
     if (reason === undefined) return new ClientError(code, 'UNRECOGNISED', `${address}: ${message}`, options);
-    return new ClientError('UNAVAILABLE', reason, `${address}: ${message}`, options);
+    const why = reason === 'UNREACHABLE' ? `no connection (${connectFailure(message)})` : message;
+    return new ClientError('UNAVAILABLE', reason, `${address}: ${why}`, options);
   }
 }
 
@@ -121,6 +122,12 @@ function connectionReason(error: ServiceError): 'UNREACHABLE' | 'BROKEN' | undef
   // A member that ends hard resets its streams; the call was not cancelled from here.
   if (error.code === status.CANCELLED) return 'BROKEN';
   return error.code === status.INTERNAL && error.details.includes('RST_STREAM') ? 'BROKEN' : undefined;
+}
+
+/** `connect ECONNREFUSED 127.0.0.1:7400`, out of what grpc-js wraps around it. */
+function connectFailure(message: string): string {
+  const [, cause = message] = /Last error: (?:Error: )?(.*?)\.?(?: Resolution note:.*)?$/s.exec(message) ?? [];
+  return cause;
 }
 
 interface Details {

@@ -127,7 +127,7 @@ export class UnaryCalls {
   async #pauseOrGiveUp(error: ClientError, member: Member, progress: Progress): Promise<void> {
     const { pool, clock, random, failFast } = this.#options;
     if (error.reason === 'UNREACHABLE') progress.unreachable.add(member.address);
-    if (failFast && progress.unreachable.size === pool.size) throw this.#final(error, progress);
+    if (failFast && progress.unreachable.size === pool.size) throw error;
     // Members that were not asked yet are asked at once, unless one has asked for a pause.
     const rounds = Math.floor(progress.attempts / pool.size);
     const isNewRound = progress.attempts % pool.size === 0;

@@ -1,4 +1,4 @@
-import type { ServerDuplexStream, ServerUnaryCall, sendUnaryData } from '@grpc/grpc-js';
+import type { MethodDefinition, ServerDuplexStream, ServerUnaryCall, sendUnaryData } from '@grpc/grpc-js';
 import { Metadata, Server, ServerCredentials, status } from '@grpc/grpc-js';
 import type { Reason } from '../../src/base/errors.ts';
 import { reasonCodes } from '../../src/base/errors.ts';
@@ -46,7 +46,8 @@ export class FakeMember {
   }
 
   private constructor(behaviour: Behaviour) {
-    this.#server = new Server({ 'grpc.enable_channelz': 0 });
+    // With channelz off, forceShutdown of grpc-js leaves connections open.
+    this.#server = new Server();
     const names = Object.keys(methods) as MethodName[];
     const definition = Object.fromEntries(names.map((name) => [name, methodDefinition(name)]));
     const implementation = Object.fromEntries(
@@ -141,7 +142,7 @@ export function statusOf({ reason, retryAfterMs, field }: Refusal): {
   return { code, details: message, metadata };
 }
 
-function methodDefinition(name: MethodName): object {
+function methodDefinition(name: MethodName): MethodDefinition<Buffer, Buffer> {
   const isStream = name === 'watch' || name === 'keepAlive';
   const same = (bytes: Buffer): Buffer => bytes;
   return {

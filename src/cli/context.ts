@@ -1,0 +1,88 @@
+import type { Writable } from 'node:stream';
+import type { Command } from 'commander';
+import { Option } from 'commander';
+import { RollcallClient } from '../client/client.ts';
+import type { OutputFormat } from './output.ts';
+import { Output } from './output.ts';
+import { parseDuration, parseServers } from './values.ts';
+
+/** The process around a command. */
+export interface CliIo {
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+  readonly workingDirectory: string;
+  /** Aborted by Ctrl-C, SIGTERM, or when nobody reads standard output any more. From its first use on, only so. */
+  interrupted(): AbortSignal;
+}
+
+/** A single member, then the three of the cluster that `npm start` runs. All on this machine. */
+const defaultServers = '127.0.0.1:7400,127.0.0.1:7410,127.0.0.1:7420,127.0.0.1:7430';
+
+interface GlobalOptions {
+  readonly server: readonly string[];
+  readonly output: OutputFormat;
+  readonly timeout: number;
+  readonly namespace: string;
+}
+
+/** What a command works with: the global options, and how to speak. */
+export interface CliContext {
+  readonly io: CliIo;
+  readonly output: Output;
+  readonly servers: readonly string[];
+  /** The user named them. */
+  readonly serversGiven: boolean;
+  readonly timeoutMs: number;
+  readonly namespace: string;
+}
+
+export function addGlobalOptions(program: Command): void {
+  program
+    .addOption(
+      new Option('--server <addresses>', 'members to talk to, host:port separated by commas')
+        .env('ROLLCALL_SERVER')
+        .argParser(parseServers)
+        .default(parseServers(defaultServers), defaultServers),
+    )
+    .addOption(
+      new Option('--output <format>', 'table for people, json for programs')
+        .env('ROLLCALL_OUTPUT')
+        .choices(['table', 'json'])
+        .default('table'),
+    )
+    .addOption(
+      new Option('--timeout <duration>', 'how long a call may take with its retries')
+        .env('ROLLCALL_TIMEOUT')
+        .argParser(parseDuration)
+        .default(10_000, '10s'),
+    )
+    .addOption(new Option('--namespace <name>', 'namespace of services').env('ROLLCALL_NAMESPACE').default('default'));
+}
+
+export function contextOf(command: Command, io: CliIo): CliContext {
+  const { server, output, timeout, namespace } = command.optsWithGlobals<GlobalOptions>();
+  return {
+    io,
+    output: new Output(io.stdout, io.stderr, output),
+    servers: server,
+    serversGiven: command.getOptionValueSourceWithGlobals('server') !== 'default',
+    timeoutMs: timeout,
+    namespace,
+  };
+}
+
+/** Runs `use` with a client, and closes it whatever happens. */
+export async function withClient<R>(context: CliContext, use: (client: RollcallClient) => Promise<R>): Promise<R> {
+  const client = new RollcallClient({
+    servers: context.servers,
+    callTimeoutMs: Math.min(context.timeoutMs, 600_000),
+    // The order that the user gave; and an answer at once where nothing listens.
+    spread: false,
+    failFast: true,
+  });
+  try {
+    return await use(client);
+  } finally {
+    client.close();
+  }
+}

@@ -1,0 +1,118 @@
+import { unreachable } from '../base/assert.ts';
+import type { ClientCode, ClientError, ClientReason } from '../client/client-error.ts';
+
+/** What the process ends with; docs/reference/cli.md explains each. */
+export const exitCodes = {
+  ok: 0,
+  other: 1,
+  usage: 2,
+  notFound: 3,
+  denied: 4,
+  unavailable: 5,
+  conflict: 6,
+  timeout: 7,
+} as const;
+
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+
+/** A failure of a command: what happened, and what to try next. */
+export class CliError extends Error {
+  override readonly name = 'CliError';
+  readonly exitCode: ExitCode;
+  readonly hint: string;
+
+  constructor(exitCode: ExitCode, message: string, hint: string) {
+    super(message);
+    this.exitCode = exitCode;
+    this.hint = hint;
+  }
+}
+
+/** The same for what the client failed with. */
+export function cliErrorOf(error: ClientError): CliError {
+  const maybe = error.mayHaveApplied ? '. The change may have been applied all the same' : '';
+  return new CliError(exitCodeOf(error.code, error.reason), `${error.message}${maybe}`, hintOf(error));
+}
+
+function exitCodeOf(code: ClientCode, reason: ClientReason): ExitCode {
+  if (reason === 'BAD_ANSWER') return exitCodes.other;
+  switch (code) {
+    case 'OK':
+      return exitCodes.ok;
+    case 'INVALID_ARGUMENT':
+    case 'OUT_OF_RANGE':
+      return exitCodes.usage;
+    case 'NOT_FOUND':
+      return exitCodes.notFound;
+    case 'PERMISSION_DENIED':
+    case 'UNAUTHENTICATED':
+      return exitCodes.denied;
+    case 'UNAVAILABLE':
+    case 'RESOURCE_EXHAUSTED':
+      return exitCodes.unavailable;
+    case 'ALREADY_EXISTS':
+    case 'FAILED_PRECONDITION':
+    case 'ABORTED':
+      return exitCodes.conflict;
+    case 'DEADLINE_EXCEEDED':
+      return exitCodes.timeout;
+    case 'CANCELLED':
+    case 'UNKNOWN':
+    case 'UNIMPLEMENTED':
+    case 'INTERNAL':
+    case 'DATA_LOSS':
+      return exitCodes.other;
+    default:
+      return unreachable(code);
+  }
+}
+
+const status = 'rollcall cluster status';
+
+function hintOf(error: ClientError): string {
+  switch (error.reason) {
+    case 'UNREACHABLE':
+      return 'start a member with `rollcall dev`, or name running ones with --server host:port,host:port';
+    case 'NO_LEADER':
+    case 'NOT_PROPOSED':
+    case 'NOT_SERVING':
+    case 'MEMBER_FENCED':
+      return `see which members are there: \`${status}\`; for a read, --stale answers without a leader`;
+    case 'OUTCOME_UNKNOWN':
+    case 'BROKEN':
+      return `look whether it was applied (\`rollcall discover SERVICE\`), and \`${status}\``;
+    case 'MEMBER_BEHIND':
+      return `try again, or another --server; see how far each is: \`${status}\``;
+    case 'OVERLOADED':
+    case 'TOO_MANY':
+      return 'try again in a moment';
+    case 'TIMEOUT':
+    case 'DEADLINE':
+      return `try again with a longer --timeout, or see how the members are: \`${status}\``;
+    case 'ALREADY_REGISTERED':
+      return 'see who it is: `rollcall discover SERVICE`; without --if-absent the id is taken over';
+    case 'SUPERSEDED':
+    case 'UNKNOWN_INSTANCE':
+      return 'see what is registered now, and its incarnation: `rollcall discover SERVICE`';
+    case 'UNKNOWN_LEASE':
+      return 'register with --ttl, or grant a lease first';
+    case 'HISTORY_CHANGED':
+    case 'OUT_OF_HISTORY':
+      return 'begin anew without the old revision';
+    case 'INVALID_FIELD':
+    case 'MALFORMED_MESSAGE':
+    case 'REQUEST_ID_REUSED':
+      return 'correct it and run the command again; --help shows examples';
+    case 'UNKNOWN_METHOD':
+    case 'UNRECOGNISED':
+    case 'BAD_ANSWER':
+      return 'check that --server names Rollcall members of this version: `rollcall --version`';
+    case 'CANCELLED':
+    case 'CLOSED':
+      return 'run the command again';
+    case 'INTERNAL':
+      return 'see the log of that member';
+    default:
+      return unreachable(error.reason);
+  }
+}

@@ -1,0 +1,193 @@
+import type { Command } from 'commander';
+import { Option } from 'commander';
+import type { RollcallClient } from '../client/client.ts';
+import { ClientError } from '../client/client-error.ts';
+import { checkInstanceId, checkName } from '../client/input-checks.ts';
+import type { Endpoint, InstanceInput, Lifetime, Registered, RegisterOptions } from '../client/types.ts';
+import type { CliContext, CliIo } from './context.ts';
+import { contextOf, withClient } from './context.ts';
+import { CliError, exitCodes } from './exit-codes.ts';
+import { collecting, formatDuration, parseDuration, parseEndpoint, parseInteger, parsePair } from './values.ts';
+
+const examples = `
+Examples:
+  rollcall register web --id web-1 --endpoint main=http://10.0.0.7:8080 --ttl 10s --keep-alive
+  rollcall register db --id db-1 --endpoint sql=postgres://db.local:5432 --persistent --zone eu-1a --meta role=primary
+  rollcall register web --id web-1 --endpoint main=http://10.0.0.7:8080 --ttl 30s --dry-run`;
+
+interface RegisterFlags {
+  readonly id: string;
+  readonly endpoint: readonly Endpoint[];
+  readonly ttl?: number;
+  readonly lease?: number;
+  readonly persistent?: true;
+  readonly tag?: readonly string[];
+  readonly meta?: readonly (readonly [string, string])[];
+  readonly versionLabel?: string;
+  readonly weight?: number;
+  readonly region?: string;
+  readonly zone?: string;
+  readonly ifAbsent?: true;
+  readonly keepAlive?: true;
+  readonly dryRun?: true;
+}
+
+export function addRegisterCommand(program: Command, io: CliIo, done: (exitCode: number) => void): void {
+  program
+    .command('register <service>')
+    .summary('register an instance')
+    .description(
+      'Registers an instance, or takes its id over. How long it stays is said by --ttl, --lease or --persistent.',
+    )
+    .requiredOption('--id <id>', 'id of the instance, unique within the service')
+    .requiredOption(
+      '--endpoint <name=protocol://host:port>',
+      'where it is reached; may be given up to 16 times',
+      collecting(parseEndpoint),
+    )
+    .addOption(
+      new Option('--ttl <duration>', 'stay while a lease of its own is renewed; 1s to 24h')
+        .argParser(parseDuration)
+        .conflicts(['lease', 'persistent']),
+    )
+    .addOption(
+      new Option('--lease <id>', 'stay while this lease, granted before, is renewed')
+        .argParser((text) => parseInteger(text, 1))
+        .conflicts(['persistent', 'keepAlive']),
+    )
+    .addOption(new Option('--persistent', 'stay until deregistered').conflicts('keepAlive'))
+    .option('--keep-alive', 'with --ttl: stay in the foreground and renew; Ctrl-C deregisters')
+    .option('--tag <tag>', 'may be given up to 64 times', collecting(String))
+    .option('--meta <key=value>', 'metadata; may be given up to 64 times', collecting(parsePair))
+    .option('--version-label <text>', 'version of the service')
+    .option('--weight <number>', '0 to 1000000, relative to the others; 100 if not given', (text) => parseInteger(text))
+    .option('--region <name>', 'where it runs')
+    .option('--zone <name>', 'where it runs')
+    .option('--if-absent', 'fail (exit code 6) where the id is registered already')
+    .option('--dry-run', 'check, and print what would be sent')
+    .addHelpText('after', examples)
+    .action(async (service: string, flags: RegisterFlags, command: Command) => {
+      const context = contextOf(command, io);
+      const options = requestOf(service, flags, context);
+      if (flags.dryRun === true) await context.output.json({ dryRun: true, request: 'Register', ...options });
+      else await withClient(context, (client) => register(client, context, options, flags.keepAlive === true));
+      done(exitCodes.ok);
+    });
+}
+
+function requestOf(service: string, flags: RegisterFlags, { namespace }: CliContext): RegisterOptions {
+  checkName('namespace', namespace);
+  if (service === '') throw ClientError.invalidField('service', 'is empty');
+  checkName('service', service);
+  checkInstanceId('id', flags.id);
+  const { versionLabel: version, weight, region, zone } = flags;
+  const instance: InstanceInput = {
+    namespace,
+    service,
+    id: flags.id,
+    endpoints: flags.endpoint,
+    tags: flags.tag ?? [],
+    metadata: metadataOf(flags.meta ?? []),
+    ...(version === undefined ? {} : { version }),
+    ...(weight === undefined ? {} : { weight }),
+    ...(region === undefined ? {} : { region }),
+    ...(zone === undefined ? {} : { zone }),
+  };
+  return { instance, lifetime: lifetimeOf(flags), ifAbsent: flags.ifAbsent === true };
+}
+
+function metadataOf(pairs: readonly (readonly [string, string])[]): Record<string, string> {
+  const metadata = Object.fromEntries(pairs);
+  if (Object.keys(metadata).length < pairs.length) {
+    throw new CliError(exitCodes.usage, 'a key of --meta is given twice', 'give each key once');
+  }
+  return metadata;
+}
+
+function lifetimeOf({ ttl, lease, persistent, keepAlive }: RegisterFlags): Lifetime {
+  if (ttl !== undefined) return { ttlMs: ttl };
+  if (keepAlive === true) {
+    throw new CliError(exitCodes.usage, '--keep-alive needs --ttl', 'add e.g. --ttl 10s');
+  }
+  if (lease !== undefined) return { leaseId: lease };
+  if (persistent === true) return { persistent: true };
+  const hint = 'add --ttl 10s --keep-alive for a process that runs, or --persistent for what stays';
+  throw new CliError(exitCodes.usage, 'how long the instance stays is not said', hint);
+}
+
+async function register(
+  client: RollcallClient,
+  context: CliContext,
+  options: RegisterOptions,
+  keepAlive: boolean,
+): Promise<void> {
+  // From here on Ctrl-C deregisters what may have been registered.
+  const interrupted = keepAlive ? context.io.interrupted() : undefined;
+  const answer = await client.register(options);
+  await tell(context, options, answer);
+  if (interrupted === undefined) tellHowLong(context, answer);
+  else await keep(client, context, options, answer, interrupted);
+}
+
+async function tell({ output }: CliContext, { instance }: RegisterOptions, answer: Registered): Promise<void> {
+  const { namespace, service, id } = instance;
+  const { header, incarnation, leaseId, ttlMs, replaced } = answer;
+  if (output.format === 'json') {
+    const { revision, member } = header;
+    await output.json({ namespace, service, id, incarnation, leaseId, ttlMs, replaced, revision, member });
+    return;
+  }
+  const how = replaced ? 'took over' : 'registered';
+  await output.lines([`${how} ${service}/${id}: incarnation ${incarnation}, revision ${header.revision}`]);
+}
+
+function tellHowLong({ output }: CliContext, { leaseId, ttlMs }: Registered): void {
+  if (leaseId === 0) {
+    output.message('it stays until `rollcall deregister` removes it');
+    return;
+  }
+  output.message(`it stays for ${formatDuration(ttlMs)} unless lease ${leaseId} is renewed;`);
+  output.message(
+    'add --keep-alive to renew it from here, or renew the lease by the KeepAlive call of rollcall.v1.Registry',
+  );
+}
+
+/** Renews until interrupted, then deregisters. A lease that was lost is replaced, unless another has taken the id. */
+async function keep(
+  client: RollcallClient,
+  { output }: CliContext,
+  options: RegisterOptions,
+  first: Registered,
+  interrupted: AbortSignal,
+): Promise<void> {
+  let registered = first;
+  output.message(`renewing its lease of ${formatDuration(first.ttlMs)}; Ctrl-C deregisters it and ends`);
+  await new Promise<void>((resolve, reject) => {
+    let ending = false;
+    const keeper = client.keepAlive({
+      leaseIds: [first.leaseId],
+      onTrouble: (error) => output.message(`${error.message}; going on`),
+      onLost: () => {
+        output.message('the lease is gone: registering again');
+        // Over nothing only: whoever has the id now came later.
+        client.register({ ...options, ifAbsent: true }).then((answer) => {
+          registered = answer;
+          output.message(`registered again: incarnation ${answer.incarnation}`);
+          if (!ending) keeper.add(answer.leaseId);
+        }, reject);
+      },
+    });
+    const end = (): void => {
+      ending = true;
+      keeper.close();
+      resolve();
+    };
+    if (interrupted.aborted) end();
+    else interrupted.addEventListener('abort', end, { once: true });
+  });
+  const { namespace = 'default', service, id } = options.instance;
+  const { incarnation } = registered;
+  const reason = 'the registering command ended';
+  const { existed } = await client.deregister({ namespace, service, id, incarnation, reason });
+  output.message(existed ? `deregistered ${service}/${id}` : `${service}/${id} was gone already`);
+}

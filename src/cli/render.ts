@@ -1,0 +1,62 @@
+import type { Instance, RemovalCause, WatchEvent } from '../client/types.ts';
+import { printable } from './output.ts';
+import { formatEndpoint } from './values.ts';
+
+export const instanceHeader = [
+  'ID',
+  'ENDPOINTS',
+  'STATUS',
+  'VERSION',
+  'WEIGHT',
+  'ZONE',
+  'TAGS',
+  'LEASE',
+  'INCARNATION',
+];
+
+export function instanceRow(instance: Instance): string[] {
+  return [
+    instance.id,
+    instance.endpoints.map(formatEndpoint).join(','),
+    instance.status,
+    instance.version,
+    String(instance.weight),
+    [instance.region, instance.zone].filter((part) => part !== '').join('/'),
+    instance.tags.join(','),
+    instance.leaseId === 0 ? 'persistent' : String(instance.leaseId),
+    String(instance.incarnation),
+  ];
+}
+
+const causes: Readonly<Record<RemovalCause, string>> = {
+  deregistered: 'deregistered',
+  'lease-expired': 'its lease expired',
+  'lease-revoked': 'its lease was revoked',
+  unrecognised: 'for a reason that this version does not know',
+};
+
+/** One change as a line; `+` registered, `~` changed, `-` gone. */
+export function eventLine(event: WatchEvent): string {
+  if (event.kind === 'put') {
+    const { instance, revision } = event;
+    const sign = instance.incarnation === revision ? '+' : '~';
+    return printable(`${sign} ${instanceText(instance)}  (revision ${revision})`);
+  }
+  const { key, cause, reason, revision } = event;
+  const why = reason === '' ? causes[cause] : `${causes[cause]}: ${reason}`;
+  return printable(`- ${key.service}/${key.id}  ${why}  (revision ${revision})`);
+}
+
+/** One instance that was there already. */
+export function instanceLine(instance: Instance): string {
+  return printable(`  ${instanceText(instance)}`);
+}
+
+function instanceText({ service, id, endpoints, status }: Instance): string {
+  const shown = [`${service}/${id}`, ...endpoints.map(formatEndpoint)];
+  return status === 'up' ? shown.join('  ') : `${shown.join('  ')}  ${status}`;
+}
+
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
