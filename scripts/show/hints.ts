@@ -1,3 +1,4 @@
+import { relative } from 'node:path';
 import type { FleetProcess } from './fleet-process.ts';
 import type { Stage } from './stage.ts';
 
@@ -16,6 +17,7 @@ export function commandsToTry(stage: Stage): readonly string[] {
     `npx rollcall deregister ${greeter} --id mine`,
     `kill -9 ${service?.pid ?? ''}   # ${service?.name ?? ''}: the watch sees it leave`,
     `kill -9 ${stage.cluster.pidOf(plan?.id ?? '') ?? ''}   # member ${plan?.id ?? ''}: the others go on`,
+    `npx rollcall serve --config ${relative('', plan?.configuration ?? '')}   # it comes back`,
     `curl -s http://127.0.0.1:${plan?.http ?? 0}/metrics | grep ^rollcall`,
   ];
 }

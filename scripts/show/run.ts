@@ -11,7 +11,6 @@ import { type Step, steps } from './steps.ts';
 /** The fleet's leases: short, so that a death is seen soon. */
 const ttlMs = 2_000;
 const logLines = 15;
-const nothing = 'Nothing is left running';
 
 type Outcome = { readonly step: Step; readonly held: boolean; readonly measured: string };
 
@@ -146,14 +145,15 @@ export class Run {
     const startMs = performance.now();
     this.#onLoss = () => undefined;
     this.#screen.step('end', 'The fleet deregisters itself, the members stop');
-    const left = await this.#stage.stop();
+    await this.#stage.stopFleet();
     await this.#scene.watch?.close();
     this.#client.close();
+    const left = await this.#stage.stopMembers();
     const tookMs = performance.now() - startMs;
     if (left.length > 0) {
       const names = left.map(({ name, pid }) => `${name} (pid ${pid})`).join(', ');
       this.#screen.failed(`still running: ${names}`);
-    } else this.#screen.held(`${nothing}: ${this.#stage.startedCount} processes ended, ${duration(tookMs)}`);
+    } else this.#screen.held(`${this.#stage.startedCount} processes were started, none is left; ${duration(tookMs)}`);
     const failed = this.#outcomes.find(({ held }) => !held);
     if (failed !== undefined) this.#screen.failed(`FAILED: ${failed.step.title}: ${failed.measured}`);
     else if (this.#outcomes.length === steps.length) {

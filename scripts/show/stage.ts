@@ -89,10 +89,15 @@ export class Stage {
     await service.end('SIGKILL');
   }
 
-  /** Ends the fleet, which deregisters itself, and then the members. Names whatever is still there. */
-  async stop(): Promise<readonly RunProcess[]> {
+  /** Ends the fleet, which deregisters itself. From now on nothing is started any more. */
+  async stopFleet(): Promise<void> {
     this.#closing = true;
     await Promise.all(this.fleet.map((service) => service.stop(fleetGraceMs)));
+  }
+
+  /** Ends the members. Resolves with whatever of all that was ever started is still there. */
+  async stopMembers(): Promise<readonly RunProcess[]> {
+    this.#closing = true;
     await this.cluster.stop(memberGraceMs);
     const left = this.#started.filter(({ pid }) => isAlive(pid));
     if (left.length === 0) removeRunRecord(this.#options.home.recordFile);

@@ -204,7 +204,7 @@ async function memberReturns(scene: Scene): Promise<string> {
       `applied ${applied}  state ${stateHash}  ${role === leaderRole ? 'leads' : 'follows'}`,
     );
   }
-  const caughtUp = (statuses.get(id)?.appliedIndex ?? 0) - appliedIndex;
+  await asksOnly(scene, id);
   const { services } = await client.listServices({});
   const held = services.reduce((sum, { instances }) => sum + instances, 0);
   const count = (): boolean => watch.instances.size === held;
@@ -213,7 +213,22 @@ async function memberReturns(scene: Scene): Promise<string> {
     'watch',
     `holds the same ${held} instances after ${watch.events} events, ${watch.interruptions} broken streams`,
   );
-  return `${caughtUp} entries in ${duration(tookMs)}, equal state on ${[...statuses.keys()].join(', ')}`;
+  const index = statuses.get(id)?.appliedIndex ?? 0;
+  return `applied ${index} on all, ${duration(tookMs)} after its start; ${appliedIndex} when it was killed`;
+}
+
+/** The member that has returned answers by itself, and is up to date: the answer is linearizable. */
+async function asksOnly({ screen, stage }: Scene, id: string): Promise<void> {
+  const client = new RollcallClient({ servers: stage.addressOf(id) });
+  try {
+    const [service] = newcomer;
+    const { instances, header } = await client.discover({ service });
+    const ids = instances.map((instance) => instance.id).join(', ');
+    screen.line('discover', `${service}: ${ids} by ${header.member} at revision ${header.revision}`);
+    if (!ids.includes(newcomer[1])) throw new Error(`${id} does not know ${newcomer[1]}, which came while it was away`);
+  } finally {
+    client.close();
+  }
 }
 
 /** Resolves once a process of the fleet is registered, and says so. */
