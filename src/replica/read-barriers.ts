@@ -31,6 +31,8 @@ export class ReadBarriers {
   readonly #deadlines: TickDeadlines<Waiter>;
   readonly #revisionDeadlines: TickDeadlines<Waiter>;
   #waiting: Waiter[] = [];
+  /** Of void rounds. They ask again at the next tick: without a leader every round is void at once. */
+  #voided: Waiter[] = [];
   readonly #inFlight = new Map<number, Waiter[]>();
   #byIndex: { readonly index: number; readonly waiters: readonly Waiter[] }[] = [];
   #byRevision: { readonly revision: number; readonly waiter: Waiter }[] = [];
@@ -86,7 +88,7 @@ export class ReadBarriers {
     const waiters = this.#inFlight.get(context.counter);
     if (waiters === undefined) return;
     this.#inFlight.delete(context.counter);
-    this.#waiting.push(...waiters);
+    for (const waiter of waiters) this.#voided.push(waiter);
   }
 
   applied(index: number, revision: number): void {
@@ -112,6 +114,7 @@ export class ReadBarriers {
     for (const [counter, waiters] of this.#inFlight) {
       if (waiters.every((waiter) => waiter.settled)) this.#inFlight.delete(counter);
     }
+    for (const waiter of this.#voided.splice(0)) this.#waiting.push(waiter);
     this.dispatch();
   }
 
@@ -119,6 +122,7 @@ export class ReadBarriers {
   failAll(error: RollcallError): void {
     const all = [
       ...this.#waiting.splice(0),
+      ...this.#voided.splice(0),
       ...[...this.#inFlight.values()].flat(),
       ...this.#byIndex.flatMap((item) => item.waiters),
       ...this.#byRevision.map((item) => item.waiter),

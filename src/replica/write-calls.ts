@@ -66,6 +66,8 @@ export class WriteCalls {
   readonly #deadlines: TickDeadlines<Call>;
   #waiting: Call[] = [];
   #waitingBytes = 0;
+  /** Certainly not taken. They go again with the next tick or leader: one that does not lead refuses at once. */
+  #refused: Call[] = [];
   #open = 0;
   #nowTick = 0;
   #leader: MemberId = '';
@@ -106,6 +108,7 @@ export class WriteCalls {
   leaderChanged(leader: MemberId): void {
     this.#leader = leader;
     this.#lastStampMs = undefined;
+    if (leader !== '') this.#refusedGoAgain();
     if (leader === this.#options.memberId) return;
     for (const [index, accepted] of this.#byIndex) this.#orphans.set(index, accepted);
     this.#byIndex.clear();
@@ -183,11 +186,13 @@ export class WriteCalls {
     }
     if (this.#waiting.some((call) => call.settled)) this.#dropSettled();
     if (due.length > 0) this.#dropSettledOrphans();
+    this.#refusedGoAgain();
     this.dispatch();
   }
 
   /** The member stops: nothing more is proposed. */
   stop(): void {
+    this.#refusedGoAgain();
     for (const call of this.#waiting.splice(0)) this.#fail(call, 'NOT_SERVING', 'the member is stopping', 100);
     this.#waitingBytes = 0;
     this.replaced(Number.MAX_SAFE_INTEGER);
@@ -286,8 +291,12 @@ export class WriteCalls {
     for (const call of calls) {
       if (call.settled) continue;
       if (call.fromPeer) this.#fail(call, 'NOT_PROPOSED', 'this member does not lead any more', 50);
-      else this.#push(call);
+      else this.#refused.push(call);
     }
+  }
+
+  #refusedGoAgain(): void {
+    for (const call of this.#refused.splice(0)) if (!call.settled) this.#push(call);
   }
 
   #dropSettled(): void {

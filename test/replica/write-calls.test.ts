@@ -128,6 +128,8 @@ describe('WriteCalls', () => {
     calls.add(command(1_000), false, record('one'));
     calls.dispatch();
     asks[0]?.onAnswer({ kind: 'executed', outcomes: [notProposed()] });
+    calls.dispatch();
+    expect(asks).toHaveLength(1);
     expect(outcomes).toEqual([]);
     calls.leaderChanged('c');
     calls.dispatch();
@@ -157,7 +159,7 @@ describe('WriteCalls', () => {
     calls.proposed({ id, result: { accepted: true, index: 5, term: 2 } });
     calls.applied(5, 3, [result]);
     expect(outcomes).toEqual([]);
-    calls.dispatch();
+    calls.tick(1);
     expect(proposals).toHaveLength(2);
   });
 
@@ -222,7 +224,7 @@ describe('WriteCalls', () => {
     const second = proposeOne('two');
     calls.leaderChanged('b');
     calls.proposed({ id: second, result: { accepted: false, reason: 'not-leader' } });
-    calls.dispatch();
+    calls.tick(1);
     expect(asks[0]?.to).toBe('b');
   });
 

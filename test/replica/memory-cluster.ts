@@ -1,0 +1,248 @@
+import type { Clock, Timer } from '../../src/base/clock.ts';
+import { ManualClock } from '../../src/base/manual-clock.ts';
+import { SeededRandom } from '../../src/base/random.ts';
+import type { ReplicaEvent } from '../../src/replica/events.ts';
+import { MemberReplica } from '../../src/replica/member-replica.ts';
+import { replicaTimes } from '../../src/replica/times.ts';
+import { openMemberStorage } from '../../src/server/member-storage.ts';
+import type { Registry } from '../../src/state-machine/interfaces.ts';
+import { RegistryState } from '../../src/state-machine/registry-state.ts';
+import type { Command, CommandBody } from '../../src/state-machine/types.ts';
+import { MemoryDisk, randomCrash } from '../../src/storage/memory-disk.ts';
+import { MemoryStateEngine } from '../../src/storage/memory-state-engine.ts';
+import { MemoryNetwork } from '../../src/transport/memory-network.ts';
+import { MemoryTransport } from '../../src/transport/memory-transport.ts';
+
+/** One member's lives: its disk outlasts them. */
+export interface MemoryMember {
+  readonly id: string;
+  disk: MemoryDisk;
+  engine: MemoryStateEngine;
+  replica: MemberReplica | undefined;
+  transport: MemoryTransport | undefined;
+  clock: LifeClock | undefined;
+  readonly events: ReplicaEvent[];
+  readonly fatal: unknown[];
+  /** Revisions at which the state was replaced as a whole. */
+  readonly replaced: number[];
+}
+
+export interface MemoryClusterOptions {
+  readonly seed?: number;
+  readonly ids?: readonly string[];
+  readonly logKeepBytes?: number;
+  readonly segmentBytes?: number;
+  readonly createState?: (id: string) => Registry;
+}
+
+const stepMs = 5;
+
+/** A cluster of real replicas on twins in memory: one clock, one network, a disk each. Nothing moves but by `run`. */
+export class MemoryCluster {
+  readonly clock = new ManualClock();
+  readonly network = new MemoryNetwork({ clock: this.clock, delayMs: () => 1 });
+  readonly members: MemoryMember[];
+  readonly random: SeededRandom;
+  readonly #options: MemoryClusterOptions;
+
+  constructor(options: MemoryClusterOptions = {}) {
+    this.#options = options;
+    this.random = new SeededRandom(options.seed ?? 1);
+    this.members = (options.ids ?? ['a', 'b', 'c']).map((id) => this.#newMember(id));
+  }
+
+  member(id: string): MemoryMember {
+    const member = this.members.find((one) => one.id === id);
+    if (member === undefined) throw new Error(`no member ${id}`);
+    return member;
+  }
+
+  replica(id: string): MemberReplica {
+    const { replica } = this.member(id);
+    if (replica === undefined) throw new Error(`member ${id} does not run`);
+    return replica;
+  }
+
+  async start(id: string): Promise<void> {
+    const member = this.member(id);
+    const { random } = this;
+    const clock = new LifeClock(this.clock);
+    member.clock = clock;
+    const storage = await openMemberStorage({
+      clock,
+      disk: member.disk,
+      engine: member.engine,
+      segmentBytes: this.#options.segmentBytes ?? 1024 * 1024,
+    });
+    const transport = new MemoryTransport({ clock, random, network: this.network, host: id, port: 1 });
+    const replica = new MemberReplica({
+      memberId: id,
+      initialMembers: this.members.map((one) => ({ id: one.id, peerAddress: `${one.id}:1` })),
+      clientAddress: `${id}:2`,
+      clock,
+      random,
+      transport,
+      storage,
+      observer: {
+        event: (event) => member.events.push(event),
+        fatal: (error) => member.fatal.push(error),
+      },
+      times: replicaTimes(50, 2, 10, 20),
+      createState: () => this.#options.createState?.(id) ?? new RegistryState(),
+      flushIntervalMs: 100,
+      logKeepBytes: this.#options.logKeepBytes ?? 64 * 1024 * 1024,
+      unflushedBytesMax: 256 * 1024 * 1024,
+    });
+    member.replica = replica;
+    member.transport = transport;
+    replica.onReplaced((revision) => member.replaced.push(revision));
+    replica.start().catch((error: unknown) => member.fatal.push(error));
+  }
+
+  async startAll(): Promise<void> {
+    for (const { id } of this.members) await this.start(id);
+  }
+
+  /** Ends a member without a word; what was not synced is lost or not, at random. */
+  crash(id: string): void {
+    const member = this.member(id);
+    member.clock?.end();
+    member.transport?.kill();
+    member.replica = undefined;
+    member.disk = member.disk.crash(randomCrash(this.random));
+    member.engine = member.engine.restarted(member.disk, this.random);
+  }
+
+  /** Lets virtual time pass. */
+  async run(ms: number): Promise<void> {
+    for (let passed = 0; passed < ms; passed += stepMs) {
+      this.clock.advance(stepMs);
+      await settled();
+    }
+  }
+
+  /** Runs until `look` gives something; fails after `msMax` of virtual time. */
+  async until<T>(what: string, look: () => T | undefined, msMax: number = 10_000): Promise<T> {
+    for (let passed = 0; passed <= msMax; passed += stepMs) {
+      const found = look();
+      if (found !== undefined) return found;
+      this.clock.advance(stepMs);
+      await settled();
+    }
+    throw new Error(`waited ${msMax} virtual ms in vain for ${what}`);
+  }
+
+  /** Runs until the promise is settled, and gives its value or throws its error. */
+  async outcome<T>(promise: Promise<T>, msMax: number = 10_000): Promise<T> {
+    let settledAs: { value: T } | { error: unknown } | undefined;
+    promise.then(
+      (value) => {
+        settledAs = { value };
+      },
+      (error: unknown) => {
+        settledAs = { error };
+      },
+    );
+    const result = await this.until('an outcome', () => settledAs, msMax);
+    if ('error' in result) throw result.error;
+    return result.value;
+  }
+
+  /** Runs until all running members serve and know the same leader, which runs. */
+  leader(): Promise<string> {
+    return this.until('a leader', () => {
+      const running = this.members.filter(({ replica }) => replica !== undefined);
+      const named = new Set(running.map(({ replica }) => replica?.status().leader ?? ''));
+      const [leader] = named;
+      if (named.size !== 1 || leader === undefined) return undefined;
+      return running.some(({ id, replica }) => id === leader && replica?.status().role === 'leader')
+        ? leader
+        : undefined;
+    });
+  }
+
+  /** Runs until all running members have the same applied index, and returns their state hashes. */
+  async hashes(): Promise<string[]> {
+    const states = await this.until('equal applied index', () => {
+      const running = this.members.flatMap(({ replica }) => (replica === undefined ? [] : [replica.status()]));
+      return new Set(running.map(({ applied }) => applied)).size === 1 ? running : undefined;
+    });
+    return states.map(({ stateHash }) => stateHash);
+  }
+
+  execute(id: string, body: CommandBody, requestId: string = ''): ReturnType<MemberReplica['execute']> {
+    const command: Command = { actor: 'test', origin: 'test', reason: '', requestId, body };
+    return this.replica(id).execute(command);
+  }
+
+  register(member: string, id: string, bytes: number = 10): ReturnType<MemberReplica['execute']> {
+    return this.execute(member, {
+      kind: 'register',
+      name: { namespace: 'default', service: 's', id },
+      spec: new Uint8Array(bytes),
+      lifetime: { kind: 'persistent' },
+      ifAbsent: false,
+      ifIncarnation: 0,
+    });
+  }
+
+  async stop(): Promise<void> {
+    const stopping = this.members.map(({ replica }) => replica?.stop(100));
+    await this.outcome(Promise.all(stopping));
+  }
+
+  #newMember(id: string): MemoryMember {
+    const disk = new MemoryDisk();
+    const engine = new MemoryStateEngine({ disk, clock: this.clock, crashable: true });
+    return {
+      id,
+      disk,
+      engine,
+      replica: undefined,
+      transport: undefined,
+      clock: undefined,
+      events: [],
+      fatal: [],
+      replaced: [],
+    };
+  }
+}
+
+/** The clock of one life of a member: after its end nothing that it asked for comes any more. */
+class LifeClock implements Clock {
+  readonly #clock: Clock;
+  #ended = false;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  end(): void {
+    this.#ended = true;
+  }
+
+  wallMs(): number {
+    return this.#clock.wallMs();
+  }
+
+  monotonicMs(): number {
+    return this.#clock.monotonicMs();
+  }
+
+  setTimer(ms: number, callback: () => void): Timer {
+    return this.#clock.setTimer(ms, () => this.#run(callback));
+  }
+
+  nextTurn(callback: () => void): Timer {
+    return this.#clock.nextTurn(() => this.#run(callback));
+  }
+
+  #run(callback: () => void): void {
+    if (!this.#ended) callback();
+  }
+}
+
+/** Lets every promise that can go on do so: the disk's steps are microtasks. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
