@@ -20,8 +20,8 @@ import type { CheckedSpec } from './types.ts';
 type SpecMessage = Decoded<typeof instanceSpecTable>;
 
 /**
- * Decodes an InstanceSpec once and for all: strictly, and every field within its bounds. What it answers holds a copy of
- * the bytes as the client sent them.
+ * Decodes an InstanceSpec once and for all: strictly, and every field within its bounds. What it answers holds a copy
+ * of the bytes as the client sent them.
  *
  * @param path Where the spec stands in its request; the first part of the fields in errors.
  * @throws RollcallError INVALID_FIELD or MALFORMED_MESSAGE

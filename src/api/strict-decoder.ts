@@ -23,9 +23,9 @@ const slotsOfTable = new WeakMap<MessageTable, readonly (Slot | undefined)[]>();
 
 /**
  * Decodes one message strictly. What protobuf tolerates and would let two readers of the same bytes see different
- * things is refused: a singular field twice, a map key twice, text that is not UTF-8, varints longer than needed, numbers
- * beyond their type (64-bit ones beyond 2^53 - 1), enum values without a name, a field in another wire type. Fields that
- * the table does not know are passed over and counted.
+ * things is refused: a singular field twice, a map key twice, text that is not UTF-8, varints longer than needed,
+ * numbers beyond their type (64-bit ones beyond 2^53 - 1), enum values without a name, a field in another wire type.
+ * Fields that the table does not know are passed over and counted.
  *
  * @param path Where the message stands in the request; '' for the request itself.
  * @throws RollcallError INVALID_FIELD with the field's path, or MALFORMED_MESSAGE where the bytes are no protobuf.

@@ -125,9 +125,9 @@ export interface WatchCreateRequest {
 }
 
 /**
- * One client's watch stream. `create` returns at once; what goes wrong with one watch ends that watch with an error. An id
- * that is in use is such an error, and ends the watch that has it. Where the client does not read the ends of its watches
- * either, `create` throws RollcallError OVERLOADED: the front end then ends the stream.
+ * One client's watch stream. `create` returns at once; what goes wrong with one watch ends that watch with an error. An
+ * id that is in use is such an error, and ends the watch that has it. Where the client does not read the ends of its
+ * watches either, `create` throws RollcallError OVERLOADED: the front end then ends the stream.
  */
 export interface WatchSession {
   create(request: WatchCreateRequest): void;
@@ -141,8 +141,9 @@ export interface WatchSession {
 }
 
 /**
- * The use cases behind every front end. Requests are parsed (form and bounds checked by the functions of api/parse-*.ts)
- * before they come here. All promises reject with RollcallError only; anything else is a broken invariant.
+ * The use cases behind every front end. Requests are parsed (form and bounds checked by the functions of
+ * api/parse-*.ts) before they come here. All promises reject with RollcallError only; anything else is a broken
+ * invariant.
  */
 export interface RegistryApi {
   register(request: RegisterRequest, caller: Caller): Promise<RegisterAnswer>;

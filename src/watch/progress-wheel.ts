@@ -14,8 +14,8 @@ export const progressTickMs = 50;
 export const progressMarksPerTickMax = 1_000;
 
 /**
- * Calls `due` for each entry that was sent nothing for its interval (at least 100 ms); it answers whether the entry goes
- * on. Late by at most two ticks while it is not
+ * Calls `due` for each entry that was sent nothing for its interval (at least 100 ms); it answers whether the entry
+ * goes on. Late by at most two ticks while it is not
  * overloaded. One timer for all, and none while there is no entry. An entry that is sent to often is looked at once an
  * interval only.
  */

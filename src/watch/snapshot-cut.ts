@@ -35,8 +35,8 @@ const cutOverheadBytes = 2 * 1024;
 
 /**
  * All instances of one service (or namespace) at one revision, as encoded events in segments. Made over several turns
- * where it is large: changes that come meanwhile are noted by instance and put in place at the end, so that what is sent
- * is exactly one revision.
+ * where it is large: changes that come meanwhile are noted by instance and put in place at the end, so that what is
+ * sent is exactly one revision.
  */
 export class SnapshotCut {
   readonly key: string;
@@ -93,7 +93,9 @@ export class SnapshotCut {
     writeSnapshotEvent(this.#out, modifyRevisionOf(view), view);
   }
 
-  /** An event that came while it is made. The last one of an instance counts, whatever was read of it before or after. */
+  /**
+   * An event that came while it is made. The last one of an instance counts, whatever was read of it before or after.
+   */
   fix(event: ChangeEvent): void {
     this.#fixes.set(fixKey(event.name.service, event.name.id), event);
   }

@@ -24,8 +24,8 @@ export interface SnapshotSource {
 }
 
 /**
- * The snapshots that watches are sent, one for all watches of the same service at the same time. A snapshot is a copy of
- * encoded bytes: the state goes on while slow readers take part after part of one revision.
+ * The snapshots that watches are sent, one for all watches of the same service at the same time. A snapshot is a copy
+ * of encoded bytes: the state goes on while slow readers take part after part of one revision.
  *
  * Bounded by `snapshotBytesMax` over all. When that is reached, what is only cached goes first, then what readers have
  * not touched for `snapshotStallMs`; if that is not enough, those who wait for the new one are told cutLost.

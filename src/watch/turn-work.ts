@@ -1,8 +1,8 @@
 import type { Clock, Timer } from '../base/clock.ts';
 
 /**
- * Bounds the work that one turn of the loop does for snapshots and resumed watches: whoever works spends bytes, and stops
- * when `done`. The next turn begins with `onTurn` and all of it again.
+ * Bounds the work that one turn of the loop does for snapshots and resumed watches: whoever works spends bytes, and
+ * stops when `done`. The next turn begins with `onTurn` and all of it again.
  */
 export class TurnWork {
   readonly #clock: Clock;

@@ -89,7 +89,7 @@ export class HubStream implements WatchStream, WatchOwner {
       throw invalidField('create.watch_id', `is ${watchId}, which is open on this stream`);
     const max = this.#hub.bounds.watchesPerStreamMax;
     if (this.#watches.size + this.#endings >= max) {
-      const message = `${max} watches are open or their end is not read, allowed are ${max} a stream; use another stream`;
+      const message = `${max} watches are open or their end is not read, the most of a stream; use another stream`;
       throw new RollcallError('OVERLOADED', message, { retryAfterMs: 1_000 });
     }
     const { revision } = this.#hub.state().position;

