@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest';
+import { must } from '../../src/base/assert.ts';
 import { StorageError } from '../../src/base/errors.ts';
 import { SeededRandom } from '../../src/base/random.ts';
+import { readMark } from '../../src/storage/compaction-mark.ts';
 import type { MembershipRecord } from '../../src/storage/entry-log.ts';
 import type { DiskFault, DiskStep } from '../../src/storage/memory-disk.ts';
 import { keepAll, keepNothing, MemoryDisk, randomCrash } from '../../src/storage/memory-disk.ts';
 import type { CrashChoice } from '../../src/storage/memory-tree.ts';
-import { segmentPath } from '../../src/storage/segment.ts';
+import { segmentNumber, segmentPath } from '../../src/storage/segment.ts';
 import { SegmentedLog } from '../../src/storage/segmented-log.ts';
 import { baseOf, emptyBase, entriesAfter, entryAfter, membership, pick, shown } from './log-entries.ts';
 import { newLogDisk, openLog, turns } from './log-fixture.ts';
@@ -171,6 +173,7 @@ describe('an error of the disk', () => {
       hold.release();
       expect(await outcome).toBe('rejected');
       expect(failures.length).toBe(1);
+      await turns(settled);
       expect(log.durableIndex).toBe(0);
     }
   });
@@ -224,6 +227,13 @@ describe('a crash at any moment', () => {
         const after = copy.crash(choice);
         const found = await openLog(after);
         check(found, acknowledged);
+        await turns(settled);
+        // Nothing is left over: the segments that count, one spare, and the mark.
+        const names = await after.list('log');
+        const first = must(await readMark(after), 'mark').firstSegment;
+        const numbers = names.map(segmentNumber).filter((number) => number !== undefined);
+        expect(numbers).toEqual(numbers.map((_number, position) => first + position));
+        expect(names.length).toBe(numbers.length + 1);
         const again = await openLog(after.crash(keepNothing));
         expect(again.recovered.base).toEqual(found.recovered.base);
         expect(shown(again.recovered.entries)).toEqual(shown(found.recovered.entries));
@@ -234,7 +244,7 @@ describe('a crash at any moment', () => {
   it('of a restart leaves the old log or the new one, never a mix', async () => {
     const disk = await newLogDisk(16 * 4_096);
     const { log } = await openLog(disk, { segmentBytes: 16 * 4_096 });
-    const all = entriesAfter(emptyBase, 40, 2, 3_000);
+    const all = entriesAfter(emptyBase, 20, 2, 3_000);
     for (const entry of all) await log.append([entry], entry.index);
     await log.close();
     const next = entriesAfter(base, 2, 3, 100);
@@ -255,16 +265,16 @@ describe('a crash at any moment', () => {
         if (acknowledged) expect([isOld, recovered.entries.length]).toEqual([false, 2]);
       },
     );
-    expect([...seen].toSorted()).toEqual(['new with 0', 'new with 2', 'old with 40']);
+    expect([...seen].toSorted()).toEqual(['new with 0', 'new with 2', 'old with 20']);
   });
 
   it('of a compaction leaves every entry after the base', async () => {
     const disk = await newLogDisk(16 * 4_096);
     const { log } = await openLog(disk, { segmentBytes: 16 * 4_096 });
-    const all = entriesAfter(emptyBase, 60, 2, 3_000);
+    const all = entriesAfter(emptyBase, 30, 2, 3_000);
     for (const entry of all) await log.append([entry], entry.index);
     await log.close();
-    const mark = baseOf(pick(all, 44));
+    const mark = baseOf(pick(all, 21));
     let moved = 0;
     await atEachMoment(
       disk.kill(),
@@ -272,7 +282,7 @@ describe('a crash at any moment', () => {
       ({ recovered }, acknowledged) => {
         const isOld = recovered.base.index === 0;
         expect(recovered.membership).toEqual(isOld ? membership : other);
-        expect(shown(recovered.entries)).toEqual(shown(isOld ? all : all.slice(45)));
+        expect(shown(recovered.entries)).toEqual(shown(isOld ? all : all.slice(22)));
         if (acknowledged) expect(isOld).toBe(false);
         if (!isOld) moved += 1;
       },
