@@ -117,9 +117,10 @@ class Leader {
     const usEach = (cpu.user + cpu.system) / count;
     const rate = Math.round(count / seconds).toLocaleString('en');
     const mib = ((count * bytes) / seconds / 2 ** 20).toFixed(1);
+    const msEach = ((window * seconds * 1000) / count).toFixed(2);
     process.stdout.write(
-      `${what.padEnd(44)} ${rate.padStart(9)} /s ${mib.padStart(8)} MiB/s ` +
-        `${((window * seconds * 1000) / count).toFixed(2).padStart(7)} ms each ${usEach.toFixed(1).padStart(8)} us CPU\n`,
+      `${what.padEnd(36)} ${rate.padStart(9)} /s ${mib.padStart(8)} MiB/s ` +
+        `${msEach.padStart(7)} ms each ${usEach.toFixed(1).padStart(8)} us CPU\n`,
     );
   }
 

@@ -181,7 +181,7 @@ export class MemoryNetwork {
   }
 
   /**
-   * A batch from the archive arrives once more: on the stream that is open now (`later`), or on one of its own (`open`).
+   * A batch from the archive arrives once more: on the stream that is open now (`later`), or on its own (`open`).
    * False where its addressee is not there, or has no such stream.
    */
   replay(packet: Packet, how: 'open' | 'later'): boolean {

@@ -50,9 +50,7 @@ interface Peer {
 
 /**
  * All of the transport but the wire itself, so that what runs over gRPC and what runs in the memory of a test differ in
- * nothing else. Not told in types.ts: entry data and forwarded bodies given to `send` must not be changed afterwards;
- * a batch may arrive in several calls of `onBatch` where it is above `batchBytesMax`; while a peer stays unreachable for
- * the same reason, the owner is told once.
+ * nothing else.
  */
 export class PeerTransport implements Transport {
   readonly #wire: PeerWire;

@@ -52,7 +52,7 @@ export interface WireAcceptor {
   /** A caller opened a stream of batches. */
   messages(stream: IncomingMessages): IncomingEvents;
   /**
-   * A caller sends a snapshot; iterating throws where the stream breaks, and holds the sender back while it is not done.
+   * A caller sends a snapshot; iterating throws where the stream breaks, and not iterating holds the sender back.
    * Resolves with the answer; rejects with PeerRefusal.
    */
   snapshot(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array>;

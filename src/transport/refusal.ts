@@ -35,8 +35,8 @@ const refusalCodes = {
 export type RefusalReason = keyof typeof refusalCodes;
 
 /**
- * Why a batch was passed over while its stream stays. `late-boot`: from an earlier life of the sender. `earlier-life`: to
- * an earlier life of this member.
+ * Why a batch was passed over while its stream stays. `late-boot`: from an earlier life of the sender.
+ * `earlier-life`: to an earlier life of this member.
  */
 export type DropReason = 'late-boot' | 'earlier-life';
 

@@ -77,7 +77,7 @@ export interface PeerStatus {
 
 /**
  * Carries batches between members. Order is kept within one connection; nothing is sent twice; loss is told by
- * `onUnreachable`. Every batch is checked on arrival: cluster id, sender known by member id and directory id, addressee,
+ * `onUnreachable`. Every batch is checked on arrival: cluster id, sender known by member and directory id, addressee,
  * boot not lower than one seen (a stream that opens with a lower one is refused, a late batch dropped), to_boot not of
  * an earlier life of this member (dropped).
  */

@@ -36,6 +36,8 @@ export function snapshotCases(bench: Bench): void {
   };
   arrivalCases(bench, send);
   breakCases(bench, send);
+  goneCases(bench, send);
+  stallCases(bench, send);
   boundCases(bench, send);
 }
 
@@ -116,7 +118,9 @@ function breakCases(bench: Bench, send: Send): void {
     // The place is free again.
     await expect(settle(bench, send(a, b, pieces(1, 1)))).resolves.toBe(1);
   });
+}
 
+function goneCases(bench: Bench, send: Send): void {
   it('breaks at both ends when the sender is gone', async () => {
     const ends: unknown[] = [];
     const [a, b] = await bench.pair(
@@ -168,7 +172,9 @@ function breakCases(bench: Bench, send: Send): void {
     held.open();
     await bench.twin.until('the source closed', () => closed);
   });
+}
 
+function stallCases(bench: Bench, send: Send): void {
   it('that stalls is given up by the receiver', async () => {
     const held = new Gate();
     const limits = { snapshotStallMsMax: 150 };

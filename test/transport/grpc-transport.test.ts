@@ -229,6 +229,34 @@ describe('the peer port', () => {
     expect(await answered).toBe(415);
   });
 
+  it('takes 128 connections and no more', async () => {
+    const b = await formed();
+    let open = 0;
+    const dial = (): Socket => {
+      const socket = connect(b.port, '127.0.0.1');
+      ends.push(() => socket.destroy());
+      socket.on('connect', () => (open += 1));
+      socket.on('close', () => (open -= 1));
+      socket.on('error', () => {});
+      socket.resume();
+      return socket;
+    };
+    const sockets = Array.from({ length: 128 }, dial);
+    await twin.until('all open', () => open === 128);
+    await twin.pass(50);
+    expect(open).toBe(128);
+    let refused = false;
+    dial().on('close', () => (refused = true));
+    await twin.until('one more refused', () => refused && open === 128);
+    sockets[0]?.destroy();
+    await twin.until('one closed', () => open === 127);
+    await twin.pass(20);
+    dial();
+    await twin.until('its place taken', () => open === 128);
+    await twin.pass(20);
+    expect(open).toBe(128);
+  });
+
   it('rejects where it is taken, and is free again after a stop', async () => {
     const b = await formed();
     const clock = new SystemClock();
