@@ -77,10 +77,12 @@ export class LeaseSchedule {
 
   #fire(): void {
     this.#timerMs = Number.POSITIVE_INFINITY;
+    // Read before the listener looks: a timer may fire a little early, and what is not due yet for the listener but is
+    // a moment later would otherwise be left by both.
+    const nowMs = this.#clock.monotonicMs();
     this.#onDue();
     if (this.#closed) return;
     // What the listener left, since too much is unanswered, waits for the next answer and not for this timer.
-    const nowMs = this.#clock.monotonicMs();
     let next = Number.POSITIVE_INFINITY;
     for (const instant of this.#instants.keys()) if (instant > nowMs && instant < next) next = instant;
     if (next < this.#timerMs) this.#arm(next);
