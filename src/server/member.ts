@@ -14,6 +14,7 @@ import { RegistryState } from '../state-machine/registry-state.ts';
 import { type DirectoryLock, lockDirectory } from '../storage/directory-lock.ts';
 import type { InitialMember } from '../storage/identity.ts';
 import { LevelStateEngine } from '../storage/level-state-engine.ts';
+import type { Disk } from '../storage/disk.ts';
 import { NodeDisk } from '../storage/node-disk.ts';
 import { GrpcTransport } from '../transport/grpc-transport.ts';
 import { WatchHub } from '../watch/watch-hub.ts';
@@ -57,6 +58,8 @@ export interface MemberOptions {
   readonly random: Random;
   readonly replicaObserver: ReplicaObserver;
   readonly grpcObserver: GrpcObserver;
+  /** The disk as the log sees it, e.g. measured. Default: as it is. */
+  readonly wrapDisk?: (disk: Disk) => Disk;
 }
 
 /**
@@ -69,6 +72,7 @@ export class Member {
   readonly #options: MemberOptions;
   readonly #lock: DirectoryLock;
   readonly #grpc: GrpcServer;
+  readonly #admission: Admission;
   #clientPort = 0;
   #stopping: Promise<void> | undefined;
 
@@ -86,12 +90,9 @@ export class Member {
     });
     replica.onApplied((turn) => this.hub.applied(turn));
     replica.onReplaced((revision) => this.hub.replaced(revision));
+    this.#admission = new Admission(limits.callsInFlightMax);
     this.#grpc = new GrpcServer({
-      registry: new ReplicatedRegistryApi({
-        replica,
-        hub: this.hub,
-        admission: new Admission(limits.callsInFlightMax),
-      }),
+      registry: new ReplicatedRegistryApi({ replica, hub: this.hub, admission: this.#admission }),
       cluster: new ReplicaClusterApi({
         replica,
         hub: this.hub,
@@ -120,19 +121,29 @@ export class Member {
     const { clock, dataDirectory: root } = options;
     const lock = await lockDirectory(root);
     try {
-      const disk = await NodeDisk.open(root);
+      const bare = await NodeDisk.open(root);
+      const disk = options.wrapDisk?.(bare) ?? bare;
       const engine = new LevelStateEngine({ disk, root, clock });
       const storage = await openMemberStorage({ clock, disk, engine, segmentBytes: options.segmentBytes });
       const { host, port } = options.listenPeer;
+      let member: Member | undefined;
       const replica = new MemberReplica({
         ...options,
         transport: new GrpcTransport({ clock, random: options.random, host, port }),
         storage,
-        observer: options.replicaObserver,
+        observer: {
+          event: (event) => {
+            // A fenced member serves nothing: whoever watches here goes on elsewhere.
+            if (event.kind === 'fenced') member?.hub.stop('the state of this member differs from the majority');
+            options.replicaObserver.event(event);
+          },
+          fatal: (error) => options.replicaObserver.fatal(error),
+        },
         times: replicaTimes(options.tickMs, options.heartbeatTicks, options.electionTicksMin, options.electionTicksMax),
         createState: () => new RegistryState(),
       });
-      return new Member(options, lock, replica);
+      member = new Member(options, lock, replica);
+      return member;
     } catch (error) {
       await lock.release();
       throw error;
@@ -143,23 +154,17 @@ export class Member {
     return this.#clientPort;
   }
 
+  get callsInFlight(): number {
+    return this.#admission.callsInFlight;
+  }
+
   status(): ReplicaStatus {
     return this.replica.status();
   }
 
-  /** Why the member does not serve now; undefined where it does. For health checks. */
-  notServing(): string | undefined {
-    const status = this.replica.status();
-    if (status.phase === 'forming') return status.waitingFor === '' ? 'starting' : `waits for ${status.waitingFor}`;
-    if (status.phase !== 'serving') return status.phase;
-    if (status.fenced) return 'fenced: its state is outside the majority';
-    if (status.leader === '') return 'no leader is known';
-    return undefined;
-  }
-
-  /** Tells the health service what `notServing` says now. */
-  refreshHealth(): void {
-    this.#grpc.setServing(this.notServing() === undefined);
+  /** What the health service says: whether this member serves linearizable calls as far as it knows. */
+  setServing(serving: boolean): void {
+    this.#grpc.setServing(serving);
   }
 
   /** Listens for clients, then for peers, and resolves once the replica serves (or was stopped while forming). */

@@ -12,7 +12,7 @@ export interface LogLine {
 
 /** What an event of the replica says in the log. @param slowMs Operations that take longer are warned of. */
 export function logLineOf(event: ReplicaEvent, slowMs: number): LogLine {
-  const { kind, ...facts } = event;
+  const { kind: _kind, ...facts } = event;
   switch (event.kind) {
     case 'forming':
       return line('info', `forming a cluster: ${event.waitingFor}`, {});
