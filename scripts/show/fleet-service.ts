@@ -37,6 +37,7 @@ class Registration {
   readonly #keeper = this.#client.keepAlive({
     onLost: () => void this.register(true).catch(fail),
     onRenewed: () => report({ event: 'renewed' }),
+    onTrouble: ({ reason, message }) => void process.stderr.write(`renewal: ${reason}: ${message}\n`),
   });
   #incarnation = 0;
   #closing = false;

@@ -9,7 +9,7 @@ import { Stage } from './stage.ts';
 import { type Step, steps } from './steps.ts';
 
 /** The fleet's leases: short, so that a death is seen soon. */
-const ttlMs = 2_000;
+const ttlMs = 3_000;
 const logLines = 15;
 
 type Outcome = { readonly step: Step; readonly held: boolean; readonly measured: string };

@@ -172,19 +172,21 @@ async function leasesSurvive(scene: Scene): Promise<string> {
   const watch = watchOf(scene);
   const { fleet, atMs } = killedOf(scene);
   // A renewal that was acknowledged later than one time to live after the kill: no lease lives on old renewals alone.
-  const renewed = (service: FleetProcess): boolean => {
-    assertWell(service);
-    return service.renewedAtMs > atMs + ttlMs;
-  };
-  const all = [...fleet.keys()];
-  await waitUntil('a renewal of each lease by the new leader', ttlMs + leaderTimeoutMs, () => all.every(renewed));
-  for (const [service, incarnation] of fleet) {
-    const now = watch.instances.get(service.name)?.incarnation;
-    if (now !== incarnation) throw new Error(`${service.name} was incarnation ${incarnation}, is ${now ?? 'gone'}`);
-  }
+  const isRenewed = (service: FleetProcess): boolean => service.renewedAtMs > atMs + ttlMs;
+  await waitUntil('a renewal of each lease by the new leader', ttlMs + leaderTimeoutMs, () => {
+    for (const [service, incarnation] of fleet) {
+      assertWell(service);
+      const now = watch.instances.get(service.name)?.incarnation;
+      if (now !== incarnation) throw new Error(`${service.name} was incarnation ${incarnation}, is ${now ?? 'gone'}`);
+    }
+    return [...fleet.keys()].every(isRenewed);
+  });
   for (const [service] of fleetPlan) await discoverExactly(scene, service, callTimeoutMs);
   const afterMs = performance.now() - atMs;
-  screen.line('fleet', `all renewed ${duration(afterMs)} after the kill: ${all.map(({ id }) => id).join(', ')}`);
+  screen.line(
+    'fleet',
+    `all renewed ${duration(afterMs)} after the kill: ${[...fleet.keys()].map(({ id }) => id).join(', ')}`,
+  );
   const left = stage.fleet.length;
   return `${fleet.size} of ${fleet.size} kept their incarnation; ${left} instances with the newcomer`;
 }
