@@ -93,7 +93,8 @@ function unknownKey(key: string, allowed: readonly string[]): string {
     .map((name) => ({ name, distance: editDistance(key.toLowerCase(), name.toLowerCase()) }))
     .sort((a, b) => a.distance - b.distance)[0];
   const isNear = nearest !== undefined && nearest.distance <= Math.max(2, Math.floor(nearest.name.length / 3));
-  return `is no key of the configuration; ${isNear ? `did you mean ${nearest.name}?` : `write one of ${allowed.join(', ')}`}`;
+  const instead = isNear ? `did you mean ${nearest.name}?` : `write one of ${allowed.join(', ')}`;
+  return `is no key of the configuration; ${instead}`;
 }
 
 /** Levenshtein's distance: single characters put in, taken out or replaced. */

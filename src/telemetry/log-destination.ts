@@ -5,7 +5,7 @@ import type { Clock } from '../base/clock.ts';
 
 /** Where lines of the log go. */
 export interface LogDestination {
-  /** One line with its line break. Never blocks on a pipe or a disk; a line that does not fit is dropped and counted. */
+  /** One line with its line break. Never blocks on a pipe or a disk; what finds no room is dropped and counted. */
   write(line: string): void;
   readonly droppedLines: number;
   /** Resolves when all is written, or after `graceMs`: a reader that has stopped does not keep a process alive. */
@@ -17,8 +17,8 @@ export const logBufferBytesMax: number = 4 * 1024 * 1024;
 
 /**
  * The destination for one of the process's own descriptors. Pipes and sockets are written by libuv's event loop and not
- * by its threads: a thread that is stuck in a full pipe would hold up the exit of the process. Files have no reader that
- * could stop. A terminal is written at once, as every program does.
+ * by its threads: a thread that is stuck in a full pipe would hold up the exit of the process. Files have no reader
+ * that could stop. A terminal is written at once, as every program does.
  *
  * @param descriptor 1 or 2.
  */

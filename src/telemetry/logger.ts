@@ -32,8 +32,8 @@ export interface Log {
 const clientFields = ['metadata', 'spec', 'tags', 'token', 'authorization'];
 
 /**
- * The log of a process: one JSON object a line with `time` (ISO 8601, UTC), `level` (a word), `member` and `msg`, or the
- * same for people. Never blocks on a reader that has stopped: see LogDestination.
+ * The log of a process: one JSON object a line with `time` (ISO 8601, UTC), `level` (a word), `member` and `msg`, or
+ * the same for people. Never blocks on a reader that has stopped: see LogDestination.
  */
 export function openLog(options: LogOptions): Log {
   const descriptor = options.descriptor ?? 1;

@@ -94,6 +94,10 @@ describe('values', () => {
   });
 });
 
+function memberLine(id: string, port: number): string {
+  return `  - {id: ${id}, peer: "h:${port + 1}", client: "h:${port + 100}"}\n`;
+}
+
 /** A name, an edit of `minimal`, the line, and what the message must hold. */
 const refusals: readonly (readonly [string, (text: string) => string, number, RegExp])[] = [
   ['no member id', (t) => t.replace('memberId: a\n', ''), 1, /^memberId: is missing; write 1 to 64 of/],
@@ -183,7 +187,7 @@ const refusals: readonly (readonly [string, (text: string) => string, number, Re
     (t) =>
       t.replace(
         /(initialMembers:\n)(?: {2}- .*\n)+/,
-        `$1${Array.from({ length: 10 }, (_, i) => `  - {id: ${i === 0 ? 'a' : `m${i}`}, peer: "h:${i + 1}", client: "h:${i + 100}"}\n`).join('')}`,
+        `$1${Array.from({ length: 10 }, (_, i) => memberLine(i === 0 ? 'a' : `m${i}`, i)).join('')}`,
       ),
     3,
     /^initialMembers: holds more than 9 members/,
