@@ -126,7 +126,7 @@ export class Member {
       const engine = new LevelStateEngine({ disk, root, clock });
       const storage = await openMemberStorage({ clock, disk, engine, segmentBytes: options.segmentBytes });
       const { host, port } = options.listenPeer;
-      let member: Member | undefined;
+      const made: { member?: Member } = {};
       const replica = new MemberReplica({
         ...options,
         transport: new GrpcTransport({ clock, random: options.random, host, port }),
@@ -134,7 +134,7 @@ export class Member {
         observer: {
           event: (event) => {
             // A fenced member serves nothing: whoever watches here goes on elsewhere.
-            if (event.kind === 'fenced') member?.hub.stop('the state of this member differs from the majority');
+            if (event.kind === 'fenced') made.member?.hub.stop('the state of this member differs from the majority');
             options.replicaObserver.event(event);
           },
           fatal: (error) => options.replicaObserver.fatal(error),
@@ -142,8 +142,8 @@ export class Member {
         times: replicaTimes(options.tickMs, options.heartbeatTicks, options.electionTicksMin, options.electionTicksMax),
         createState: () => new RegistryState(),
       });
-      member = new Member(options, lock, replica);
-      return member;
+      made.member = new Member(options, lock, replica);
+      return made.member;
     } catch (error) {
       await lock.release();
       throw error;
