@@ -88,6 +88,20 @@ describe('boots', () => {
     expect(core.ready().confirmedReads).toEqual([{ context, index: 1 }]);
   });
 
+  it('answers no read of an earlier boot', () => {
+    const core = coreWith();
+    makeLeader(core);
+    drain(core);
+    core.step(ackFromB(1, 1));
+    core.step({ kind: 'read-index', ...fromC, term: 1, contexts: [{ member: 'c', boot: 1, counter: 1 }] });
+    drain(core);
+    core.step({ kind: 'heartbeat-reply', ...fromC, fromBoot: 2, term: 1, round: 0 });
+    expect(core.status().pendingReads).toBe(0);
+    drain(core);
+    core.step({ kind: 'heartbeat-reply', ...fromB, term: 1, round: 1 });
+    expect(drain(core)).toEqual([]);
+  });
+
   it('forgets a leader that has started anew, and the reads it was asked for', () => {
     const core = coreWith();
     core.step({ ...heartbeat, ...fromB, term: 1 });

@@ -26,6 +26,23 @@ describe('what waits for the disk', () => {
     expect(core.role).toBe('leader');
   });
 
+  it('does not take the report of an earlier step for that of its own vote', () => {
+    const core = coreWith([], {}, { voters: ['a'] });
+    while (core.role === 'follower') core.tick();
+    core.reportDurable(core.ready().persist?.sequence ?? 0);
+    expect([core.role, core.term]).toEqual(['leader', 1]);
+    const entry = core.ready().persist;
+    core.setEligible(false);
+    core.setEligible(true);
+    while (core.status().role === 'follower') core.tick();
+    const vote = core.ready().persist;
+    expect(vote).toMatchObject({ hardState: { term: 2, vote: 'a' } });
+    core.reportDurable(entry?.sequence ?? 0);
+    expect(core.role).toBe('candidate');
+    core.reportDurable(vote?.sequence ?? 0);
+    expect(core.role).toBe('leader');
+  });
+
   it('drops what still waits when the term changes', () => {
     const core = coreWith();
     core.step({ kind: 'vote-request', ...fromB, term: 1, preVote: false, lastIndex: 0, lastTerm: 0 });

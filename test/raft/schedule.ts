@@ -196,6 +196,8 @@ class Schedule {
     }
     const before = net.checkers.greatestCommit;
     let leader: Member | undefined;
+    // A leader that was cut off may still have to notice that it heard nobody.
+    for (let tick = 0; tick < 20; tick++) this.#tickAll();
     for (let tick = 0; tick < 400; tick++) {
       this.#tickAll();
       leader = net.leader;
