@@ -34,7 +34,7 @@ export interface GrpcLimits {
   /** Connections in all, and from one IP address. Defaults 5,000 and 1,000. */
   readonly connectionsMax: number;
   readonly connectionsPerAddressMax: number;
-  /** Connections that the kernel holds until they are accepted. Default 511. */
+  /** Connections that the kernel holds until they are accepted, so that a reconnect storm loses none. Default 4,096. */
   readonly acceptBacklogMax: number;
   /** KeepAlive requests of one stream that are not answered yet; the stream is not read beyond. Default 64. */
   readonly keepAliveUnansweredMax: number;
@@ -60,7 +60,7 @@ export const grpcLimits: GrpcLimits = {
   firstFrameTimeoutMs: 5_000,
   connectionsMax: 5_000,
   connectionsPerAddressMax: 1_000,
-  acceptBacklogMax: 511,
+  acceptBacklogMax: 4_096,
   keepAliveUnansweredMax: 64,
   renewBatchIdsMax: 8_192,
   watchQueueBytesMax: mib,
