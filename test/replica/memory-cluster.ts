@@ -187,7 +187,7 @@ export class MemoryCluster {
   }
 
   async stop(): Promise<void> {
-    const stopping = this.members.map(({ replica }) => replica?.stop(100));
+    const stopping = this.members.flatMap(({ replica }) => (replica === undefined ? [] : [replica.stop(100)]));
     await this.outcome(Promise.all(stopping));
   }
 
