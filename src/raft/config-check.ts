@@ -29,7 +29,7 @@ export function checkConfig(config: RaftConfig): void {
   );
 }
 
-/** Asserts that what was found on disk can be a state of this core; the entries are checked where the log takes them. */
+/** Asserts that what was found on disk can be a state of this core; entries are checked where the log takes them. */
 export function checkInitial(initial: RaftInitial): void {
   const { hardState, base, commit, applied } = initial;
   for (const value of [hardState.term, base.index, base.term, commit, applied]) {

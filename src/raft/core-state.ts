@@ -97,7 +97,7 @@ export class CoreState {
     return this.#vote;
   }
 
-  /** An entry of the own term is committed, so that everything committed before it is known to be (paper, section 8). */
+  /** An entry of the own term is committed, so everything committed before it is known to be (paper, section 8). */
   get ownTermCommitted(): boolean {
     return this.role === 'leader' && this.log.prefixAt(this.log.commit)?.term === this.#term;
   }

@@ -1,9 +1,9 @@
 /**
- * Why a message was not taken. `malformed`: a field cannot be true. `unknown-member`: from or to no voter. `not-addressed`:
- * for another member. `old-boot`: from an earlier life of the sender. `other-boot`: to an earlier life of this member.
- * `stale-term`: an answer or request of a term that is over. `leader-alive`: a vote request while a leader is heard.
- * `unexpected`: this role has no use for it. `two-leaders`: a second leader of one term, which must not exist.
- * `outbox-full`: an own message, while the disk keeps too many others back.
+ * Why a message was not taken. `malformed`: a field cannot be true. `unknown-member`: from or to no voter.
+ * `not-addressed`: for another member. `old-boot`: from an earlier life of the sender. `other-boot`: to an earlier
+ * life of this member. `stale-term`: an answer or request of a term that is over. `leader-alive`: a vote request
+ * while a leader is heard. `unexpected`: this role has no use for it. `two-leaders`: a second leader of one term,
+ * which must not exist. `outbox-full`: an own message, while the disk keeps too many others back.
  */
 export type DropReason = (typeof dropReasons)[number];
 

@@ -33,7 +33,7 @@ export class Durability {
     this.#handedIndex = lastIndex;
   }
 
-  /** The log in memory is durable up to here. Below the base while a snapshot that restarted the log is being written. */
+  /** The log in memory is durable up to here: below its base while the snapshot that it restarted at is written. */
   get durableIndex(): number {
     return this.#durableIndex;
   }

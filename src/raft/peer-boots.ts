@@ -3,7 +3,7 @@ import type { MemberId } from './types.ts';
 
 export type BootNews = 'first' | 'older' | 'same' | 'newer';
 
-/** The greatest boot number heard of each peer. A boot is one life of a member: what it lost in a crash, it lost then. */
+/** The greatest boot number heard of each peer. A boot is one life of a member: a crash, and what it lost, ends it. */
 export class PeerBoots {
   readonly #boots = new Map<MemberId, number>();
 

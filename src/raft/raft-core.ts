@@ -23,8 +23,8 @@ export type SnapshotReport = { readonly ok: true; readonly index: number } | { r
  * The Raft algorithm of one member (Ongaro and Ousterhout, "In Search of an Understandable Consensus Algorithm",
  * extended version; Ongaro's thesis for pre-vote and reads) as a pure state machine: no clock, no I/O, no randomness
  * but that of the configuration. The host calls the verbs, then `ready()`, and does what it says in any order that
- * respects this: messages of a `Ready` may leave before its `persist` is written, everything that must not has been kept
- * back. Persist steps are written in order; several may be under way.
+ * respects this: messages of a `Ready` may leave before its `persist` is written, everything that must not has been
+ * kept back. Persist steps are written in order; several may be under way.
  *
  * Not to be called from within itself; every call returns at once. Whoever sees an InvariantError from any method ends
  * the process: nothing that this core would say after it can be trusted.
@@ -142,7 +142,7 @@ export class RaftCore {
     return ready;
   }
 
-  /** Every persist step up to `sequence` is on disk. Releases what waited for that: votes, acknowledgements, commits. */
+  /** Every persist step up to `sequence` is on disk. Releases what waited: votes, acknowledgements, commits. */
   reportDurable(sequence: number): void {
     const core = this.#core;
     core.durability.report(sequence);
@@ -180,8 +180,8 @@ export class RaftCore {
   }
 
   /**
-   * After a stall of the host: read rounds begun before it confirm nothing any more, since their answers may have waited
-   * as long as the stall; their reads join a new round.
+   * After a stall of the host: read rounds begun before it confirm nothing any more, since their answers may have
+   * waited as long as the stall; their reads join a new round.
    */
   restartRounds(): void {
     this.#core.rounds.restart();

@@ -101,7 +101,7 @@ export class RaftLog {
     return from > last ? [] : this.between(from, end);
   }
 
-  /** A candidate's log is at least as up to date as this one if its last term is later, or equal and as long (5.4.1). */
+  /** A candidate's log is as up to date as this one if its last term is later, or equal and it is as long (5.4.1). */
   isUpToDate(lastIndex: number, lastTerm: number): boolean {
     return lastTerm > this.lastTerm || (lastTerm === this.lastTerm && lastIndex >= this.lastIndex);
   }

@@ -32,7 +32,8 @@ export function takeReadReply(core: CoreState, reply: ReadIndexReply): void {
 
 /** Leader: whether startReadRound would start one. */
 export function canStartReadRound(core: CoreState): boolean {
-  // Before an own entry is committed the commit index may lie below what an earlier leader has acknowledged (section 8).
+  // Before an own entry is committed the commit index may lie below what an earlier leader has acknowledged (section
+  // 8).
   return core.ownTermCommitted && core.rounds.canStart;
 }
 

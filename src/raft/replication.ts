@@ -23,8 +23,8 @@ export function hasAppendsToSend(core: CoreState): boolean {
 }
 
 /**
- * Leader: sends each peer what its window has room for. Called once per ready(), so that all that was proposed since the
- * last one travels together.
+ * Leader: sends each peer what its window has room for. Called once per ready(), so that all that was proposed since
+ * the last one travels together.
  */
 export function sendAppends(core: CoreState): void {
   for (const [peer, progress] of core.progress) {

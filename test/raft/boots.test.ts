@@ -115,7 +115,7 @@ describe('boots', () => {
     expect(ready.messages).toMatchObject([{ kind: 'vote-reply', preVote: true, granted: true, toBoot: 2 }]);
   });
 
-  it('brings a restarted follower back before its election timeout, though the leader addresses its earlier boot', () => {
+  it('brings a restarted follower back before its timeout, though the leader addresses its earlier boot', () => {
     const net = new Network();
     net.elect('a');
     net.crash('c');

@@ -5,7 +5,8 @@ import { Network } from './network.ts';
 import { appendFrom, coreWith, drain, emptyBase, entriesOf, fromB, fromC, makeLeader } from './single.ts';
 
 // Sections 5.1 and 5.2. One test for each claim of "In Search of an Understandable Consensus Algorithm (Extended
-// Version)", the section above it. Member a is the one under test; b and c are its peers, most often played by the test.
+// Version)", the section above it. Member a is the one under test; b and c are its peers, most often played by the
+// test.
 
 const heartbeat = { kind: 'heartbeat', commit: 0, round: 0 } as const;
 const voteRequest = { kind: 'vote-request', preVote: false, lastIndex: 0, lastTerm: 0 } as const;
@@ -179,8 +180,8 @@ describe('section 5.2, leader election', () => {
     expect(drain(core)).toMatchObject([{ to: 'c', granted: true, term: 2 }]);
   });
 
-  // 5.2: "Once a candidate wins an election, it becomes leader. It then sends [...] messages to all of the other servers
-  // to establish its authority and prevent new elections."
+  // 5.2: "Once a candidate wins an election, it becomes leader. It then sends [...] messages to all of the other
+  // servers to establish its authority and prevent new elections."
   it('speaks to all at once when it has won', () => {
     const core = coreWith();
     makeLeader(core);
@@ -190,8 +191,8 @@ describe('section 5.2, leader election', () => {
     ]);
   });
 
-  // 5.2: "If the leader's term [...] is at least as large as the candidate's current term, then the candidate recognizes
-  // the leader as legitimate and returns to follower state."
+  // 5.2: "If the leader's term [...] is at least as large as the candidate's current term, then the candidate
+  // recognizes the leader as legitimate and returns to follower state."
   it.each([1, 2])('returns to follower when a leader of term %i speaks to the candidate of term 1', (term) => {
     const core = coreWith();
     while (core.role === 'follower') core.tick();
@@ -227,8 +228,8 @@ describe('section 5.2, leader election', () => {
     ask(2);
   });
 
-  // 5.2: "election timeouts are chosen randomly from a fixed interval"; "Each candidate restarts its randomized election
-  // timeout at the start of an election".
+  // 5.2: "election timeouts are chosen randomly from a fixed interval"; "Each candidate restarts its randomized
+  // election timeout at the start of an election".
   it('draws the timeout anew from [min, max) for every election', () => {
     const core = coreWith();
     const lengths = new Set<number>();

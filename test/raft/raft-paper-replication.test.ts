@@ -5,7 +5,8 @@ import { bytesOf, Network } from './network.ts';
 import { ackFromB, appendFrom, coreWith, drain, emptyBase, entriesOf, fromB, makeLeader } from './single.ts';
 
 // Sections 5.3 and 5.4. One test for each claim of "In Search of an Understandable Consensus Algorithm (Extended
-// Version)", the section above it. Member a is the one under test; b and c are its peers, most often played by the test.
+// Version)", the section above it. Member a is the one under test; b and c are its peers, most often played by the
+// test.
 
 describe('section 5.3, log replication', () => {
   // 5.3: "The leader appends the command to its log as a new entry, then issues AppendEntries RPCs in parallel".
@@ -149,8 +150,8 @@ describe('section 5.3, log replication', () => {
     expect(refusals).toBeLessThanOrEqual(2);
   });
 
-  // 5.3: "When a leader first comes to power, it initializes all nextIndex values to the index just after the last one in
-  // its log."
+  // 5.3: "When a leader first comes to power, it initializes all nextIndex values to the index just after the last
+  // one in its log."
   it('begins a term by asking each follower for the entry before its own first', () => {
     const core = coreWith([1, 1, 2]);
     makeLeader(core);
@@ -197,7 +198,8 @@ describe('section 5.3, log replication', () => {
 });
 
 describe('section 5.4, safety', () => {
-  // 5.4.1: "the voter denies its vote if its own log is more up-to-date than that of the candidate", with the definition.
+  // 5.4.1: "the voter denies its vote if its own log is more up-to-date than that of the candidate", with the
+  // definition.
   it.each([
     { own: [1, 1], lastIndex: 2, lastTerm: 1, granted: true },
     { own: [1, 1], lastIndex: 1, lastTerm: 1, granted: false },

@@ -5,7 +5,8 @@ import { Network } from './network.ts';
 import { ackFromB, appendFrom, coreWith, drain, entriesOf, fromB, makeLeader } from './single.ts';
 
 // Sections 7 and 8. One test for each claim of "In Search of an Understandable Consensus Algorithm (Extended
-// Version)", the section above it. Member a is the one under test; b and c are its peers, most often played by the test.
+// Version)", the section above it. Member a is the one under test; b and c are its peers, most often played by the
+// test.
 
 const kinds = (messages: readonly Message[]): string[] => messages.map((message) => message.kind);
 
@@ -55,8 +56,8 @@ describe('section 7, log compaction', () => {
     expect(net.member('c').raft.status()).toMatchObject({ base: { index: 2 }, commit: 2, applied: 2 });
   });
 
-  // 7: "Usually the snapshot will contain new information not already in the recipient's log. In this case, the follower
-  // discards its entire log".
+  // 7: "Usually the snapshot will contain new information not already in the recipient's log. In this case, the
+  // follower discards its entire log".
   it('restarts its log at a snapshot that it does not hold', () => {
     const core = coreWith([1, 1, 1, 1, 1]);
     core.step({ kind: 'snapshot', ...fromB, term: 3, snapshot: { ...base, index: 4 } });
@@ -128,8 +129,8 @@ describe('section 8, client interaction', () => {
     expect(kinds(drain(core)).filter((kind) => kind === 'heartbeat')).toHaveLength(2);
   });
 
-  // 8: "a leader must check whether it has been deposed before processing a read-only request [...] by having the leader
-  // exchange heartbeat messages with a majority of the cluster before responding".
+  // 8: "a leader must check whether it has been deposed before processing a read-only request [...] by having the
+  // leader exchange heartbeat messages with a majority of the cluster before responding".
   it('confirms a read only by heartbeats that a majority answers after the read came', () => {
     const core = coreWith();
     makeLeader(core);

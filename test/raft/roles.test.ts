@@ -86,7 +86,7 @@ describe('a member whose term went ahead', () => {
 });
 
 describe('check of the quorum', () => {
-  it('lets a leader go on while any majority is heard, and step down exactly when none was for the shortest timeout', () => {
+  it('lets a leader go on while a majority is heard, and ends it after the shortest timeout without one', () => {
     const core = coreWith();
     makeLeader(core);
     drain(core);

@@ -26,9 +26,9 @@ interface Weights {
 }
 
 /**
- * One random life of a cluster, decided by the seed alone: ticks of uneven clocks, messages delayed, reordered, lost and
- * repeated, slow disks, crashes that forget what was not written, cuts, compaction and snapshots. Throws when a checker
- * sees a promise broken, or when the cluster does not recover once the faults have ended.
+ * One random life of a cluster, decided by the seed alone: ticks of uneven clocks, messages delayed, reordered, lost
+ * and repeated, slow disks, crashes that forget what was not written, cuts, compaction and snapshots. Throws when a
+ * checker sees a promise broken, or when the cluster does not recover once the faults have ended.
  */
 export function runSchedule(seed: number, events: number): ScheduleResult {
   return new Schedule(seed).run(events);

@@ -11,8 +11,8 @@ interface Block {
 }
 
 /**
- * Runs a script and returns it with the results that the commands print now. A script is a list of blocks, an empty line
- * between them: comments, the command, a line `----`, and what it printed.
+ * Runs a script and returns it with the results that the commands print now. A script is a list of blocks, an empty
+ * line between them: comments, the command, a line `----`, and what it printed.
  */
 export function playTranscript(text: string): string {
   const session = new Session();
