@@ -1,4 +1,4 @@
-import { assert } from '../base/assert.ts';
+import { assert, assertSafeInteger } from '../base/assert.ts';
 import type { RaftConfig, RaftInitial } from './config.ts';
 import { checkConfig, checkInitial } from './config-check.ts';
 import { CoreState } from './core-state.ts';
@@ -194,8 +194,13 @@ export class RaftCore {
     if (!eligible && core.role !== 'follower') becomeFollower(core, core.term, '');
   }
 
-  /** Forgets the entries up to `index`, which are applied and durable. Peers that need them will need a snapshot. */
+  /**
+   * Forgets the entries up to `index`, which are applied and durable. Peers that need them will need a snapshot. An
+   * index that is not kept any more is no error: a snapshot may have restarted the log above it meanwhile.
+   */
   compact(index: number): void {
+    assertSafeInteger(index, 'index of a compaction');
+    if (index <= this.#core.log.base.index) return;
     const { durableIndex } = this.#core.durability;
     assert(index <= durableIndex, () => `compaction to ${index}, durable is ${durableIndex}`);
     this.#core.log.compact(index);

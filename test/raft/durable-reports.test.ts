@@ -137,6 +137,10 @@ describe('what waits for the disk', () => {
     const ready = core.ready();
     expect(ready.persist).toMatchObject({ snapshot: base, entries: [{ index: 6 }], commit: 6 });
     expect([ready.committed, core.commit]).toEqual([[], 6]);
+    // The flush of an earlier index may end only now.
+    core.compact(3);
+    core.compact(5);
+    expect(() => core.compact(6)).toThrow('durable');
     core.reportDurable(1);
     expect(core.ready()).toMatchObject({ committed: [{ index: 6 }], messages: [{ accepted: true, matchIndex: 6 }] });
   });

@@ -102,6 +102,7 @@ export class Member {
       if (times > 10_000) throw new Error(`${this.id} is ready for ever: ${JSON.stringify(this.core.status())}`);
       messages.push(...this.once());
     }
+    if (this.core !== undefined) mustBeEmpty(this.core.ready());
     return messages;
   }
 
@@ -170,4 +171,11 @@ export class Member {
     }
     if (ready.committed.length > 0) this.raft.reportApplied(this.appliedIndex);
   }
+}
+
+/** What a core hands out although hasReady() said that there was nothing would be lost on a host. */
+function mustBeEmpty(ready: Ready): void {
+  const lists = [ready.messages, ready.committed, ready.confirmedReads, ready.voidedReads, ready.snapshotsWanted];
+  const empty = lists.every((list) => list.length === 0) && ready.persist === undefined;
+  if (!empty || ready.softState !== undefined) throw new Error(`hasReady() missed ${JSON.stringify(ready)}`);
 }
