@@ -1,5 +1,5 @@
-// How fast is the log on this disk? Appends of 1, 100 and 1,000 commands of 260 bytes, one frame each, against one plain
-// write and fdatasync of the same bytes in the same run. Bounded to some seconds a row; trust the ratio, not the figures.
+// How fast is the log on this disk? Appends of 1, 100 and 1,000 commands of 260 bytes, one frame each, against one
+// plain write and fdatasync of the same bytes in the same run. Some seconds a row; trust the ratio, not the figures.
 //
 //   node --import tsx scripts/bench-log.ts [DIRECTORY]
 

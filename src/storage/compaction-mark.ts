@@ -25,7 +25,7 @@ export interface CompactionMark {
   readonly firstSegment: number;
   /** Sequence of the first frame in it (of the frame to come, where it holds none). */
   readonly firstSequence: number;
-  /** Frames before this sequence were durable when the mark was written: one that is bad is damage, never a torn write. */
+  /** Frames before this sequence were durable when the mark was written: a bad one is damage, never a torn write. */
   readonly durableSequence: number;
 }
 

@@ -26,7 +26,7 @@ export async function lockDirectory(root: string): Promise<DirectoryLock> {
       throw new StorageError(
         'refused',
         root,
-        'the data directory is in use by another process. Stop that process, or give this member a directory of its own',
+        'the data directory is in use by another process. Stop that process, or give this member another directory',
         { cause: error },
       );
     }
@@ -36,8 +36,8 @@ export async function lockDirectory(root: string): Promise<DirectoryLock> {
 }
 
 /**
- * A power loss may leave the database unreadable, since it is never synced. It holds nothing, so it is emptied; only the
- * file LOCK stays: were that one replaced, a second process could hold the new one beside a holder of the old one.
+ * A power loss may leave the database unreadable, since it is never synced. It holds nothing, so it is emptied; only
+ * the file LOCK stays: were that one replaced, a second process could hold the new one beside a holder of the old one.
  */
 async function openEmpty(path: string): Promise<Level> {
   try {

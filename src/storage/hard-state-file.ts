@@ -75,8 +75,8 @@ export async function openHardState(disk: Disk, options: OpenHardStateOptions): 
 }
 
 const advice =
-  'A member that forgot its vote could vote twice. Replace it by a new member with an empty directory, or bring back the ' +
-  'file as it was when the member last stopped';
+  'A member that forgot its vote could vote twice. Replace it by a new member with an empty directory, or bring back ' +
+  'the file as it was when the member last stopped';
 
 /** The hard state on disk; see `openHardState`. */
 export class StoredHardState implements HardStateFile {

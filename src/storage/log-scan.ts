@@ -13,8 +13,8 @@ export interface KnownProgress {
   /** Applied index of the flushed state, which is never beyond the durable log. */
   readonly appliedIndex: number;
   /**
-   * Index of the last snapshot that was installed, if any. A log that ends below it was not yet restarted there, so that
-   * the state is rightly ahead of it.
+   * Index of the last snapshot that was installed, if any. A log that ends below it was not yet restarted there, so
+   * that the state is rightly ahead of it.
    */
   readonly installedIndex?: number;
 }
@@ -59,10 +59,10 @@ const advice =
 
 /**
  * Reads segments in the order of their numbers and tells a torn last write from damage. Every frame carries the next
- * sequence and the prefix hash before it, so the log is whole up to the first place that does not hold the expected frame.
- * What stands there is TORN, and may be wiped, only if nothing after it is anything but zero or a page of this one frame
- * at its own place; if the frame cannot have been durable by what the mark and the flushed state say; and if it is not
- * intact. All else is DAMAGED, and throws.
+ * sequence and the prefix hash before it, so the log is whole up to the first place where the expected frame does not
+ * stand. What stands there is TORN, and may be wiped, only if all from there on is zero or a page of this one frame at
+ * its own place, and if neither the mark nor the flushed state says that the frame was durable. All else is DAMAGED,
+ * and throws.
  */
 export class LogScan {
   readonly #mark: CompactionMark;
@@ -178,8 +178,8 @@ export class LogScan {
       throw damaged(place, `the empty frame says that entry ${firstIndex} comes next, expected ${next}`);
     }
     if (list === undefined || firstIndex < list.start) {
-      // What stands before was in segments that are removed. The frame itself may be superseded by a later one that begins
-      // at or below the base, so whether all this joins the base is looked at in the end.
+      // What stands before was in segments that are removed. The frame itself may be superseded by a later one that
+      // begins at or below the base, so whether all this joins the base is looked at in the end.
       this.#list = { start: firstIndex, hashBefore: previousHash, entries: [...entries] };
       return;
     }
@@ -196,7 +196,7 @@ export class LogScan {
     return list === undefined ? this.#mark.base.index : list.start + list.entries.length - 1;
   }
 
-  /** What the entries follow, or the entry at the base where it is still in a kept segment, must be what the mark names. */
+  /** What the entries follow, or the entry at the base where that is still there, must be what the mark names. */
   #checkBase(): void {
     const { base } = this.#mark;
     const list = this.#list;

@@ -120,7 +120,7 @@ export class MemoryDisk implements Disk {
     return this.#inode(path).dirtyPages();
   }
 
-  /** Ends the process that uses this disk; the machine stays up, so nothing is lost. Returns the disk for the next one. */
+  /** Ends the process that uses this disk; the machine stays up, so nothing is lost. Returns the next one's disk. */
   kill(): MemoryDisk {
     this.#dead = true;
     return new MemoryDisk(this.#options, this.#root);

@@ -54,7 +54,7 @@ export class MemoryInode {
     this.#mediumSizeBytes = this.sizeBytes;
   }
 
-  /** As after a sync that failed: processes still see the pages, the medium lacks them, and no later sync writes them. */
+  /** As after a failed sync: processes still see the pages, the medium lacks them, and no later sync writes them. */
   forgetDirty(): void {
     this.#dirty.clear();
   }

@@ -1,7 +1,7 @@
 import { assert, assertEqual, must } from '../base/assert.ts';
 import type { Entry, LogBase } from './log-types.ts';
 
-/** Term and prefix hash of every kept entry: what a frame says about the entry before its first, and what a base must be. */
+/** Term and prefix hash of every kept entry: what a frame says of the entry before it, and what a base must be. */
 export class PrefixIndex {
   #base: LogBase;
   /** Of the entries from #base.index + 1 on; both of one length. */

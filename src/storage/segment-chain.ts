@@ -66,8 +66,9 @@ export class SegmentChain {
   }
 
   /**
-   * The first segment that is needed when the log begins behind entry `baseIndex`: the last one whose first frame begins
-   * at or before the entry that follows. All that came before that frame is at or below the base, or superseded by it.
+   * The first segment that is needed when the log begins behind entry `baseIndex`: the last one whose first frame
+   * begins at or before the entry that follows. All that came before that frame is at or below the base, or superseded
+   * by it.
    */
   firstNeeded(baseIndex: number): Segment {
     const needed = this.#segments.findLast(({ first }) => first !== undefined && first.index <= baseIndex + 1);

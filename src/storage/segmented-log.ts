@@ -50,12 +50,14 @@ interface Restart {
 
 /**
  * The log in segment files (design: Durability). One frame is in flight at a time; whatever is appended meanwhile goes
- * into the next one. A conflict is undone by a later frame that begins lower, never by a cut. The last frame is never left
- * alone for long: damage to a last frame that was acknowledged cannot always be told from a torn write, so an idle log is
- * sealed by an empty frame.
+ * into the next one. A conflict is undone by a later frame that begins lower, never by a cut. The last frame is never
+ * left alone for long: damage to a last frame that was acknowledged cannot always be told from a torn write, so an idle
+ * log is sealed by an empty frame.
  *
  * A restart behind a snapshot and a compaction are both one replacement of the compaction mark, which names the first
- * segment that counts: a crash leaves the old log or the new one. All calls may be made at any time.
+ * segment that counts: a crash leaves the old log or the new one. All calls may be made at any time; appends and
+ * restarts resolve in the order in which they were made, an append that a restart overtakes together with it. A
+ * compaction that was overtaken does nothing.
  */
 export class SegmentedLog implements EntryLog {
   readonly #disk: Disk;
@@ -300,8 +302,8 @@ export class SegmentedLog implements EntryLog {
   }
 
   /**
-   * The mark names a segment that no frame was written to: with its replacement the old log has ended and the new one has
-   * begun, empty. Before, the new segment is a spare of the old log; after, the old segments are left-overs.
+   * The new mark names a segment that no frame was written to: with its replacement the old log has ended and the new
+   * one has begun, empty. Before, the new segment is a spare of the old log; after, the old segments are left-overs.
    */
   async #performRestart(restart: Restart): Promise<void> {
     const { base, membership, waiters } = restart;
@@ -357,6 +359,8 @@ export class SegmentedLog implements EntryLog {
   #fail(error: unknown): void {
     if (this.#failure !== undefined) return;
     const failure = error instanceof Error ? error : new Error(String(error));
+    // What waits is forgotten below, but what it supersedes is not durable any the more.
+    this.#writtenIndex = this.durableIndex;
     this.#failure = failure;
     this.#sealTimer?.cancel();
     const waiters = [...(this.#inFlight?.waiters ?? []), ...(this.#restart?.waiters ?? []), ...this.#queue.clear()];

@@ -39,7 +39,7 @@ describe('the lock of a data directory', () => {
     expect(said).toBe('locked\n');
     const error: unknown = await lockDirectory(root).catch((caught: unknown) => caught);
     expect(error).toMatchObject({ kind: 'refused', file: root });
-    expect(String(error)).toContain('is in use by another process. Stop that process, or give this member a directory');
+    expect(String(error)).toContain('is in use by another process. Stop that process, or give this member another');
     child.kill('SIGKILL');
     await once(child, 'exit');
     const lock = await lockDirectory(root);

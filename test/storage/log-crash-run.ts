@@ -32,6 +32,7 @@ export class CrashRun {
   /** Entries that the log called durable when its process ended. */
   #durableAtEnd: readonly Entry[] = [];
   #disorder: string | undefined;
+  #failed = false;
   #commit = 0;
   #durableCommit = 0;
   #compacted = 0;
@@ -86,12 +87,16 @@ export class CrashRun {
 
   async #open(): Promise<void> {
     const clock = new ManualClock();
+    this.#failed = false;
+    const onFailure = (): void => {
+      this.#failed = true;
+    };
     // A second loss of power at once: what was recovered must be on disk, not only in a cache.
     const options = {
       clock,
       appliedIndex: this.#durableCommit,
       segmentBytes: crashSegmentBytes,
-      onFailure: () => undefined,
+      onFailure,
     };
     for (let again = this.#below('again', 3); again > 0; again--) {
       const { recovered } = await SegmentedLog.open(this.#disk, options);
@@ -142,6 +147,8 @@ export class CrashRun {
 
   #call(): void {
     const choice = this.#below('call', 20);
+    // After a failure a process does nothing but end.
+    if (this.#failed) return;
     if (choice === 0) this.#restart();
     else if (choice <= 3) this.#compact();
     else if (choice === 4) this.#fault();
@@ -198,9 +205,12 @@ export class CrashRun {
     this.counts.compactions += 1;
     const base = baseOf(pick(usable, this.#below('base', usable.length)));
     const versions = this.#versions;
+    const { restarts } = this.counts;
     this.#log.compact(base, membership).then(
       () => {
-        if (versions === this.#versions) this.#compacted = Math.max(this.#compacted, base.index);
+        // One that a restart overtook has nothing to do.
+        if (versions !== this.#versions || restarts !== this.counts.restarts) return;
+        this.#compacted = Math.max(this.#compacted, base.index);
       },
       () => undefined,
     );
