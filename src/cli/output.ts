@@ -1,6 +1,8 @@
 import type { Writable } from 'node:stream';
 
-/** Version of the JSON that commands print. It rises when a field changes its meaning or goes, not when one is added. */
+/**
+ * Version of the JSON that commands print. It rises when a field changes its meaning or goes, not when one is added.
+ */
 export const jsonSchema = 1;
 
 export type OutputFormat = 'table' | 'json';

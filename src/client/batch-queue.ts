@@ -43,7 +43,8 @@ export class BatchQueue {
   }
 
   /**
-   * Puts a batch behind the others, with the `from` that its reader expects. False: there is no room, all that waited is
+   * Puts a batch behind the others, with the `from` that its reader expects. False: there is no room, all that waited
+   * is
    * dropped, and the watch must begin anew with a snapshot.
    */
   push(batch: WatchBatch): boolean {

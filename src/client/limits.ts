@@ -8,7 +8,8 @@ export const clientLimits = {
   callTimeoutMs: 10_000,
   callTimeoutMsMax: 600_000,
   /**
-   * One attempt, where the call has time for another; settable. Above two election timeouts (2 s), within which a member
+   * One attempt, where the call has time for another; settable. Above two election timeouts (2 s), within which a
+   * member
    * that is alive answers: what takes longer hangs.
    */
   attemptTimeoutMs: 3_000,

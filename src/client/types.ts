@@ -251,7 +251,8 @@ export type WatchEvent =
     };
 
 /**
- * One step of a watch. `snapshot` and `reset`: the events are puts of everything there as of `to`; replace what you hold.
+ * One step of a watch. `snapshot` and `reset`: the events are puts of everything there as of `to`; replace what you
+ * hold.
  * `delta`: applied to the set as of `from` it gives the set as of `to`; `from` is the `to` of the batch before.
  * `progress`: nothing changed up to `to`.
  */

@@ -44,7 +44,8 @@ interface Progress {
 }
 
 /**
- * Unary calls with retries. The same bytes are sent at each attempt, so that a write keeps its request id. A member that
+ * Unary calls with retries. The same bytes are sent at each attempt, so that a write keeps its request id. A member
+ * that
  * fails is left for the next one; one that asks for a pause gets it.
  */
 export class UnaryCalls {
@@ -127,7 +128,7 @@ export class UnaryCalls {
   async #pauseOrGiveUp(error: ClientError, member: Member, progress: Progress): Promise<void> {
     const { pool, clock, random, failFast } = this.#options;
     if (error.reason === 'UNREACHABLE') progress.unreachable.add(member.address);
-    if (failFast && progress.unreachable.size === pool.size) throw error;
+    if (failFast && progress.unreachable.size === pool.size) throw this.#hopeless(error);
     // Members that were not asked yet are asked at once, unless one has asked for a pause.
     const rounds = Math.floor(progress.attempts / pool.size);
     const isNewRound = progress.attempts % pool.size === 0;
@@ -135,6 +136,13 @@ export class UnaryCalls {
     if (clock.monotonicMs() + pauseMs >= progress.deadlineMs) throw this.#final(error, progress);
     if (pauseMs > 0) await this.#pause(pauseMs);
     if (this.#closed) throw this.#final(ClientError.closed('the client'), progress);
+  }
+
+  #hopeless(last: ClientError): ClientError {
+    const { size } = this.#options.pool;
+    const others = size === 1 ? '' : `; nor to the ${size - 1} other addresses`;
+    const { code, reason, address } = last;
+    return new ClientError(code, reason, `${last.message}${others}`, { address, cause: last });
   }
 
   /** The error of the last attempt, with what is known of all. */
