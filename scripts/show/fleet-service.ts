@@ -47,7 +47,8 @@ class Registration {
   }
 
   /**
-   * @param again The lease has ended although this process lives, e.g. since the machine slept. Whoever has taken the id
+   * @param again The lease has ended although this process lives, e.g. since the machine slept. Whoever has taken the
+   * id
    *   meanwhile keeps it.
    */
   async register(again: boolean): Promise<void> {

@@ -3,7 +3,10 @@ import { parseArgs } from 'node:util';
 export interface ShowOptions {
   /** End after the last step instead of leaving the cluster running. */
   readonly once: boolean;
-  /** Data, logs and configurations here, on ports that are free, instead of `.rollcall/` and the ports of cluster-configs. */
+  /**
+   * Data, logs and configurations here, on ports that are free, instead of `.rollcall/` and the ports of
+   * cluster-configs.
+   */
   readonly directory: string | undefined;
   readonly help: boolean;
 }

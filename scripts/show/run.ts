@@ -33,6 +33,7 @@ export class Run {
   #onLoss: (error: Error) => void = () => undefined;
   /** A step that is still under way fails now because everything is taken from it: nobody wants to hear of that. */
   #ending = false;
+  #playedMs = 0;
 
   constructor(screen: Screen, home: Home) {
     this.#screen = screen;
@@ -55,6 +56,7 @@ export class Run {
   /** Resolves with the exit code once everything has ended. */
   async run(once: boolean): Promise<number> {
     let ending = await this.#play();
+    this.#playedMs = this.#screen.elapsedMs;
     this.#summarize();
     if (ending.kind === 'failed') this.#explain();
     if (ending.kind === 'held' && !once) {
@@ -157,7 +159,7 @@ export class Run {
     const failed = this.#outcomes.find(({ held }) => !held);
     if (failed !== undefined) this.#screen.failed(`FAILED: ${failed.step.title}: ${failed.measured}`);
     else if (this.#outcomes.length === steps.length) {
-      this.#screen.held(`All ${steps.length} steps held, ${seconds(this.#screen.elapsedMs)} in all`);
+      this.#screen.held(`All ${steps.length} steps held, in ${seconds(this.#playedMs)}`);
     }
     return left;
   }

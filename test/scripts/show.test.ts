@@ -106,7 +106,7 @@ describe('npm start', () => {
     const summary = second.output.slice(second.output.indexOf('Summary'));
     for (const { title } of steps) expect(summary).toContain(title);
     expect(summary.match(/^ {2}✓/gm)).toHaveLength(steps.length);
-    expect(summary).toMatch(/All 7 steps held/);
+    expect(summary).toMatch(/All 7 steps held, in/);
     // Three members, one of them twice, six of the fleet and a newcomer.
     expectNobodyLeft(second, 11);
     // Not a terminal: plain text.
