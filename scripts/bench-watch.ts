@@ -1,5 +1,6 @@
 /**
- * Measures the watch hub: `node --import tsx scripts/bench-watch.ts`. One put a turn to 1, 100, 1,000 and 5,000 watchers of
+ * Measures the watch hub: `node --import tsx scripts/bench-watch.ts`. One put a turn to 1, 100, 1,000 and 5,000
+ * watchers of
  * one service, each on a stream of its own with a sink that only counts; then 5,000 watchers that begin at once on a
  * service of 1,000 instances, and one on a service of 50,000. Prints microseconds of a turn and the longest one.
  */
@@ -102,7 +103,8 @@ function line(what: string, times: readonly number[]): void {
   const sorted = times.toSorted((a, b) => a - b);
   const at = (share: number): string => ((sorted[Math.floor((sorted.length - 1) * share)] ?? 0) * 1_000).toFixed(0);
   process.stdout.write(
-    `${what.padEnd(44)} median ${at(0.5).padStart(6)} us  p99 ${at(0.99).padStart(6)} us  max ${at(1).padStart(6)} us  (${times.length})\n`,
+    `${what.padEnd(44)} median ${at(0.5).padStart(6)} us  p99 ${at(0.99).padStart(6)} us  ` +
+      `max ${at(1).padStart(6)} us  (${times.length})\n`,
   );
 }
 

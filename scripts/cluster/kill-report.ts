@@ -11,31 +11,45 @@ export function renderReport(result: KillResult, command: string): string {
     ),
   );
   const { watch } = result;
-  return `# Killing members under load
-
-Three member processes on one machine (${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.versions.node}),
-clients that write through all members, watchers that check every batch. Each round ends members with SIGKILL at a
-random moment under load and starts them again. Then writing pauses, all members must reach the same applied index with
-the same state hash, every id whose last write was acknowledged is looked up on every member, and every watcher must
-hold the same set.
-
-    ${command}
-
-| killed | rounds | writes/s before, median (least) | gap between acknowledged writes, ms: p50 / p99 / most | equal on all members after the restart, ms: p50 / most | ids checked a round |
-|---|---|---|---|---|---|
-${rows.join('\n')}
-
-| in all | |
-|---|---|
-| result | ${result.breaches.length === 0 ? 'no breach' : `${result.breaches.length} BREACHES`}${result.complete ? '' : ', not all rounds done'} |
-| acknowledged writes | ${result.acknowledged} |
-| attempts repeated with the same request id | ${result.retries} |
-| writes that had no answer within 15 s | ${result.unknown} |
-| watch batches / events checked | ${watch.batches} / ${watch.events} |
-| watches resumed / answered by a reset | ${watch.resumes} / ${watch.resets} |
-| duration | ${Math.round(result.seconds)} s |
-${result.breaches.map((breach) => `- BREACH: ${breach}\n`).join('')}`;
+  const machine = `${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.versions.node}`;
+  const verdict = result.breaches.length === 0 ? 'no breach' : `${result.breaches.length} BREACHES`;
+  return [
+    '# Killing members under load',
+    '',
+    `Three member processes on one machine (${machine}).`,
+    'Clients write through all members, watchers check every batch. Each round ends members with SIGKILL at a random',
+    'moment under load and starts them again. Then writing pauses, all members must reach the same applied index with',
+    'the same state hash, every id whose last write was acknowledged is looked up on every member, and every watcher',
+    'must hold the same set.',
+    '',
+    `    ${command}`,
+    '',
+    `| ${headings.join(' | ')} |`,
+    `|${'---|'.repeat(headings.length)}`,
+    ...rows,
+    '',
+    '| in all | |',
+    '|---|---|',
+    `| result | ${verdict}${result.complete ? '' : ', not all rounds done'} |`,
+    `| acknowledged writes | ${result.acknowledged} |`,
+    `| attempts repeated with the same request id | ${result.retries} |`,
+    `| writes that had no answer within 15 s | ${result.unknown} |`,
+    `| watch batches / events checked | ${watch.batches} / ${watch.events} |`,
+    `| watches resumed / answered by a reset | ${watch.resumes} / ${watch.resets} |`,
+    `| duration | ${Math.round(result.seconds)} s |`,
+    ...result.breaches.map((breach) => `- BREACH: ${breach}`),
+    '',
+  ].join('\n');
 }
+
+const headings = [
+  'killed',
+  'rounds',
+  'writes/s before, median (least)',
+  'gap between acknowledged writes, ms: p50 / p99 / most',
+  'equal on all members after the restart, ms: p50 / most',
+  'ids checked a round',
+];
 
 function row(kind: string, rounds: readonly RoundResult[]): string {
   const sorted = (pick: (round: RoundResult) => number): number[] => rounds.map(pick).toSorted((a, b) => a - b);

@@ -81,8 +81,9 @@ export class KillRun {
       const result = await this.#round(kind);
       results.push(result);
       this.#options.onProgress(
-        `${i + 1}/${plan.length} ${kind} killed ${result.killed.join(',')}: ${result.writesPerSecond} writes/s before, ` +
-          `gap ${result.gapMs} ms, equal after ${result.convergedMs} ms, ${result.checkedIds} ids checked` +
+        `${i + 1}/${plan.length} ${kind} killed ${result.killed.join(',')}: ` +
+          `${result.writesPerSecond} writes/s before, gap ${result.gapMs} ms, ` +
+          `equal after ${result.convergedMs} ms, ${result.checkedIds} ids checked` +
           (this.#breaches.length === 0 ? '' : ` BREACHES: ${this.#breaches.join('; ')}`),
       );
     }

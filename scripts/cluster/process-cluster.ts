@@ -23,9 +23,15 @@ export interface ProcessClusterOptions {
   readonly extraConfiguration?: string;
   /** Default: the cluster's directory. */
   readonly logDirectory?: string;
-  /** Where the members run, and so where relative paths of their configurations begin. Default: the cluster's directory. */
+  /**
+   * Where the members run, and so where relative paths of their configurations begin. Default: the cluster's
+   * directory.
+   */
   readonly workingDirectory?: string;
-  /** Members get process groups of their own: Ctrl-C on the terminal then reaches only who started them. Default: false. */
+  /**
+   * Members get process groups of their own: Ctrl-C on the terminal then reaches only who started them. Default:
+   * false.
+   */
   readonly detached?: boolean;
   /** Told of each member that has ended, for whatever reason. */
   readonly onExit?: (id: string, code: number | null, signal: NodeJS.Signals | null) => void;

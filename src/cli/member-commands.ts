@@ -7,6 +7,7 @@ import type { Command } from 'commander';
 import { InvalidArgumentError } from 'commander';
 import type { CliIo } from './context.ts';
 import { CliError, exitCodes } from './exit-codes.ts';
+import { packageVersion } from './package-version.ts';
 import { parseInteger } from './values.ts';
 
 const serveExamples = `
@@ -40,7 +41,7 @@ export function addServeCommand(program: Command, io: CliIo, done: (exitCode: nu
         throw new CliError(exitCodes.usage, error.message, 'correct the file; cluster-configs/ holds examples');
       });
       const { runMember } = await import('../server/run-member.ts');
-      done(await runMember(config));
+      done(await runMember(config, { version: packageVersion() }));
     });
 }
 
@@ -86,6 +87,7 @@ async function runDev(io: CliIo, directory: string, ports: Ports, isTemporary: b
   // JSON is YAML, so that the one checked way into a configuration serves here too.
   const config = memberConfigOf(JSON.stringify(settings), 'rollcall dev', io.workingDirectory);
   return runMember(config, {
+    version: packageVersion(),
     onReady: ({ clientAddress, httpAddress }) => {
       const server = clientAddress === `${loopback}:${devPort}` ? '' : ` --server ${clientAddress}`;
       const lines = [

@@ -32,6 +32,8 @@ export type ReplicaEvent =
 
 export interface ReplicaObserver {
   event(event: ReplicaEvent): void;
-  /** The member cannot go on: a write failed, data is damaged, or an invariant is broken. Called once; end the process. */
+  /**
+   * The member cannot go on: a write failed, data is damaged, or an invariant is broken. Called once; end the process.
+   */
   fatal(error: unknown): void;
 }

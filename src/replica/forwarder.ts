@@ -30,6 +30,7 @@ export class Forwarder {
   readonly #options: ForwarderOptions;
   readonly #asks = new Map<number, Ask>();
   readonly #deadlines: TickDeadlines<Ask>;
+  #stopped = false;
   #nextId = 1;
   #nowTick = 0;
 
@@ -43,7 +44,7 @@ export class Forwarder {
    * reached the peer all the same). False, and never called: nothing was sent.
    */
   ask(to: MemberId, request: ForwardRequest, onAnswer: (answer: ForwardAnswer | undefined) => void): boolean {
-    if (this.#asks.size >= pendingAsksMax) return false;
+    if (this.#stopped || this.#asks.size >= pendingAsksMax) return false;
     const id = this.#nextId++;
     const body = encodeRequest(request);
     if (!this.#options.transport.send(to, [], [{ id, answer: false, body }])) return false;
@@ -76,6 +77,12 @@ export class Forwarder {
     for (const ask of this.#asks.values()) if (ask.to === peer) this.#settle(ask, undefined);
   }
 
+  /** The member stops: what is not answered is lost. */
+  stop(): void {
+    this.#stopped = true;
+    for (const ask of this.#asks.values()) this.#settle(ask, undefined);
+  }
+
   tick(nowTick: number): void {
     this.#nowTick = nowTick;
     for (const ask of this.#deadlines.due(nowTick)) this.#settle(ask, undefined);
@@ -83,9 +90,13 @@ export class Forwarder {
 
   #asked(from: MemberId, item: Forwarded): void {
     let answered = false;
+    const boot = this.#options.transport.bootOf(from);
     this.#options.onRequest(from, decodeRequest(item.body), (answer) => {
       assert(!answered, 'a forwarded call is answered once');
       answered = true;
+      // Numbers of questions begin anew with each start: the answer to one of an earlier life would be taken for the
+      // answer to another question of this one.
+      if (this.#options.transport.bootOf(from) !== boot) return;
       this.#options.transport.send(from, [], [{ id: item.id, answer: true, body: encodeAnswer(answer) }]);
     });
   }

@@ -86,7 +86,9 @@ export class LeaseKeeper {
     this.#list(slot, nowTick + 1);
   }
 
-  /** Leases whose deadline has passed, at most `countMax`; they are EXPIRING from now on. The rest falls due next tick. */
+  /**
+   * Leases whose deadline has passed, at most `countMax`; they are EXPIRING from now on. The rest falls due next tick.
+   */
   due(nowTick: number, countMax: number): DueLease[] {
     assert(nowTick >= this.#processedTick, 'ticks do not go back');
     const result: DueLease[] = [];

@@ -61,6 +61,14 @@ export class Persister {
     );
   }
 
+  /**
+   * The commit index has risen. Told to the log only while it holds all that was handed over: behind a hard state an
+   * entry may wait that supersedes one of the same index.
+   */
+  noteCommit(commit: number): void {
+    if (this.#waiting === 0 && !this.#failed) this.#options.log.noteCommit(commit);
+  }
+
   /** Resolves once all that was handed over is durable; rejects where a write failed. */
   async idle(): Promise<void> {
     await this.#tail;

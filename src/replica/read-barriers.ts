@@ -106,7 +106,10 @@ export class ReadBarriers {
 
   tick(nowTick: number): void {
     this.#nowTick = nowTick;
-    this.#fail(this.#deadlines.due(nowTick));
+    const late = this.#deadlines.due(nowTick);
+    this.#fail(late);
+    // Applying may stand still while reads go on coming.
+    if (late.length > 0) this.#byIndex = this.#byIndex.filter((item) => item.waiters.some(({ settled }) => !settled));
     const behind = this.#revisionDeadlines.due(nowTick);
     this.#fail(behind);
     if (behind.length > 0) this.#byRevision = this.#byRevision.filter((item) => !item.waiter.settled);

@@ -81,6 +81,7 @@ function checkTogether(store: StateStore, recovered: RecoveredLog): void {
   if (mark.index === 0) return;
   const hash = mark.index === base.index ? base.hash : entries[mark.index - base.index - 1]?.hash;
   if (hash === mark.prefixHash) return;
-  const problem = `was flushed at index ${mark.index} with prefix hash ${mark.prefixHash}, the log has ${hash ?? 'none'}`;
+  const found = hash ?? 'none';
+  const problem = `was flushed at index ${mark.index} with prefix hash ${mark.prefixHash}, the log has ${found}`;
   throw new StorageError('damaged', 'state', problem);
 }

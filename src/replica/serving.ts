@@ -46,7 +46,8 @@ export interface ServingOptions {
 
 /**
  * The running parts of a member that belongs to a cluster, wired in the order persist, send, apply, answer. The
- * consensus side tells this side once a turn what happened; this side answers calls, keeps leases, flushes and compares.
+ * consensus side tells this side once a turn what happened; this side answers calls, keeps leases, flushes and
+ * compares.
  */
 export class Serving implements ConsensusListener {
   readonly #options: ServingOptions;
@@ -209,6 +210,7 @@ export class Serving implements ConsensusListener {
     if (turn.softState !== undefined) this.#roleChanged(turn.softState);
     for (const outcome of turn.proposed) this.#calls.proposed(outcome);
     for (const context of turn.voidedReads) this.#barriers.voided(context);
+    this.#persister.noteCommit(turn.commit);
     if (turn.committed.length > 0) this.#apply.push(turn.committed);
     for (const read of turn.confirmedReads) this.#barriers.confirmed(read);
     for (const peer of turn.snapshotsWanted) this.#snapshots.send(peer);
@@ -291,7 +293,9 @@ export class Serving implements ConsensusListener {
     this.#leadIfReady();
   }
 
-  /** Leases and comparisons begin once an entry of the own term is applied: only then is the state known to be whole. */
+  /**
+   * Leases and comparisons begin once an entry of the own term is applied: only then is the state known to be whole.
+   */
   #leadIfReady(): void {
     if (this.#leases.leading || this.#soft.role !== 'leader' || this.#fenced) return;
     if (this.#state.position.term !== this.#soft.term) return;

@@ -4,7 +4,7 @@
  */
 export class TickDeadlines<T extends { readonly settled: boolean }> {
   readonly #lengthTicks: number;
-  #items: { readonly item: T; readonly deadlineTick: number }[] = [];
+  #items: ({ readonly item: T; readonly deadlineTick: number } | undefined)[] = [];
   #head = 0;
 
   constructor(lengthTicks: number) {
@@ -22,6 +22,8 @@ export class TickDeadlines<T extends { readonly settled: boolean }> {
       const first = this.#items[this.#head];
       if (first === undefined || (first.deadlineTick > nowTick && !first.item.settled)) break;
       if (!first.item.settled) due.push(first.item);
+      // What is done with must not be held until the array is cut.
+      this.#items[this.#head] = undefined;
       this.#head++;
     }
     // Shifting an array one by one moves it whole each time; cutting now and then costs once.

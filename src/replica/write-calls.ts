@@ -1,4 +1,4 @@
-import { assert } from '../base/assert.ts';
+import { assert, InvariantError } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import { RollcallError } from '../base/errors.ts';
 import type { MemberId } from '../raft/types.ts';
@@ -15,7 +15,7 @@ export const writeBounds = {
   batchBytesMax: 512 * 1024,
   /** Entries of this leader under way at once; what comes meanwhile shares the next ones. */
   proposalsInFlightMax: 32,
-  /** Calls of one member that wait or are under way; more are refused as OVERLOADED. */
+  /** Calls of clients and peers without an outcome, and their commands' bytes; more are refused as OVERLOADED. */
   callsMax: 32_768,
   callBytesMax: 64 * 1024 * 1024,
 } as const;
@@ -24,10 +24,19 @@ export type CallOutcome =
   | { readonly ok: true; readonly result: CommandResult }
   | { readonly ok: false; readonly error: RollcallError };
 
+/**
+ * `client`: a caller of this member. `peer`: came from a peer that took this member for the leader; it is never handed on
+ * again. `own`: the leader's own, e.g. the end of a lease. It has no deadline, since its proposer must know whether it
+ * may still be applied, and no bound here: the proposer has one.
+ */
+export type CallSource = 'client' | 'peer' | 'own';
+
+const nothing = new Uint8Array(0);
+
 interface Call {
-  readonly command: Uint8Array;
-  /** Came from a peer that took this member for the leader: it is never handed on again. */
-  readonly fromPeer: boolean;
+  /** Let go of once it is settled. */
+  command: Uint8Array;
+  readonly source: CallSource;
   readonly onOutcome: (outcome: CallOutcome) => void;
   /** It may be in the log: from now on only its entry, or the deadline, decides. */
   proposed: boolean;
@@ -65,7 +74,7 @@ export class WriteCalls {
   readonly #options: WriteCallsOptions;
   readonly #deadlines: TickDeadlines<Call>;
   #waiting: Call[] = [];
-  #waitingBytes = 0;
+  #openBytes = 0;
   /** Certainly not taken. They go again with the next tick or leader: one that does not lead refuses at once. */
   #refused: Call[] = [];
   #open = 0;
@@ -93,15 +102,18 @@ export class WriteCalls {
   }
 
   /** Takes one encoded command; `dispatch` sends it on its way. */
-  add(command: Uint8Array, fromPeer: boolean, onOutcome: (outcome: CallOutcome) => void): void {
-    if (this.#open >= writeBounds.callsMax || this.#waitingBytes + command.length > writeBounds.callBytesMax) {
-      onOutcome({ ok: false, error: new RollcallError('OVERLOADED', 'too many writes wait', { retryAfterMs: 50 }) });
-      return;
+  add(command: Uint8Array, source: CallSource, onOutcome: (outcome: CallOutcome) => void): void {
+    const call: Call = { command, source, onOutcome, proposed: false, settled: false };
+    if (source !== 'own') {
+      if (this.#open >= writeBounds.callsMax || this.#openBytes + command.length > writeBounds.callBytesMax) {
+        onOutcome({ ok: false, error: new RollcallError('OVERLOADED', 'too many writes wait', { retryAfterMs: 50 }) });
+        return;
+      }
+      this.#open++;
+      this.#openBytes += command.length;
+      this.#deadlines.add(call, this.#nowTick);
     }
-    const call: Call = { command, fromPeer, onOutcome, proposed: false, settled: false };
-    this.#open++;
-    this.#push(call);
-    this.#deadlines.add(call, this.#nowTick);
+    this.#waiting.push(call);
   }
 
   /** Who leads now, '' where nobody is known. A new leader's clock stamps begin anew: its first batch adds no time. */
@@ -110,7 +122,11 @@ export class WriteCalls {
     this.#lastStampMs = undefined;
     if (leader !== '') this.#refusedGoAgain();
     if (leader === this.#options.memberId) return;
-    for (const [index, accepted] of this.#byIndex) this.#orphans.set(index, accepted);
+    for (const [index, accepted] of this.#byIndex) {
+      this.#orphans.set(index, accepted);
+      // Of the leader that this member was; nobody waits for them any more.
+      for (const call of accepted.calls) if (call.source === 'own') this.#unknown(call);
+    }
     this.#byIndex.clear();
   }
 
@@ -190,17 +206,15 @@ export class WriteCalls {
     this.dispatch();
   }
 
-  /** The member stops: nothing more is proposed. */
-  stop(): void {
+  /**
+   * The member stops, or may not believe its own state any more: what waits is refused with `error`, what was proposed
+   * here is unknown. What was handed on is its answer's, or its loss's.
+   */
+  endAll(error: RollcallError): void {
     this.#refusedGoAgain();
-    for (const call of this.#waiting.splice(0)) this.#fail(call, 'NOT_SERVING', 'the member is stopping', 100);
-    this.#waitingBytes = 0;
+    for (const call of this.#waiting.splice(0)) this.#settle(call, { ok: false, error });
+    for (const { calls } of this.#proposals.values()) for (const call of calls) this.#unknown(call);
     this.replaced(Number.MAX_SAFE_INTEGER);
-  }
-
-  #push(call: Call): void {
-    this.#waiting.push(call);
-    this.#waitingBytes += call.command.length;
   }
 
   #takeBatch(): Call[] {
@@ -211,7 +225,6 @@ export class WriteCalls {
       if (calls.length > 0 && bytes + call.command.length > writeBounds.batchBytesMax) break;
       if (calls.length >= writeBounds.batchCommandsMax) break;
       taken++;
-      this.#waitingBytes -= call.command.length;
       if (call.settled) continue;
       calls.push(call);
       bytes += call.command.length;
@@ -242,7 +255,7 @@ export class WriteCalls {
   }
 
   #handOn(): void {
-    const peers = this.#waiting.filter((call) => call.fromPeer);
+    const peers = this.#waiting.filter((call) => call.source !== 'client');
     for (const call of peers) this.#fail(call, 'NOT_PROPOSED', 'this member does not lead', 50);
     if (peers.length > 0) this.#dropSettled();
     if (this.#leader === '') return;
@@ -255,7 +268,6 @@ export class WriteCalls {
         // Not connected at the moment: it waits for the next tick, or for another leader.
         for (const call of calls) call.proposed = false;
         this.#waiting = [...calls, ...this.#waiting];
-        for (const call of calls) this.#waitingBytes += call.command.length;
         return;
       }
     }
@@ -275,10 +287,10 @@ export class WriteCalls {
 
   #answeredOne(call: Call, outcome: ExecuteOutcome): void {
     if (outcome.ok) {
-      this.#settle(call, { ok: true, result: decodeResult(outcome.result) });
+      this.#settleWith(call, outcome.result);
       return;
     }
-    if (outcome.error.reason === 'NOT_PROPOSED' || outcome.error.reason === 'NO_LEADER') {
+    if (neverTaken.has(outcome.error.reason)) {
       call.proposed = false;
       this.#again([call]);
       return;
@@ -286,22 +298,34 @@ export class WriteCalls {
     this.#settle(call, { ok: false, error: outcome.error });
   }
 
+  #settleWith(call: Call, encoded: Uint8Array): void {
+    let result: CommandResult;
+    try {
+      result = decodeResult(encoded);
+    } catch (error) {
+      if (!(error instanceof InvariantError)) throw error;
+      // It was applied, or was not: bytes that cannot be read say neither.
+      this.#unknown(call);
+      return;
+    }
+    this.#settle(call, { ok: true, result });
+  }
+
   /** Certainly not taken: goes back into the queue until its deadline. */
   #again(calls: readonly Call[]): void {
     for (const call of calls) {
       if (call.settled) continue;
-      if (call.fromPeer) this.#fail(call, 'NOT_PROPOSED', 'this member does not lead any more', 50);
+      if (call.source !== 'client') this.#fail(call, 'NOT_PROPOSED', 'this member does not lead any more', 50);
       else this.#refused.push(call);
     }
   }
 
   #refusedGoAgain(): void {
-    for (const call of this.#refused.splice(0)) if (!call.settled) this.#push(call);
+    for (const call of this.#refused.splice(0)) if (!call.settled) this.#waiting.push(call);
   }
 
   #dropSettled(): void {
     this.#waiting = this.#waiting.filter((call) => !call.settled);
-    this.#waitingBytes = this.#waiting.reduce((sum, call) => sum + call.command.length, 0);
   }
 
   #dropSettledOrphans(): void {
@@ -317,7 +341,7 @@ export class WriteCalls {
 
   #fail(
     call: Call,
-    reason: 'OVERLOADED' | 'NO_LEADER' | 'NOT_PROPOSED' | 'OUTCOME_UNKNOWN' | 'NOT_SERVING',
+    reason: 'OVERLOADED' | 'NO_LEADER' | 'NOT_PROPOSED' | 'OUTCOME_UNKNOWN',
     message: string,
     retryAfterMs: number,
   ): void {
@@ -327,10 +351,17 @@ export class WriteCalls {
   #settle(call: Call, outcome: CallOutcome): void {
     if (call.settled) return;
     call.settled = true;
-    this.#open--;
+    if (call.source !== 'own') {
+      this.#open--;
+      this.#openBytes -= call.command.length;
+    }
+    call.command = nothing;
     call.onOutcome(outcome);
   }
 }
+
+/** What a peer answers for a write that it certainly did not propose: another may take it. */
+const neverTaken: ReadonlySet<string> = new Set(['NOT_PROPOSED', 'NO_LEADER', 'NOT_SERVING']);
 
 /** What goes back to the member that handed a call on. */
 export function toExecuteOutcome(outcome: CallOutcome): ExecuteOutcome {

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { StorageError } from '../base/errors.ts';
 import { SystemClock } from '../base/system-clock.ts';
 import { SystemRandom } from '../base/system-random.ts';
@@ -16,6 +15,8 @@ import { Member } from './member.ts';
 import { logLineOf } from './replica-log.ts';
 
 export interface RunOptions {
+  /** Of the program that runs the member; `cluster status` shows it. */
+  readonly version: string;
   /** Called once the member serves: addresses as `host:port`. */
   readonly onReady?: (info: { readonly clientAddress: string; readonly httpAddress: string }) => void;
 }
@@ -27,11 +28,12 @@ const diskEveryMs = 5_000;
 const logGraceMs = 1_000;
 
 /**
- * Runs a member until SIGINT or SIGTERM, or until it cannot go on. Resolves with the exit code of the process: 0 after a
+ * Runs a member until SIGINT or SIGTERM, or until it cannot go on. Resolves with the exit code of the process: 0 after
+ * a
  * signal, 1 after a failure, or after a second signal while it was stopping. The caller ends the process at once then:
  * after a failure nothing may be written or acknowledged any more.
  */
-export async function runMember(config: MemberConfig, options: RunOptions = {}): Promise<number> {
+export async function runMember(config: MemberConfig, options: RunOptions): Promise<number> {
   const clock = new SystemClock();
   const { level, format } = config.log;
   const log = openLog({ level, format, memberId: config.memberId, clock });
@@ -105,7 +107,7 @@ class MemberRun {
     const telemetry = { metrics: this.#metrics, logger, clock: this.#clock, slowMs };
     return Member.open({
       memberId: config.memberId,
-      version: packageVersion(),
+      version: this.#options.version,
       dataDirectory: config.dataDirectory,
       initialMembers: config.initialMembers.map(({ id, peerAddress }) => ({ id, peerAddress })),
       listenClient: config.listen.client,
@@ -198,11 +200,4 @@ class MemberRun {
 
 function isAddressError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && 'syscall' in error && error.syscall === 'listen';
-}
-
-/** The version of this package. `src/server` and `dist/server` lie equally deep, so the path holds for both. */
-function packageVersion(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
-  const version = typeof manifest === 'object' && manifest !== null && 'version' in manifest ? manifest.version : '';
-  return typeof version === 'string' ? version : '';
 }

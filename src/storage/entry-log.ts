@@ -35,6 +35,11 @@ export interface EntryLog {
    * they are durable. Rejects with StorageError: the log then refuses every later call.
    */
   append(entries: readonly Entry[], commit: number): Promise<void>;
+  /**
+   * The commit index has risen to this with nothing to append: the next frame, at the latest the one that seals an idle
+   * log, carries it. Nothing at or below it may be superseded any more.
+   */
+  noteCommit(commit: number): void;
   /** Last index that is durable. */
   readonly durableIndex: number;
   /** Bytes of kept entries (what compaction would free at most). */

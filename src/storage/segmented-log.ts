@@ -164,6 +164,12 @@ export class SegmentedLog implements EntryLog {
     });
   }
 
+  noteCommit(commit: number): void {
+    assertSafeInteger(commit, 'commit index');
+    assert(commit <= this.#index.lastIndex, () => `commit ${commit}, but the last entry is ${this.#index.lastIndex}`);
+    this.#commit = Math.max(this.#commit, commit);
+  }
+
   async compact(base: LogBase, membership: MembershipRecord): Promise<void> {
     this.#check();
     const generation = this.#generation;

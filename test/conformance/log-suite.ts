@@ -131,6 +131,16 @@ function appendCases(current: () => LogHarness): void {
 }
 
 function baseCases(current: () => LogHarness): void {
+  it('carries the commit index that it was told of in its next frame, at the latest in its seal', async () => {
+    const harness = current();
+    await harness.log.append(entriesAfter(emptyBase, 3, 1, 10), 1);
+    harness.log.noteCommit(3);
+    harness.log.noteCommit(2);
+    expect(() => harness.log.noteCommit(4)).toThrow(InvariantError);
+    await harness.reopen();
+    expect(harness.recovered.commit).toBe(3);
+  });
+
   it('compacts: whole segments go, entries after the base stay', async () => {
     const harness = current();
     const all = entriesAfter(emptyBase, 40, 1, 6_000);

@@ -70,7 +70,7 @@ describe('member processes', () => {
     return { status: response.status, text: await response.text() };
   }
 
-  it('serve, say so over HTTP, log elections as JSON lines, and leave nothing of what clients wrote there', async () => {
+  it('serve, say so over HTTP, log elections as JSON lines, and keep what clients wrote out of both', async () => {
     await startCluster(1);
     await write(20);
     const health = await page('/healthz');
