@@ -68,7 +68,8 @@ export function addDevCommand(program: Command, io: CliIo, done: (exitCode: numb
       try {
         done(await runDev(io, directory, ports, temporary !== undefined));
       } finally {
-        if (temporary !== undefined) await rm(temporary, { recursive: true, force: true });
+        // A member that failed closes nothing: LevelDB may be writing a last file into what is being removed.
+        if (temporary !== undefined) await rm(temporary, { recursive: true, force: true, maxRetries: 10 });
       }
     });
 }

@@ -157,9 +157,9 @@ function methodDefinition(name: MethodName): MethodDefinition<Buffer, Buffer> {
   };
 }
 
-/** Resolves once `holds` does; fails after 5 s with `what`. */
-export async function until(holds: () => boolean, what: string): Promise<void> {
-  const endMs = performance.now() + 5_000;
+/** Resolves once `holds` does; fails after `timeoutMs` with `what`. */
+export async function until(holds: () => boolean, what: string, timeoutMs = 5_000): Promise<void> {
+  const endMs = performance.now() + timeoutMs;
   while (!holds()) {
     if (performance.now() > endMs) throw new Error(`waited in vain: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));

@@ -1,0 +1,196 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { Reason } from '../../src/base/errors.ts';
+import { reasonCodes } from '../../src/base/errors.ts';
+import { exitCodes } from '../../src/cli/exit-codes.ts';
+import type { Behaviour } from '../client/fake-member.ts';
+import { deadAddress, FakeMember, until, v1 } from '../client/fake-member.ts';
+import { cli, startCli } from './run-cli.ts';
+
+const members: FakeMember[] = [];
+
+async function member(behaviour: Behaviour): Promise<FakeMember> {
+  const started = await FakeMember.start(behaviour);
+  members.push(started);
+  vi.stubEnv('ROLLCALL_SERVER', started.address);
+  return started;
+}
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+  for (const started of members.splice(0)) started.kill();
+});
+
+const web = ['register', 'web', '--id', 'web-1', '--endpoint', 'main=http://10.0.0.7:80'] as const;
+const header = { revision: 9, member: 'a' };
+
+describe('the command line', () => {
+  it('prints its version, and help for each command with an example', async () => {
+    expect((await cli('--version')).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+    expect((await cli('--help')).exitCode).toBe(exitCodes.ok);
+    for (const command of ['dev', 'serve', 'register', 'deregister', 'services', 'discover', 'watch']) {
+      const { stdout, exitCode } = await cli(command, '--help');
+      expect(stdout, command).toContain(`Examples:\n  rollcall ${command}`);
+      expect(exitCode).toBe(exitCodes.ok);
+    }
+    expect((await cli('cluster', 'status', '--help')).stdout).toContain('rollcall cluster status');
+  });
+
+  it.each([
+    [[]],
+    [['unknown']],
+    [['register', 'web']],
+    [['discover']],
+    [['discover', 'web', 'more']],
+    [['discover', 'web', '--nope']],
+    [['discover', 'web', '--output', 'xml']],
+    [['discover', 'web', '--server', 'nowhere']],
+    [['discover', 'web', '--timeout', '10']],
+    [[...web]],
+    [[...web, '--ttl', '10s', '--persistent']],
+    [[...web, '--keep-alive']],
+    [[...web, '--persistent', '--keep-alive']],
+    [[...web, '--ttl', '10s', '--meta', 'a=1', '--meta', 'a=2']],
+    [['register', 'Web', '--id', 'a', '--endpoint', 'm=http://h:1', '--persistent']],
+    [['register', 'web', '--id', 'a/b', '--endpoint', 'm=http://h:1', '--persistent']],
+    [['serve']],
+    [['serve', '--config', 'there-is-no-such-file.yaml']],
+    [['dev', '--port', '65534']],
+  ])('refuses %j with usage, and says what to try', async (args: readonly string[]) => {
+    const { exitCode, stdout, stderr } = await cli(...args);
+    expect([exitCode, stdout]).toEqual([exitCodes.usage, '']);
+    if (args.length > 0) expect(stderr).toMatch(/next: .{10}/);
+  });
+
+  it('takes global options before and behind the command, and out of the environment', async () => {
+    const a = await member({ unary: () => v1.DiscoverResponse.encode({ header, known: true }) });
+    vi.stubEnv('ROLLCALL_NAMESPACE', 'from-env');
+    vi.stubEnv('ROLLCALL_OUTPUT', 'json');
+    await cli('discover', 'web');
+    await cli('--namespace', 'before', 'discover', 'web');
+    await cli('discover', 'web', '--namespace', 'behind');
+    const asked = a.seen.map(({ request }) => v1.DiscoverRequest.decode(request).namespace);
+    expect(asked).toEqual(['from-env', 'before', 'behind']);
+    vi.stubEnv('ROLLCALL_OUTPUT', 'xml');
+    expect((await cli('discover', 'web')).exitCode).toBe(exitCodes.usage);
+  });
+
+  it('ends with the code of the failure, and says what to try next', async () => {
+    const expected: Partial<Record<Reason, number>> = {
+      INVALID_FIELD: exitCodes.usage,
+      UNKNOWN_INSTANCE: exitCodes.notFound,
+      UNKNOWN_LEASE: exitCodes.notFound,
+      ALREADY_REGISTERED: exitCodes.conflict,
+      SUPERSEDED: exitCodes.conflict,
+      HISTORY_CHANGED: exitCodes.conflict,
+      OVERLOADED: exitCodes.unavailable,
+      NO_LEADER: exitCodes.unavailable,
+      OUTCOME_UNKNOWN: exitCodes.unavailable,
+      MEMBER_BEHIND: exitCodes.unavailable,
+      DEADLINE: exitCodes.timeout,
+      UNKNOWN_METHOD: exitCodes.other,
+      INTERNAL: exitCodes.other,
+    };
+    let reason: Reason = 'INTERNAL';
+    await member({ unary: () => ({ reason }) });
+    for (reason of Object.keys(reasonCodes) as Reason[]) {
+      const { exitCode, stderr } = await cli('discover', 'web', '--timeout', '20ms');
+      if (expected[reason] !== undefined) expect(exitCode, reason).toBe(expected[reason]);
+      expect(stderr, reason).toMatch(/^error: .+\nnext: .{10}.*\n$/);
+    }
+  });
+
+  it('says at once that nobody listens', async () => {
+    vi.stubEnv('ROLLCALL_SERVER', await deadAddress());
+    for (const args of [['discover', 'web'], ['watch'], ['cluster', 'status']]) {
+      const { exitCode, stderr } = await cli(...args);
+      expect(exitCode, args[0]).toBe(exitCodes.unavailable);
+      expect(stderr, args[0]).toContain('rollcall dev');
+    }
+  });
+
+  it('ends with 7 when no answer comes in time', async () => {
+    await member({ unary: () => 'hang' });
+    expect((await cli('services', '--timeout', '30ms')).exitCode).toBe(exitCodes.timeout);
+  });
+
+  it('sends nothing with --dry-run', async () => {
+    const a = await member({});
+    const { stdout, exitCode } = await cli(...web, '--ttl', '10s', '--tag', 'x', '--meta', 'k=v', '--dry-run');
+    expect(JSON.parse(stdout)).toMatchObject({
+      schema: 1,
+      dryRun: true,
+      request: 'Register',
+      instance: { service: 'web', id: 'web-1', tags: ['x'], metadata: { k: 'v' } },
+      lifetime: { ttlMs: 10_000 },
+    });
+    const other = await cli('deregister', 'web', '--id', 'web-1', '--dry-run');
+    expect(JSON.parse(other.stdout)).toMatchObject({ dryRun: true, request: 'Deregister', id: 'web-1' });
+    expect([exitCode, other.exitCode, a.seen.length]).toEqual([0, 0, 0]);
+  });
+
+  it('does not let what others registered steer the terminal', async () => {
+    const spec = { service: 'web', id: 'web-1', version: '\u001b[31mred\u009b\n' };
+    await member({ unary: () => v1.DiscoverResponse.encode({ header, known: true, instances: [{ spec }] }) });
+    const { stdout } = await cli('discover', 'web');
+    expect(stdout).not.toMatch(/[\u001b\u009b]/);
+    expect(stdout.trimEnd().split('\n')).toHaveLength(2);
+  });
+
+  it('watches with one line of JSON a batch until it is interrupted', async () => {
+    const put = { kind: v1.WatchEventKind.WATCH_EVENT_KIND_PUT, revision: 5, instance: { spec: { id: '1' } } };
+    await member({
+      watch: (stream) =>
+        stream.on('data', (bytes: Buffer) => {
+          const watchId = v1.WatchRequest.decode(bytes).create?.watchId;
+          if (watchId === undefined || watchId === null) return;
+          const kind = v1.WatchBatchKind.WATCH_BATCH_KIND_SNAPSHOT;
+          const response = { watchId, kind, toRevision: 5, events: [put], header };
+          stream.write(Buffer.from(v1.WatchResponse.encode(response).finish()));
+        }),
+    });
+    const run = startCli('watch', 'web', '--output', 'json');
+    await until(() => run.stdout().endsWith('\n'), 'the snapshot');
+    run.interrupt();
+    expect(await run.exitCode).toBe(exitCodes.ok);
+    const lines = run.stdout().trimEnd().split('\n');
+    expect(lines).toHaveLength(1);
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({ schema: 1, kind: 'snapshot', from: 0, to: 5, member: 'a' });
+  });
+
+  it('asks the members that are named by those it was given, shows silent ones, and ends with 5 without a leader', async () => {
+    const dead = await deadAddress();
+    let role = v1.MemberRole.MEMBER_ROLE_LEADER as number;
+    const hash = 'ab'.repeat(16);
+    const b = await FakeMember.start({
+      unary: () => v1.StatusResponse.encode({ memberId: 'b', clusterId: 'x', role, term: 3, members: named() }),
+    });
+    members.push(b);
+    const a = await member({
+      unary: () =>
+        v1.StatusResponse.encode({ memberId: 'a', clusterId: 'x', role: 1, stateHash: hash, members: named() }),
+    });
+    const named = () => [
+      { memberId: 'a', clientAddress: a.address, reachable: true, lastContactMs: 12 },
+      { memberId: 'b', clientAddress: b.address, reachable: true },
+      { memberId: 'c', clientAddress: dead, reachable: false },
+    ];
+    const good = await cli('cluster', 'status');
+    expect(good.exitCode).toBe(exitCodes.ok);
+    const rows = good.stdout.trimEnd().split('\n');
+    expect(rows[1]).toMatch(/^a +follower +0 .* abababababab +12ms /);
+    expect(rows[2]).toMatch(/^b +leader +3 /);
+    expect(rows[3]).toMatch(/^\? +silent .*127\.0\.0\.1:/);
+    expect(b.seen).toHaveLength(1);
+    const json = JSON.parse((await cli('cluster', 'status', '--output', 'json')).stdout) as object;
+    expect(json).toMatchObject({
+      schema: 1,
+      leader: 'b',
+      term: 3,
+      members: [{ memberId: 'a' }, { memberId: 'b' }, {}],
+    });
+    role = v1.MemberRole.MEMBER_ROLE_CANDIDATE;
+    const bad = await cli('cluster', 'status');
+    expect([bad.exitCode, bad.stdout.split('\n').length]).toEqual([exitCodes.unavailable, 5]);
+    expect(bad.stderr).toContain('no leader with a majority answers');
+  });
+});
