@@ -2,6 +2,7 @@ import { InvariantError } from '../base/assert.ts';
 import { RollcallError } from '../base/errors.ts';
 import type { Replica } from '../replica/types.ts';
 import type { CommandBody, CommandResult } from '../state-machine/types.ts';
+import { watchBounds } from '../watch/bounds.ts';
 import type { WatchSink } from '../watch/types.ts';
 import type { WatchHub } from '../watch/watch-hub.ts';
 import type { Admission } from './admission.ts';
@@ -29,6 +30,7 @@ import type {
   UpdateRequest,
   WatchSession,
 } from './types.ts';
+import { WatchRooms } from './watch-rooms.ts';
 import { HubWatchSession } from './watch-session.ts';
 
 /**
@@ -42,6 +44,8 @@ export interface RegistryApiOptions {
   readonly replica: Replica;
   readonly hub: WatchHub;
   readonly admission: Admission;
+  /** Default 1,000. The hub's bound of one stream is to be the same, or higher. */
+  readonly watchesPerConnectionMax?: number;
 }
 
 type ResultOf<Kind extends CommandResult['kind']> = Extract<CommandResult, { readonly kind: Kind }>;
@@ -54,11 +58,13 @@ export class ReplicatedRegistryApi implements RegistryApi {
   readonly #replica: Replica;
   readonly #hub: WatchHub;
   readonly #admission: Admission;
+  readonly #rooms: WatchRooms;
 
   constructor(options: RegistryApiOptions) {
     this.#replica = options.replica;
     this.#hub = options.hub;
     this.#admission = options.admission;
+    this.#rooms = new WatchRooms(options.watchesPerConnectionMax ?? watchBounds.watchesPerStreamMax);
   }
 
   async register(request: RegisterRequest, caller: Caller): Promise<RegisterAnswer> {
@@ -137,8 +143,8 @@ export class ReplicatedRegistryApi implements RegistryApi {
     });
   }
 
-  openWatch(sink: WatchSink, _caller: Caller): WatchSession {
-    return new HubWatchSession(this.#replica, this.#hub, sink);
+  openWatch(sink: WatchSink, caller: Caller): WatchSession {
+    return new HubWatchSession(this.#replica, this.#hub, sink, this.#rooms, caller.origin);
   }
 
   /** Proposes one command; a refusal by apply becomes the error of that reason. */

@@ -6,6 +6,7 @@ import type { WatchSink } from '../watch/types.ts';
 /** Who calls and from where, as the front end saw it. */
 export interface Caller {
   readonly actor: string;
+  /** Address and port at the far end of the connection, which name it as long as it is open. */
   readonly origin: string;
 }
 

@@ -1,26 +1,36 @@
 import { RollcallError } from '../base/errors.ts';
 import type { Replica } from '../replica/types.ts';
-import { watchBounds } from '../watch/bounds.ts';
 import type { WatchSink, WatchStream } from '../watch/types.ts';
 import type { WatchHub } from '../watch/watch-hub.ts';
 import { apiBounds } from './bounds.ts';
 import type { WatchCreateRequest, WatchSession } from './types.ts';
+import type { RoomHolder, WatchRooms } from './watch-rooms.ts';
 
 /** The watches of one client stream: each is opened behind what its freshness asks for, then the hub's. */
-export class HubWatchSession implements WatchSession {
+export class HubWatchSession implements WatchSession, RoomHolder {
   readonly #replica: Replica;
+  readonly #rooms: WatchRooms;
+  readonly #connection: string;
   readonly #stream: WatchStream;
   /** Watches that wait for a barrier or for a revision. The request tells one from a later one with the same id. */
   readonly #opening = new Map<number, WatchCreateRequest>();
   #closed = false;
 
-  constructor(replica: Replica, hub: WatchHub, sink: WatchSink) {
+  /** @param connection Names the client's connection, whose streams share one bound. */
+  constructor(replica: Replica, hub: WatchHub, sink: WatchSink, rooms: WatchRooms, connection: string) {
     this.#replica = replica;
+    this.#rooms = rooms;
+    this.#connection = connection;
     this.#stream = hub.open(sink);
+    rooms.enter(connection, this);
+  }
+
+  get held(): number {
+    return this.#opening.size + this.#stream.watches + this.#stream.endings;
   }
 
   get idle(): boolean {
-    return this.#opening.size === 0 && this.#stream.watches === 0 && this.#stream.endings === 0;
+    return this.held === 0;
   }
 
   onIdle(listener: () => void): void {
@@ -39,14 +49,15 @@ export class HubWatchSession implements WatchSession {
       this.#stream.fail(watchId, 'INVALID_FIELD', problem);
       return;
     }
-    const max = watchBounds.watchesPerStreamMax;
+    const max = this.#rooms.watchesMax;
     // The hub keeps room for twice as many ends: those refused here, and each watch that is open or being opened.
     if (this.#stream.endings >= max) {
       const message = `the ends of ${max} watches wait on this stream; read them before you create more`;
       throw new RollcallError('OVERLOADED', message, { retryAfterMs: apiBounds.overloadedRetryAfterMs });
     }
-    if (this.#opening.size + this.#stream.watches + this.#stream.endings >= max) {
-      this.#stream.fail(watchId, 'OVERLOADED', `${max} watches are open on this stream, which is the most`);
+    if (!this.#rooms.hasRoom(this.#connection)) {
+      const message = `${max} watches are open on this connection, which is the most; use another connection`;
+      this.#stream.fail(watchId, 'OVERLOADED', message);
       return;
     }
     this.#opening.set(watchId, request);
@@ -67,6 +78,7 @@ export class HubWatchSession implements WatchSession {
     this.#closed = true;
     this.#opening.clear();
     this.#stream.close();
+    this.#rooms.leave(this.#connection, this);
   }
 
   async #open(request: WatchCreateRequest): Promise<void> {

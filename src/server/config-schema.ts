@@ -53,7 +53,7 @@ export const configSchema = z.strictObject({
       connectionsMax: wholeNumber(1, 1_000_000, 'connections').default(grpcLimits.connectionsMax),
       connectionsPerAddressMax: wholeNumber(1, 1_000_000, 'connections').default(grpcLimits.connectionsPerAddressMax),
       streamsPerConnectionMax: wholeNumber(1, 100_000, 'streams').default(grpcLimits.streamsPerConnectionMax),
-      watchesPerStreamMax: wholeNumber(1, 100_000, 'watches').default(watchBounds.watchesPerStreamMax),
+      watchesPerConnectionMax: wholeNumber(1, 100_000, 'watches').default(watchBounds.watchesPerStreamMax),
       watchBacklogBytesMax: byteCount(64 * kib, gib).default(watchBounds.backlogBytesMax),
     })
     .prefault({}),

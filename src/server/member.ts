@@ -51,7 +51,7 @@ export interface MemberOptions {
     readonly connectionsMax: number;
     readonly connectionsPerAddressMax: number;
     readonly streamsPerConnectionMax: number;
-    readonly watchesPerStreamMax: number;
+    readonly watchesPerConnectionMax: number;
     readonly watchBacklogBytesMax: number;
   };
   readonly clock: Clock;
@@ -86,13 +86,23 @@ export class Member {
       clock,
       memberId: options.memberId,
       ageMs: () => replica.ageMs(),
-      bounds: { watchesPerStreamMax: limits.watchesPerStreamMax, backlogBytesMax: limits.watchBacklogBytesMax },
+      bounds: {
+        watchesPerStreamMax: limits.watchesPerConnectionMax,
+        // Those that were open, and as many that were refused: see HubWatchSession.
+        endingsPerStreamMax: 2 * limits.watchesPerConnectionMax,
+        backlogBytesMax: limits.watchBacklogBytesMax,
+      },
     });
     replica.onApplied((turn) => this.hub.applied(turn));
     replica.onReplaced((revision) => this.hub.replaced(revision));
     this.#admission = new Admission(limits.callsInFlightMax);
     this.#grpc = new GrpcServer({
-      registry: new ReplicatedRegistryApi({ replica, hub: this.hub, admission: this.#admission }),
+      registry: new ReplicatedRegistryApi({
+        replica,
+        hub: this.hub,
+        admission: this.#admission,
+        watchesPerConnectionMax: limits.watchesPerConnectionMax,
+      }),
       cluster: new ReplicaClusterApi({
         replica,
         hub: this.hub,
@@ -183,7 +193,10 @@ export class Member {
   async #stop(graceMs: number): Promise<void> {
     this.hub.stop('the member is stopping');
     await this.#grpc.drain(graceMs);
-    await this.replica.stop(graceMs);
-    await this.#lock.release();
+    try {
+      await this.replica.stop(graceMs);
+    } finally {
+      await this.#lock.release();
+    }
   }
 }

@@ -153,6 +153,33 @@ describe('a watch session', () => {
     expect(h.transcript().filter((line) => line.endsWith('OVERLOADED')).length).toBe(2);
   });
 
+  it('counts the watches of a connection over all its streams, and those of another one apart', async () => {
+    const replica = new ReplicaDouble();
+    const { hub } = replica;
+    const api = new ReplicatedRegistryApi({ replica, hub, admission: new Admission(), watchesPerConnectionMax: 3 });
+    const open = (origin: string): { session: WatchSession; ends: () => string[] } => {
+      const sink = new TestSink();
+      const session = api.openWatch(sink, { actor: 'anonymous', origin });
+      const ends = (): string[] =>
+        sink.responses().flatMap(({ errorReason }) => (errorReason === '' ? [] : errorReason));
+      return { session, ends };
+    };
+    const [one, two, other] = [open('10.0.0.1:5000'), open('10.0.0.1:5000'), open('10.0.0.1:5001')];
+    for (const watchId of [1, 2]) one.session.create({ ...plain, watchId });
+    for (const watchId of [1, 2]) two.session.create({ ...plain, watchId });
+    for (const watchId of [1, 2, 3]) other.session.create({ ...plain, watchId });
+    await settled();
+    expect([one.ends(), two.ends(), other.ends()]).toEqual([[], ['OVERLOADED'], []]);
+    one.session.cancel(1);
+    two.session.create({ ...plain, watchId: 3 });
+    await settled();
+    expect([two.ends(), hub.counts().watches]).toEqual([['OVERLOADED'], 6]);
+    one.session.close();
+    two.session.create({ ...plain, watchId: 4 });
+    await settled();
+    expect([two.ends(), hub.counts().watches]).toEqual([['OVERLOADED'], 6]);
+  });
+
   it('tells a client that creates without reading to go, and has room for all ends until then', async () => {
     const h = new Harness();
     h.replica.held = [];
