@@ -50,8 +50,8 @@ export function addDevCommand(program: Command, io: CliIo, done: (exitCode: numb
     .command('dev')
     .summary('run a single member to try things out')
     .description(
-      'Runs one member on this machine alone, until Ctrl-C. Its data lies in a temporary directory, which is removed at ' +
-        'the end, unless --data names one that stays.',
+      'Runs one member on this machine alone, until Ctrl-C. Its data lies in a temporary directory, which is removed ' +
+        'at the end, unless --data names one that stays.',
     )
     .option('--data <dir>', 'keep the data here')
     .option(

@@ -66,7 +66,7 @@ export function parseEndpoint(text: string): Endpoint {
   const isHost = bracketed === undefined ? plain !== '' : isIPv6(bracketed);
   if (match === null || !isHost || port < 1 || port > 65_535) {
     throw new InvalidArgumentError(
-      `"${text}" is no endpoint; write name=protocol://host:port, e.g. main=grpc://10.0.0.7:8080 or web=http://[::1]:80.`,
+      `"${text}" is no endpoint; write name=protocol://host:port, e.g. main=grpc://10.0.0.7:80 or web=http://[::1]:80.`,
     );
   }
   return { name, protocol, address: bracketed ?? plain, port };

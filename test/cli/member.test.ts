@@ -39,12 +39,10 @@ describe('the command line and a real member', () => {
 
   afterAll(async () => {
     vi.unstubAllEnvs();
-    if (dev.exitCode === null) {
-      dev.kill('SIGINT');
+    if (dev.exitCode === null && dev.signalCode === null) {
+      dev.kill('SIGKILL');
       await once(dev, 'exit');
     }
-    // The temporary directory is gone with the member.
-    expect([dev.exitCode, existsSync(directory)], dev.text).toEqual([0, false]);
   });
 
   it('registers, discovers, lists and deregisters', async () => {
@@ -120,5 +118,13 @@ describe('the command line and a real member', () => {
     await cli(...web, 'unread', '--persistent');
     const [exitCode] = (await once(watch, 'exit')) as [number];
     expect([exitCode, watch.text.split('\n').length]).toEqual([0, 2]);
+  });
+
+  it('ends at Ctrl-C and takes its temporary directory along', async () => {
+    const ended = once(dev, 'exit');
+    dev.kill('SIGINT');
+    const printed = dev.text.length;
+    await ended;
+    expect([dev.exitCode, existsSync(directory), dev.text.slice(printed)]).toEqual([0, false, '']);
   });
 });

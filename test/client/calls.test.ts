@@ -93,7 +93,7 @@ describe('calls of a client', () => {
     expect(a.seen[1]?.request).toEqual(a.seen[0]?.request);
   });
 
-  it('takes a write to the next member with the same request id when the connection breaks during the call', async () => {
+  it('takes a write whose connection breaks to the next member, with the same request id', async () => {
     const a: FakeMember = await member({
       unary: () => {
         a.kill();
@@ -164,7 +164,7 @@ describe('calls of a client', () => {
     expect((await patient).known).toBe(true);
   });
 
-  it('gathers pages, later ones not of a member that is behind the first, and says whether they are one cut', async () => {
+  it('gathers pages, none of a member that is behind the first, and says whether they are one cut', async () => {
     const view = (id: string) => ({ spec: { service: 'web', id }, meta: { incarnation: 1 } });
     const pages = [
       { header: { revision: 5, member: 'a' }, known: true, instances: [view('1')], nextPageToken: 't' },

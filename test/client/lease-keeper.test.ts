@@ -53,7 +53,7 @@ afterEach(() => {
 const renewed = (): Status => KEEP_ALIVE_STATUS_RENEWED;
 
 describe('a keeper of leases', () => {
-  it('renews many leases in messages of at most 1,000, on one stream, at once and then at a third of the TTL', async () => {
+  it('renews leases in messages of at most 1,000 on one stream, at once and then at a third of the TTL', async () => {
     const a = await member(renewed);
     const leaseIds = Array.from({ length: 2_500 }, (_, i) => i + 1);
     const keeper = client(a.address).keepAlive({ leaseIds });
@@ -82,7 +82,7 @@ describe('a keeper of leases', () => {
     const keeper = client(a.address).keepAlive({ leaseIds: [1, 2, 3], onLost: (id) => lost.push(id) });
     await until(() => a.requests.length >= 3, 'three rounds');
     expect(lost).toEqual([2]);
-    expect([...(a.requests.at(-1) ?? [])].sort()).toEqual([1, 3]);
+    expect(new Set(a.requests.at(-1))).toEqual(new Set([1, 3]));
     expect(keeper.size).toBe(2);
   });
 
@@ -94,7 +94,7 @@ describe('a keeper of leases', () => {
     await until(() => a.requests.length === 1, 'the first round');
     a.kill();
     await until(() => b.requests.length >= 1, 'the second member is asked');
-    expect([...new Set(b.requests.flat())].sort()).toEqual([1, 2]);
+    expect(new Set(b.requests.flat())).toEqual(new Set([1, 2]));
     expect(trouble[0]?.reason).toBe('BROKEN');
   });
 
