@@ -41,6 +41,8 @@ const victim = 'greeter/greeter-3';
 const newcomer = ['greeter', 'greeter-5'] as const;
 /** Registrations before the leader is killed, so that the pause is seen between two of them. */
 const beatsBefore = 20;
+/** Above the timeout of one call: where calls fail, their error is told. */
+const beatsTimeoutMs = 15_000;
 
 async function startMembers({ screen, stage }: Scene): Promise<string> {
   const startMs = performance.now();
@@ -129,7 +131,7 @@ async function killLeader(scene: Scene): Promise<string> {
   try {
     const pulse = new Pulse(writer);
     screen.line('writer', `registers over and over through ${survivors.join(' and ')}`);
-    await waitUntil(`${beatsBefore} registrations`, callTimeoutMs, () => pulse.sentAfter(0).length >= beatsBefore);
+    await waitUntil(`${beatsBefore} registrations`, beatsTimeoutMs, () => pulse.sentAfter(0).length >= beatsBefore);
     const status = await stage.cluster.statusOf(leader);
     if (status === undefined) throw new Error(`member ${leader} leads and does not answer`);
     const fleet = new Map(stage.fleet.map((each) => [each, each.incarnation]));
