@@ -33,6 +33,8 @@ export const clientLimits = {
   watchQueueEventsMax: 10_000,
   /** How often a quiet watch is told that nothing changed. */
   progressIntervalMs: 5_000,
+  /** A stream that broke sooner counts as one more failure in a row. */
+  streamLastedMsMin: 1_000,
   /** A stream without a word for so long is given up. */
   watchSilenceMs: 15_000,
   /** A member whose progress marks are older than this has lost its leader: another one is asked. */

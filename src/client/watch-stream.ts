@@ -38,8 +38,11 @@ export class WatchStream implements WatchFeed {
   #reopenTimer: Timer | undefined;
   #silenceTimer: Timer | undefined;
   #heardMs = 0;
-  /** Breaks since the last batch. */
+  #openedMs = 0;
+  /** Breaks in a row of streams that did not last: a batch alone proves nothing, a broken member may send one. */
   #failures = 0;
+  /** Refused watches since the last batch, where there is one member alone. */
+  #refusals = 0;
   readonly #unreachable = new Set<string>();
   #closed = false;
 
@@ -84,7 +87,7 @@ export class WatchStream implements WatchFeed {
     stream.on('data', (bytes: Buffer) => this.#receive(connection, bytes));
     stream.on('error', (error: ServiceError) => this.#broken(connection, ClientError.ofCall(error, member.address)));
     stream.on('status', () => this.#broken(connection, brokenBy(member, 'ended the stream')));
-    this.#heardMs = clock.monotonicMs();
+    this.#heardMs = this.#openedMs = clock.monotonicMs();
     this.#watchSilence(connection, clientLimits.watchSilenceMs);
     for (const watch of this.#watches) this.#create(connection, watch);
   }
@@ -135,7 +138,7 @@ export class WatchStream implements WatchFeed {
       this.#byId.delete(response.watchId);
       this.#refused(connection, watch, accepted);
     } else {
-      this.#failures = 0;
+      this.#refusals = 0;
       this.#unreachable.clear();
       this.#judgeAge(connection, response);
     }
@@ -157,8 +160,8 @@ export class WatchStream implements WatchFeed {
     } else {
       // Nobody else to ask: the others stay as they are, and this one asks again.
       watch.interrupted(error);
-      this.#failures += 1;
-      const pauseMs = backoffMs(this.#failures, error.retryAfterMs, this.#options.random);
+      this.#refusals += 1;
+      const pauseMs = backoffMs(this.#refusals, error.retryAfterMs, this.#options.random);
       this.#options.clock.setTimer(
         pauseMs,
         () => {
@@ -178,7 +181,8 @@ export class WatchStream implements WatchFeed {
     this.#failThoseAtFault(error);
     for (const watch of this.#watches) watch.interrupted(error);
     if (this.#closed || this.#watches.size === 0) return;
-    this.#failures += 1;
+    const lastedMs = clock.monotonicMs() - this.#openedMs;
+    this.#failures = lastedMs < clientLimits.streamLastedMsMin ? this.#failures + 1 : 1;
     // The next member is asked at once; after a round of all there is a pause.
     const atOnce = this.#failures < pool.size && error.retryAfterMs === undefined;
     const pauseMs = atOnce ? 1 : backoffMs(Math.floor(this.#failures / pool.size), error.retryAfterMs, random);

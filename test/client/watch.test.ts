@@ -255,6 +255,18 @@ describe('a watch', () => {
     expect(steps(await take(client(a.address, b.address).watch(), 2))).toEqual(['snapshot 0-5', 'delta 5-9']);
   });
 
+  it('does not run in circles between members that break each stream behind a batch', async () => {
+    const breaking = (create: Create, send: (response: Response) => void): void => {
+      const from = create.resumeRevision ?? 0;
+      send(from === 0 ? snapshot(1) : delta(from, from + 1, put('x', from + 1)));
+      send(delta(from + 9, from + 10));
+    };
+    const [a, b] = [await member(breaking), await member(breaking)];
+    const startMs = performance.now();
+    await take(client(a.address, b.address).watch(), 8);
+    expect(performance.now() - startMs).toBeGreaterThan(200);
+  });
+
   it('fails where nothing comes in time, with the last trouble, and at once where nobody listens', async () => {
     const silent = await member(() => undefined);
     await expect(client(silent.address).watch({ firstBatchTimeoutMs: 30 }).next()).rejects.toMatchObject({
