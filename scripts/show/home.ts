@@ -24,13 +24,15 @@ export function defaultHome(): Home {
 }
 
 /**
- * A directory of the user's own. Its configurations are copies of those that are shipped, with ports that are free when
- * they are made; later runs use them again, since the data remembers the members' addresses.
+ * A directory of the user's own. Its configurations are copies of those that are shipped, made anew each time, with
+ * ports that were free the first time: the data remembers the members' addresses.
  */
 export async function homeAt(directory: string): Promise<Home> {
   const absolute = resolve(directory);
   mkdirSync(absolute, { recursive: true });
-  if (memberIds.some((id) => !existsSync(join(absolute, `${id}.yaml`)))) await copyConfigurations(absolute);
+  const copies = memberIds.map((id) => join(absolute, `${id}.yaml`));
+  const plans = copies.every((file) => existsSync(file)) ? copies.map(readPlan) : await planMembers(copies.length);
+  for (const plan of plans) writeFileSync(join(absolute, `${plan.id}.yaml`), configurationOf(plan, plans, absolute));
   return homeIn(absolute, absolute, absolute);
 }
 
@@ -69,20 +71,18 @@ function portOf(address: unknown, what: string): number {
   return port;
 }
 
-async function copyConfigurations(directory: string): Promise<void> {
-  const plans = await planMembers(memberIds.length);
-  for (const plan of plans) {
-    const configuration = readConfiguration(join(shippedConfigurations, `${plan.id}.yaml`));
-    configuration.set('dataDirectory', join(directory, plan.id));
-    configuration.set(
-      'initialMembers',
-      plans.map(({ id, client, peer }) => ({ id, peer: `127.0.0.1:${peer}`, client: `127.0.0.1:${client}` })),
-    );
-    for (const use of ['client', 'peer', 'http'] as const) {
-      configuration.setIn(['listen', use], `127.0.0.1:${plan[use]}`);
-    }
-    writeFileSync(join(directory, `${plan.id}.yaml`), String(configuration));
+/** The text of the configuration that is shipped, with other addresses and another directory. */
+function configurationOf(own: MemberPlan, plans: readonly MemberPlan[], directory: string): string {
+  const configuration = readConfiguration(join(shippedConfigurations, `${own.id}.yaml`));
+  configuration.set('dataDirectory', join(directory, own.id));
+  configuration.set(
+    'initialMembers',
+    plans.map(({ id, client, peer }) => ({ id, peer: `127.0.0.1:${peer}`, client: `127.0.0.1:${client}` })),
+  );
+  for (const use of ['client', 'peer', 'http'] as const) {
+    configuration.setIn(['listen', use], `127.0.0.1:${own[use]}`);
   }
+  return String(configuration);
 }
 
 function readConfiguration(file: string): Document {

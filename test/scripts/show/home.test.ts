@@ -39,8 +39,13 @@ describe('homeAt', () => {
     }
   });
 
-  it('draws the ports once', async () => {
-    expect(await homeAt(directory)).toEqual(await homeAt(directory));
+  it('draws the ports once, and makes the rest anew', async () => {
+    const first = await homeAt(directory);
+    const file = join(directory, 'a.yaml');
+    const text = readFileSync(file, 'utf8');
+    writeFileSync(file, `${text}\nkeyOfAnEarlierVersion: 1\n`);
+    expect(await homeAt(directory)).toEqual(first);
+    expect(readFileSync(file, 'utf8')).toBe(text);
   });
 
   it('refuses a configuration that listens elsewhere', async () => {
