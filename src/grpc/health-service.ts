@@ -4,6 +4,7 @@ import { HealthImplementation } from 'grpc-health-check';
 import { assert } from '../base/assert.ts';
 import type { RollcallError } from '../base/errors.ts';
 import { OpenStreams } from './open-streams.ts';
+import { checkedService } from './standard-requests.ts';
 import { callStatusOf } from './status-errors.ts';
 
 type HealthStream = ServerWritableStream<object, object>;
@@ -34,7 +35,8 @@ export class HealthService {
           (watch as unknown as (call: HealthStream) => void)(call);
         };
         const withKept = { ...implementation, watch: kept } as unknown as UntypedServiceImplementation;
-        server.addService(definition, withKept);
+        const checked = checkedService(definition, withKept);
+        server.addService(checked.definition, checked.implementation);
       },
     });
   }

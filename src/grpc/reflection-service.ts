@@ -1,14 +1,13 @@
-import type { Server, ServerDuplexStream, UntypedServiceImplementation } from '@grpc/grpc-js';
+import type { Server } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
 import protobuf from 'protobufjs';
 import descriptor from 'protobufjs/ext/descriptor.js';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { checkedService } from './standard-requests.ts';
 
 /** The proto files of this package: as far from src/grpc as from dist/grpc. */
 const protoFolder = join(import.meta.dirname, '../../proto');
-
-type ReflectionStream = ServerDuplexStream<object, object>;
 
 /** Server reflection v1 (and v1alpha, which older tools ask for) over the public services. */
 export function addReflection(server: Server, services: readonly string[]): void {
@@ -16,7 +15,10 @@ export function addReflection(server: Server, services: readonly string[]): void
   // The type asks for a package of proto-loader; of each of its entries only the descriptors are read.
   const packageDefinition = { rollcall: files } as unknown as ConstructorParameters<typeof ReflectionService>[0];
   new ReflectionService(packageDefinition, { services: [...services] }).addToServer({
-    addService: (definition, implementation) => server.addService(definition, withBackPressure(implementation)),
+    addService: (definition, implementation) => {
+      const checked = checkedService(definition, implementation);
+      server.addService(checked.definition, checked.implementation);
+    },
   });
 }
 
@@ -33,19 +35,4 @@ function fileDescriptors(): Buffer[] {
   root.resolveAll();
   const { file } = root.toDescriptor('proto3');
   return (file ?? []).map((one) => Buffer.from(descriptor.FileDescriptorProto.encode(one).finish()));
-}
-
-/** The package writes answers whether or not they are taken; here a client that does not read is not read either. */
-function withBackPressure(implementation: UntypedServiceImplementation): UntypedServiceImplementation {
-  const bounded: UntypedServiceImplementation = {};
-  for (const [name, handler] of Object.entries(implementation)) {
-    bounded[name] = (call: ReflectionStream): void => {
-      (handler as unknown as (call: ReflectionStream) => void)(call);
-      call.on('data', () => {
-        if (call.writableNeedDrain) call.pause();
-      });
-      call.on('drain', () => call.resume());
-    };
-  }
-  return bounded;
 }

@@ -158,9 +158,10 @@ describe('connections', () => {
     const silent = await Promise.all(Array.from({ length: 300 }, () => rawSocket()));
     const partial = await rawSocket();
     partial.socket.write(clientHello.subarray(0, 28));
-    await until(() => harness.server.connections === 301, 'all are connected');
     await until(() => silent.every(({ closed }) => closed) && partial.closed, 'all are dropped');
-    expect(harness.server.connections).toBe(0);
+    // On a busy machine the first may be dropped before the last is accepted.
+    await until(() => harness.observer.refusals.length === 301, 'all were accepted first');
+    await until(() => harness.server.connections === 0, 'none is counted any more');
     expect(harness.observer.refusals).toEqual(Array.from({ length: 301 }, () => 'silent'));
     await stillServes();
   });

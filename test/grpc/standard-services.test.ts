@@ -4,7 +4,8 @@ import { service as healthDefinition } from 'grpc-health-check';
 import protobuf from 'protobufjs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { failureOf, Harness, until } from './grpc-harness.ts';
+import { standardRequestBytesMax } from '../../src/grpc/standard-requests.ts';
+import { detailsOf, drainedStream, failureOf, Harness, until } from './grpc-harness.ts';
 
 let harness: Harness;
 afterEach(() => harness.stop());
@@ -83,5 +84,56 @@ describe('server reflection', () => {
       ?.fileDescriptorProto[0];
     expect(bytes?.includes('InstanceSpec')).toBe(true);
     expect(await ask(path, { fileContainingSymbol: 'rollcall.v1.Nothing' })).toHaveProperty('errorResponse');
+  });
+});
+
+describe('what the standard services cannot use', () => {
+  const health = ['/grpc.health.v1.Health/Check', '/grpc.health.v1.Health/Watch'];
+  const reflection = ['v1', 'v1alpha'].map(
+    (version) => `/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`,
+  );
+
+  /** A request with one text: the service's name, or for reflection the symbol. */
+  function named(field: number, textBytes: number): Buffer {
+    return Buffer.concat([
+      Buffer.from([field * 8 + 2, (textBytes % 128) + 128, textBytes >> 7]),
+      Buffer.alloc(textBytes, 'a'),
+    ]);
+  }
+
+  it.each([...health, ...reflection])('is INVALID_ARGUMENT: %s', async (path) => {
+    harness = await Harness.start();
+    const client = harness.client();
+    const garbage = await failureOf(client.unary(path, Buffer.from([0xff, 0xff, 0xff, 1, 2])));
+    expect(garbage.code).toBe(status.INVALID_ARGUMENT);
+    expect(detailsOf(garbage).errorInfo?.reason).toBe('MALFORMED_MESSAGE');
+    const field = health.includes(path) ? 1 : 4;
+    const long = await failureOf(client.unary(path, named(field, standardRequestBytesMax - 2)));
+    expect(long.code).toBe(status.INVALID_ARGUMENT);
+    expect(detailsOf(long).badRequest?.fieldViolations[0]?.field).toBe('request');
+    expect(harness.fatal).toEqual([]);
+  });
+
+  it('is looked at up to the bound', async () => {
+    harness = await Harness.start();
+    const request = named(1, standardRequestBytesMax - 3);
+    expect(request.length).toBe(standardRequestBytesMax);
+    expect((await failureOf(harness.client().unary('/grpc.health.v1.Health/Check', request))).code).toBe(
+      status.NOT_FOUND,
+    );
+  });
+
+  it('ends a reflection stream, whose answers until then are kept', async () => {
+    harness = await Harness.start();
+    const same = (bytes: Buffer): Buffer => bytes;
+    const [path] = reflection;
+    const stream = harness.client().grpc.makeBidiStreamRequest(path ?? '', same, same);
+    const result = drainedStream(stream);
+    stream.write(named(4, 200));
+    stream.write(Buffer.from([0xff]));
+    stream.write(named(4, 200));
+    stream.end();
+    const { messages, error } = await result;
+    expect([messages.length, error?.code]).toEqual([1, status.INVALID_ARGUMENT]);
   });
 });
