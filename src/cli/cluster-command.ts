@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { clientLimits } from '../client/limits.ts';
 import type { Asked, ClusterView } from './cluster-status.ts';
 import { peerOf, surveyCluster } from './cluster-status.ts';
 import type { CliContext, CliIo } from './context.ts';
@@ -27,7 +28,9 @@ export function addClusterCommand(program: Command, io: CliIo, done: (exitCode: 
     .addHelpText('after', examples)
     .action(async (_flags: object, command: Command) => {
       const context = contextOf(command, io);
-      const { servers, serversGiven, timeoutMs } = context;
+      const { servers, serversGiven } = context;
+      // It answers at once, also without a leader, or it hangs.
+      const timeoutMs = Math.min(context.timeoutMs, clientLimits.attemptTimeoutMs);
       const view = await withClient(context, (client) => surveyCluster(client, servers, serversGiven, timeoutMs));
       await show(context, view);
       judge(context, view);
@@ -47,7 +50,9 @@ async function show({ output }: CliContext, view: ClusterView): Promise<void> {
     header,
     asked.map((each) => row(each, view)),
   );
-  for (const { address, error } of asked) if (error !== undefined) output.message(`${address}: ${error}`);
+  for (const { address, error } of asked) {
+    if (error !== undefined) output.message(error.startsWith(address) ? error : `${address}: ${error}`);
+  }
   for (const { report } of asked) {
     if (report?.role === 'forming') output.message(`member ${report.memberId} waits for ${report.waitingFor}`);
   }

@@ -164,9 +164,17 @@ async function keep(
   output.message(`renewing its lease of ${formatDuration(first.ttlMs)}; Ctrl-C deregisters it and ends`);
   await new Promise<void>((resolve, reject) => {
     let ending = false;
+    let troubled = false;
     const keeper = client.keepAlive({
       leaseIds: [first.leaseId],
-      onTrouble: (error) => output.message(`${error.message}; going on`),
+      onTrouble: (error) => {
+        if (!troubled) output.message(`${error.message}; going on`);
+        troubled = true;
+      },
+      onRenewed: () => {
+        if (troubled) output.message('its lease is renewed again');
+        troubled = false;
+      },
       onLost: () => {
         output.message('the lease is gone: registering again');
         // Over nothing only: whoever has the id now came later.

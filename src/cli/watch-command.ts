@@ -57,7 +57,9 @@ async function follow(
     consistency: stale === true ? 'stale' : 'linearizable',
     firstBatchTimeoutMs: timeoutMs,
     onInterrupted: (error) => {
+      // Once a break, not once an attempt.
       if (begun) output.message(`${error.message}; going on from revision ${watch.revision}`);
+      begun = false;
     },
     // With `since` there may be nothing to tell: a mark says that the watch goes.
     ...(since > 0 ? { progressIntervalMs: 1_000 } : {}),

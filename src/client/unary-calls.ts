@@ -41,6 +41,8 @@ interface Progress {
   mayHaveApplied: boolean;
   /** Addresses to which no connection could be made. */
   readonly unreachable: Set<string>;
+  /** What a member said last, or why none was reached: what is told where the time of the last attempt is too short. */
+  told: ClientError | undefined;
 }
 
 /**
@@ -72,6 +74,7 @@ export class UnaryCalls {
       attempts: 0,
       mayHaveApplied: false,
       unreachable: new Set(),
+      told: undefined,
     };
     this.#inFlight += 1;
     try {
@@ -128,12 +131,15 @@ export class UnaryCalls {
   async #pauseOrGiveUp(error: ClientError, member: Member, progress: Progress): Promise<void> {
     const { pool, clock, random, failFast } = this.#options;
     if (error.reason === 'UNREACHABLE') progress.unreachable.add(member.address);
+    if (error.reason !== 'TIMEOUT') progress.told = error;
+    const leftMs = progress.deadlineMs - clock.monotonicMs();
+    if (leftMs <= 0) throw this.#final(progress.told ?? error, progress);
     if (failFast && progress.unreachable.size === pool.size) throw this.#hopeless(error);
     // Members that were not asked yet are asked at once, unless one has asked for a pause.
     const rounds = Math.floor(progress.attempts / pool.size);
     const isNewRound = progress.attempts % pool.size === 0;
     const pauseMs = isNewRound || error.retryAfterMs !== undefined ? backoffMs(rounds, error.retryAfterMs, random) : 0;
-    if (clock.monotonicMs() + pauseMs >= progress.deadlineMs) throw this.#final(error, progress);
+    if (pauseMs >= leftMs) throw this.#final(error, progress);
     if (pauseMs > 0) await this.#pause(pauseMs);
     if (this.#closed) throw this.#final(ClientError.closed('the client'), progress);
   }

@@ -56,13 +56,14 @@ describe('a keeper of leases', () => {
   it('renews leases in messages of at most 1,000 on one stream, at once and then at a third of the TTL', async () => {
     const a = await member(renewed);
     const leaseIds = Array.from({ length: 2_500 }, (_, i) => i + 1);
+    const startMs = performance.now();
     const keeper = client(a.address).keepAlive({ leaseIds });
-    await until(() => a.requests.flat().length >= 5_000, 'two rounds');
+    await until(() => a.requests.flat().length >= 7_500, 'three rounds');
     expect(a.requests.slice(0, 3).map(({ length }) => length)).toEqual([1_000, 1_000, 500]);
     expect(new Set(a.requests.flat()).size).toBe(2_500);
     expect(a.streams).toBe(1);
-    const againMs = (a.times[3] ?? 0) - (a.times[0] ?? 0);
-    expect(againMs).toBeGreaterThan(900 / 3 - 900 / 24 - 20);
+    // A third of the TTL each, at most a grain earlier; the machine may only make it later.
+    expect((a.times.at(-1) ?? 0) - startMs).toBeGreaterThan(2 * (900 / 3 - 900 / 24));
     expect(keeper.size).toBe(2_500);
   });
 
