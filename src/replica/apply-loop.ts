@@ -15,7 +15,7 @@ export interface ApplyLoopOptions {
   readonly onSlice: (events: readonly ChangeEvent[]) => void;
   /** The state was replaced by this one, loaded from an installed snapshot. */
   readonly onReplaced: (state: Registry) => void;
-  /** While true nothing is applied: too much is changed and not yet flushed. `resume` goes on. */
+  /** While false nothing is applied: too much is changed and not yet flushed. `resume` goes on. */
   readonly mayApply: () => boolean;
   readonly onFatal: (error: unknown) => void;
 }
@@ -51,8 +51,13 @@ export class ApplyLoop {
     if (!this.#scheduled) this.#run();
   }
 
-  /** From here on in the order the state is the one that `load` gives. */
+  /**
+   * From here on in the order the state is the one that `load` gives. Entries that still wait are covered by it and are
+   * not applied: where too much is unflushed they never could be, since nothing is flushed while a state is replaced.
+   */
   replace(load: () => Promise<Registry>): void {
+    this.#queue = this.#queue.slice(this.#head).filter(({ kind }) => kind === 'replace');
+    this.#head = 0;
     this.#queue.push({ kind: 'replace' });
     this.#loads.push(load);
     if (!this.#scheduled) this.#run();
@@ -130,6 +135,11 @@ export class ApplyLoop {
 
   #take(): void {
     this.#head++;
+    if (this.#head === this.#queue.length) {
+      this.#queue = [];
+      this.#head = 0;
+      return;
+    }
     if (this.#head > 1_024 && this.#head * 2 > this.#queue.length) {
       this.#queue = this.#queue.slice(this.#head);
       this.#head = 0;

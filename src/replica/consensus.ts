@@ -78,6 +78,10 @@ export class Consensus {
   #lastTickMs = 0;
   #offered: OfferedSnapshot | undefined;
   #stopped = false;
+  #stallNoticed = false;
+  #commitTold = 0;
+  /** Peers to which something could not be sent in this turn. */
+  readonly #unsent = new Set<MemberId>();
   #inTurn = false;
 
   constructor(options: ConsensusOptions) {
@@ -112,6 +116,7 @@ export class Consensus {
   receive(messages: readonly Message[]): void {
     if (this.#stopped) return;
     this.#guard(() => {
+      this.#noticeStall();
       for (const message of messages) this.#core.step(message);
     });
     this.#schedule();
@@ -204,15 +209,27 @@ export class Consensus {
       return;
     }
     const stalled = now - this.#lastTickMs > this.#options.stallMs;
-    this.#lastTickMs = now;
     this.#guard(() => {
-      if (stalled) this.#core.restartRounds();
+      this.#noticeStall();
       this.#core.tick();
     });
+    this.#lastTickMs = now;
+    this.#stallNoticed = false;
     if (this.#stopped) return;
     this.#options.listener.onTick(stalled);
     this.#turn();
     if (!this.#stopped) this.#armTick();
+  }
+
+  /**
+   * After a stall the sockets are read before the first tick: what they hold answers rounds of before the stall, and
+   * must confirm nothing (design section 9).
+   */
+  #noticeStall(): void {
+    if (this.#stallNoticed) return;
+    if (this.#options.clock.monotonicMs() - this.#lastTickMs <= this.#options.stallMs) return;
+    this.#stallNoticed = true;
+    this.#core.restartRounds();
   }
 
   #schedule(): void {
@@ -234,7 +251,10 @@ export class Consensus {
       // Each ready may unlock another (a single voter commits at once), but never without end: the core hands out
       // every entry once.
       while (this.#core.hasReady()) this.#handle(this.#core.ready(), collected);
-      this.#deliver(collected);
+      // Behind the loop: the core would hand out at once what it could not send, and the loop would never end.
+      for (const peer of this.#unsent) this.#core.reportUnreachable(peer);
+      this.#unsent.clear();
+      this.#deliver(collected, this.#core.commit);
     });
     this.#inTurn = false;
   }
@@ -248,7 +268,7 @@ export class Consensus {
       assert(this.#offered !== undefined, 'the core took a snapshot that was not offered');
       this.#offered.taken = true;
       // What was committed before the snapshot goes out before it: the serving side applies in the order it is told.
-      this.#deliver(collected);
+      this.#deliver(collected, this.#commitTold);
       this.#options.listener.onStateReplaced(ready.persist.snapshot);
     }
     this.#send(ready.messages);
@@ -256,8 +276,11 @@ export class Consensus {
     collected.add(ready);
   }
 
-  #deliver(collected: CollectedTurn): void {
-    if (!collected.empty) this.#options.listener.onTurn(collected.take(this.#core.commit));
+  /** @param commit As the turn sees it: what a snapshot commits does not hold for the log before it. */
+  #deliver(collected: CollectedTurn, commit: number): void {
+    if (collected.empty) return;
+    this.#commitTold = commit;
+    this.#options.listener.onTurn(collected.take(commit));
   }
 
   #send(messages: readonly Message[]): void {
@@ -269,7 +292,7 @@ export class Consensus {
       else list.push(message);
     }
     for (const [peer, list] of byPeer) {
-      if (!this.#options.transport.send(peer, list, [])) this.#core.reportUnreachable(peer);
+      if (!this.#options.transport.send(peer, list, [])) this.#unsent.add(peer);
     }
   }
 

@@ -57,9 +57,14 @@ export class Flusher {
     await this.#run();
   }
 
-  /** Waits for the flush under way and begins no other until `resumeWith`. */
-  async pause(): Promise<void> {
+  /** Begins no flush until `resumeWith`; the one under way goes on. */
+  hold(): void {
     this.#paused = true;
+  }
+
+  /** As `hold`, and waits for the flush under way. */
+  async pause(): Promise<void> {
+    this.hold();
     while (this.#running !== undefined) await this.#running;
   }
 
@@ -102,7 +107,8 @@ export class Flusher {
     if (position.index > this.#store.mark.index && position.index <= this.#options.log.durableIndex) {
       await this.#write();
     }
-    await this.#compact();
+    // The core's log may begin behind a snapshot by now, and the log on disk will.
+    if (!this.#paused) await this.#compact();
   }
 
   async #write(): Promise<void> {
@@ -129,6 +135,7 @@ export class Flusher {
     // LevelDB gives its new files no directory sync of its own: without it a power loss could take the flush away
     // whose log is dropped here.
     await this.#store.syncDirectory();
+    if (this.#paused) return;
     await this.#options.log.compact(base, this.#options.membership());
     this.#options.onCompacted(index);
   }

@@ -11,9 +11,7 @@ export type ForwardRequest =
   /** The asked member's state hash at this applied index. */
   | { readonly kind: 'hash-query'; readonly index: number }
   /** Hashes that the members reported at one index; each judges for itself. Not answered. */
-  | { readonly kind: 'hash-verdict'; readonly index: number; readonly hashes: ReadonlyMap<string, string> }
-  /** The leader's commit index and the age of its last confirmation by a quorum. Not answered. */
-  | { readonly kind: 'freshness'; readonly term: number; readonly commit: number; readonly quorumAgeMs: number };
+  | { readonly kind: 'hash-verdict'; readonly index: number; readonly hashes: ReadonlyMap<string, string> };
 
 export type ExecuteOutcome =
   | { readonly ok: true; readonly result: Uint8Array }
@@ -48,9 +46,6 @@ export function encodeRequest(request: ForwardRequest): Uint8Array {
         writer.beginMessage(2).string(1, member).string(2, hash).endMessage();
       }
       break;
-    case 'freshness':
-      writer.beginMessage(5).uint(1, request.term).uint(2, request.commit).uint(3, request.quorumAgeMs);
-      break;
   }
   return writer.endMessage().finish();
 }
@@ -73,10 +68,6 @@ export function decodeRequest(bytes: Uint8Array): ForwardRequest {
       return { kind: 'hash-query', index: numbers(body, 1)[0] ?? 0 };
     case 4:
       return decodeVerdict(body);
-    case 5: {
-      const [term = 0, commit = 0, quorumAgeMs = 0] = numbers(body, 3);
-      return { kind: 'freshness', term, commit, quorumAgeMs };
-    }
     default:
       throw new WireError(`unknown kind ${field} of a forwarded call`, 0);
   }

@@ -4,6 +4,8 @@ import { type HashRing, judgeHashes } from './hash-ring.ts';
 
 /** The leader compares at least this often (design section 5: at least every 5 s). */
 const compareEveryMs = 2_000;
+/** Ticks within which a member that has not applied the index yet is asked anew: it is only late. */
+const attemptsMax = 20;
 /** Applied indexes whose hashes are kept. */
 export const hashesKeptMax = 8_192;
 
@@ -28,7 +30,7 @@ export interface HashCheckOptions {
 export class HashCheck {
   readonly #options: HashCheckOptions;
   #nextTick = 0;
-  #round = 0;
+  #round: Round | undefined;
 
   constructor(options: HashCheckOptions) {
     this.#options = options;
@@ -36,9 +38,12 @@ export class HashCheck {
 
   /** Called each tick while this member leads and has applied an entry of its term. */
   tick(nowTick: number): void {
-    if (nowTick < this.#nextTick) return;
-    this.#nextTick = nowTick + Math.ceil(compareEveryMs / this.#options.tickMs);
-    this.#compare();
+    if (nowTick >= this.#nextTick) {
+      this.#nextTick = nowTick + Math.ceil(compareEveryMs / this.#options.tickMs);
+      this.#begin();
+      return;
+    }
+    if (this.#round !== undefined && this.#round.attempts < attemptsMax) this.#askMissing(this.#round);
   }
 
   /** The hash at `index`, '' where it is not known. */
@@ -59,39 +64,49 @@ export class HashCheck {
     }
   }
 
-  #compare(): void {
+  #begin(): void {
     const index = this.#options.appliedIndex();
     const own = this.#options.ring.at(index);
+    this.#round = undefined;
     if (own === undefined) return;
-    const round = ++this.#round;
-    const hashes = new Map<MemberId, string>([[this.#options.memberId, own]]);
-    const others = this.#options.voters.filter((voter) => voter !== this.#options.memberId);
-    for (const peer of others) this.#ask(peer, index, round, hashes, 0);
+    this.#round = { index, hashes: new Map([[this.#options.memberId, own]]), asked: new Set(), attempts: 0 };
+    this.#askMissing(this.#round);
   }
 
-  /** A member that has not applied the index yet is asked again a few times: it is only late. */
-  #ask(peer: MemberId, index: number, round: number, hashes: Map<MemberId, string>, attempt: number): void {
-    this.#options.forwarder.ask(peer, { kind: 'hash-query', index }, (answer) => {
-      if (round !== this.#round || answer?.kind !== 'hash') return;
-      if (answer.hash === '') {
-        if (attempt < attemptsMax) this.#ask(peer, index, round, hashes, attempt + 1);
-        return;
-      }
-      hashes.set(peer, answer.hash);
-      this.#options.onCompared(index, hashes.size);
-      this.#spread(index, hashes);
+  #askMissing(round: Round): void {
+    round.attempts++;
+    for (const peer of this.#options.voters) {
+      if (!round.hashes.has(peer) && !round.asked.has(peer)) this.#ask(peer, round);
+    }
+  }
+
+  #ask(peer: MemberId, round: Round): void {
+    const sent = this.#options.forwarder.ask(peer, { kind: 'hash-query', index: round.index }, (answer) => {
+      round.asked.delete(peer);
+      if (round !== this.#round || answer?.kind !== 'hash' || answer.hash === '') return;
+      round.hashes.set(peer, answer.hash);
+      this.#options.onCompared(round.index, round.hashes.size);
+      this.#spread(round.index, round.hashes);
     });
+    if (sent) round.asked.add(peer);
   }
 
   #spread(index: number, hashes: ReadonlyMap<MemberId, string>): void {
     if (new Set(hashes.values()).size > 1) {
       for (const peer of hashes.keys()) {
-        if (peer !== this.#options.memberId)
-          this.#options.forwarder.tell(peer, { kind: 'hash-verdict', index, hashes });
+        if (peer === this.#options.memberId) continue;
+        this.#options.forwarder.tell(peer, { kind: 'hash-verdict', index, hashes });
       }
     }
     this.judge(index, hashes);
   }
 }
 
-const attemptsMax = 20;
+/** One comparison: of one index, and of the answers to it alone. */
+interface Round {
+  readonly index: number;
+  readonly hashes: Map<MemberId, string>;
+  /** Those that are asked at the moment. */
+  readonly asked: Set<MemberId>;
+  attempts: number;
+}

@@ -47,10 +47,13 @@ export class LeaseKeeper {
   /** Takes a lease in, or starts it anew in full: on becoming leader, on grant, attach and takeover. */
   begin(lease: Pick<LeaseInfo, 'leaseId' | 'epoch' | 'ttlMs'>, nowTick: number): void {
     const slot = this.#slots.get(lease.leaseId) ?? this.#allocate(lease.leaseId);
+    const wasLive = this.#at(this.#states, slot) === live;
     this.#epochs[slot] = lease.epoch;
     this.#lengths[slot] = Math.ceil(lease.ttlMs / this.#tickMs) + 1;
     this.#states[slot] = live;
     this.#deadlines[slot] = nowTick + this.#at(this.#lengths, slot);
+    // It stands in the wheel already, and will be put further on: many takeovers of one lease must not fill the wheel.
+    if (wasLive && this.#at(this.#listedAt, slot) <= this.#at(this.#deadlines, slot)) return;
     this.#list(slot, this.#at(this.#deadlines, slot));
   }
 

@@ -5,12 +5,18 @@ import { LeaseKeeper } from './lease-keeper.ts';
 import type { RenewResult } from './types.ts';
 import type { CallOutcome } from './write-calls.ts';
 
-/** Leases whose end is proposed in one tick; the rest falls due at the next. */
-const expiriesPerTickMax = 1_000;
+export const leaseBounds = {
+  /** Leases whose end is proposed in one tick; the rest falls due at the next. */
+  expiriesPerTickMax: 1_000,
+  /** Proposals of this service without an outcome: more ends of leases wait, so that clients' writes find room. */
+  proposalsMax: 4_096,
+} as const;
 
 export interface LeaseServiceOptions {
   readonly memberId: string;
   readonly tickMs: number;
+  /** A renewal that waits for the end of its lease is answered 'unavailable' after this long. */
+  readonly timeoutTicks: number;
   readonly state: () => Registry;
   /** A linearizable read barrier of this member, shared with reads. */
   readonly barrier: () => Promise<void>;
@@ -19,14 +25,24 @@ export interface LeaseServiceOptions {
   readonly onExpired: (leases: number) => void;
 }
 
+/** A renewal of a lease whose end is on its way. */
+interface EndWaiter {
+  readonly deadlineTick: number;
+  readonly wake: () => void;
+}
+
 /** One time of leading. */
 interface Leadership {
   readonly term: number;
   readonly keeper: LeaseKeeper;
-  readonly waitingForEnd: Map<number, (() => void)[]>;
-  readonly reaping: Set<number>;
+  readonly waitingForEnd: Map<number, EndWaiter[]>;
+  /** Ended leases with instances left, whose removal is to be proposed. */
+  readonly toReap: Set<number>;
+  /** Proposals without an outcome. */
+  underWay: number;
   /** After a stall: nothing falls due before a quorum has confirmed that this member still leads. */
   confirmed: boolean;
+  confirming: boolean;
 }
 
 /**
@@ -55,18 +71,21 @@ export class LeaseService {
       term,
       keeper,
       waitingForEnd: new Map(),
-      reaping: new Set(),
+      toReap: new Set(),
+      underWay: 0,
       confirmed: true,
+      confirming: false,
     };
     this.#leadership = leadership;
-    for (const lease of this.#options.state().endedLeases()) this.#reap(leadership, lease.leaseId);
+    for (const lease of this.#options.state().endedLeases()) leadership.toReap.add(lease.leaseId);
+    this.#reap(leadership);
   }
 
   follow(): void {
     const leadership = this.#leadership;
     this.#leadership = undefined;
     if (leadership === undefined) return;
-    for (const waiters of leadership.waitingForEnd.values()) for (const wake of waiters) wake();
+    for (const waiters of leadership.waitingForEnd.values()) for (const { wake } of waiters) wake();
   }
 
   applied(changes: readonly LeaseChange[]): void {
@@ -75,10 +94,10 @@ export class LeaseService {
     for (const change of changes) {
       leadership.keeper.change(change, this.#nowTick);
       if (change.kind !== 'ended') continue;
-      leadership.reaping.delete(change.leaseId);
       this.#wake(leadership, change.leaseId);
-      if (change.remaining > 0) this.#reap(leadership, change.leaseId);
+      if (change.remaining > 0) leadership.toReap.add(change.leaseId);
     }
+    this.#reap(leadership);
   }
 
   async renew(leaseIds: readonly number[]): Promise<RenewResult[]> {
@@ -94,7 +113,8 @@ export class LeaseService {
     }
     if (this.#leadership !== leadership) return unavailable(leaseIds);
     const results: RenewResult[] = [];
-    for (const leaseId of leaseIds) results.push(await this.#renewed(leadership, leaseId));
+    const deadlineTick = arrivalTick + this.#options.timeoutTicks;
+    for (const leaseId of leaseIds) results.push(await this.#renewed(leadership, leaseId, deadlineTick));
     return results;
   }
 
@@ -102,20 +122,28 @@ export class LeaseService {
     this.#nowTick = nowTick;
     const leadership = this.#leadership;
     if (leadership === undefined) return;
-    if (stalled) this.#confirmAnew(leadership);
-    if (!leadership.confirmed) return;
-    const due = leadership.keeper.due(nowTick, expiriesPerTickMax);
+    if (leadership.waitingForEnd.size > 0) this.#wakeLate(leadership);
+    if (stalled) leadership.confirmed = false;
+    if (!leadership.confirmed) {
+      this.#confirmAnew(leadership);
+      return;
+    }
+    const { expiriesPerTickMax, proposalsMax } = leaseBounds;
+    const room = Math.min(expiriesPerTickMax, proposalsMax - leadership.underWay);
+    const due = leadership.keeper.due(nowTick, room);
     for (const { leaseId, epoch } of due) this.#expire(leadership, leaseId, epoch);
     if (due.length > 0) this.#options.onExpired(due.length);
+    this.#reap(leadership);
   }
 
-  async #renewed(leadership: Leadership, leaseId: number): Promise<RenewResult> {
+  async #renewed(leadership: Leadership, leaseId: number, deadlineTick: number): Promise<RenewResult> {
     while (leadership.keeper.isExpiring(leaseId)) {
+      if (this.#nowTick >= deadlineTick) return { leaseId, status: 'unavailable', ttlMs: 0 };
       // Its end is on its way through the log: only the outcome can say whether there is anything to renew.
       await new Promise<void>((wake) => {
         const waiting = leadership.waitingForEnd.get(leaseId);
-        if (waiting === undefined) leadership.waitingForEnd.set(leaseId, [wake]);
-        else waiting.push(wake);
+        if (waiting === undefined) leadership.waitingForEnd.set(leaseId, [{ deadlineTick, wake }]);
+        else waiting.push({ deadlineTick, wake });
       });
       if (this.#leadership !== leadership) return { leaseId, status: 'unavailable', ttlMs: 0 };
     }
@@ -130,42 +158,63 @@ export class LeaseService {
       { kind: 'expire-lease', leaseId, epoch, term: leadership.term },
       'lease not renewed in time',
     );
+    leadership.underWay++;
     this.#options.propose(command, (outcome) => {
+      leadership.underWay--;
       if (this.#leadership !== leadership) return;
+      // It may still be applied: the lease stays EXPIRING, since a renewal could be taken back by it.
+      if (!outcome.ok && outcome.error.reason === 'OUTCOME_UNKNOWN') return;
       // Ended: the change told the keeper already. Void or not taken: it lives, and falls due again unless renewed.
       if (!outcome.ok || outcome.result.kind === 'refused') leadership.keeper.restore(leaseId, this.#nowTick);
       this.#wake(leadership, leaseId);
     });
   }
 
-  #reap(leadership: Leadership, leaseId: number): void {
-    if (leadership.reaping.has(leaseId)) return;
-    leadership.reaping.add(leaseId);
-    const command = this.#command({ kind: 'reap-lease', leaseId }, 'rest of an ended lease');
-    this.#options.propose(command, (outcome) => {
-      if (this.#leadership !== leadership || outcome.ok) return;
-      leadership.reaping.delete(leaseId);
-      this.#reap(leadership, leaseId);
-    });
+  /** Proposes what there is room for; what is not taken goes again with the next tick, never at once. */
+  #reap(leadership: Leadership): void {
+    for (const leaseId of [...leadership.toReap]) {
+      if (leadership.underWay >= leaseBounds.proposalsMax) return;
+      leadership.toReap.delete(leaseId);
+      leadership.underWay++;
+      const command = this.#command({ kind: 'reap-lease', leaseId }, 'rest of an ended lease');
+      this.#options.propose(command, (outcome) => {
+        leadership.underWay--;
+        if (!outcome.ok) leadership.toReap.add(leaseId);
+      });
+    }
   }
 
+  /** One round at a time; where it fails the next tick begins another. */
   #confirmAnew(leadership: Leadership): void {
-    leadership.confirmed = false;
+    if (leadership.confirming) return;
+    leadership.confirming = true;
     this.#options.barrier().then(
       () => {
+        leadership.confirming = false;
         leadership.confirmed = true;
       },
       () => {
-        if (this.#leadership === leadership) this.#confirmAnew(leadership);
+        leadership.confirming = false;
       },
     );
+  }
+
+  #wakeLate(leadership: Leadership): void {
+    for (const [leaseId, waiting] of leadership.waitingForEnd) {
+      const late = waiting.filter(({ deadlineTick }) => deadlineTick <= this.#nowTick);
+      if (late.length === 0) continue;
+      const others = waiting.filter(({ deadlineTick }) => deadlineTick > this.#nowTick);
+      if (others.length === 0) leadership.waitingForEnd.delete(leaseId);
+      else leadership.waitingForEnd.set(leaseId, others);
+      for (const { wake } of late) wake();
+    }
   }
 
   #wake(leadership: Leadership, leaseId: number): void {
     const waiting = leadership.waitingForEnd.get(leaseId);
     if (waiting === undefined) return;
     leadership.waitingForEnd.delete(leaseId);
-    for (const wake of waiting) wake();
+    for (const { wake } of waiting) wake();
   }
 
   #command(body: CommandBody, reason: string): Uint8Array {

@@ -1,5 +1,5 @@
 import { assert } from '../base/assert.ts';
-import type { Clock } from '../base/clock.ts';
+import type { Clock, Timer } from '../base/clock.ts';
 import { RollcallError, StorageError } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
 import { raftDefaults } from '../raft/config.ts';
@@ -12,7 +12,7 @@ import type { Identity, InitialMember } from '../storage/identity.ts';
 import type { FormState, Transport } from '../transport/types.ts';
 import type { ReplicaObserver } from './events.ts';
 import { form, formStateOf } from './forming.ts';
-import { recover, type Recovered } from './recovery.ts';
+import { closeRecovered, recover, type Recovered } from './recovery.ts';
 import { stopping } from './refusals.ts';
 import { Serving } from './serving.ts';
 import { statusOf } from './status.ts';
@@ -62,6 +62,8 @@ export class MemberReplica implements Replica {
   #recovered: Recovered | undefined;
   #serving: Serving | undefined;
   #freeBytes = 0;
+  #starting: Promise<void> | undefined;
+  #stopping: Promise<void> | undefined;
 
   constructor(options: MemberReplicaOptions) {
     this.#options = options;
@@ -85,9 +87,29 @@ export class MemberReplica implements Replica {
    *
    * @returns The port on which it listens for peers, as soon as it listens, through `onListening`.
    */
-  async start(onListening: (peerPort: number) => void = () => undefined): Promise<void> {
+  start(onListening: (peerPort: number) => void = () => undefined): Promise<void> {
+    assert(this.#starting === undefined, 'a member is started once');
+    this.#starting = this.#start(onListening);
+    return this.#starting;
+  }
+
+  /**
+   * Ends everything in order: what was acknowledged is durable before, what was not is refused. Ends within `graceMs`
+   * also where the disk does not answer any more; rejects then, and where it fails. May be called twice, and at any
+   * moment of a start.
+   */
+  stop(graceMs: number): Promise<void> {
+    this.#phase = 'stopping';
+    this.#stopping ??= this.#stop(graceMs);
+    return this.#stopping;
+  }
+
+  async #start(onListening: (peerPort: number) => void): Promise<void> {
     const { transport } = this.#options;
     this.#identity = await this.#takeIdentity();
+    // Before it listens: a formed member that did not know its members yet would tell others that it has none.
+    if (this.#identity.phase === 'formed') await this.#recover();
+    if (this.#phase !== 'forming') return;
     const port = await transport.start({
       onBatch: (from, messages, forwarded) => this.#serving?.onBatch(from, messages, forwarded),
       onConnected: (peer) => this.#options.observer.event({ kind: 'connected', peer }),
@@ -99,16 +121,31 @@ export class MemberReplica implements Replica {
       onForm: () => this.#formState(),
     });
     onListening(port);
-    if (this.#identity.phase !== 'formed' && !(await this.#form())) return;
-    await this.#recoverAndServe();
+    if (this.#recovered === undefined) {
+      if (!(await this.#form()) || this.#phase !== 'forming') return;
+      await this.#recover();
+    }
+    if (this.#phase === 'forming') this.#serve();
   }
 
-  /** Ends everything in order; what was acknowledged is durable before, what was not is refused. */
-  async stop(graceMs: number): Promise<void> {
-    if (this.#phase === 'stopping') return;
-    this.#phase = 'stopping';
-    await this.#serving?.stop();
-    await this.#options.transport.stop(graceMs);
+  async #stop(graceMs: number): Promise<void> {
+    const { clock, transport } = this.#options;
+    const endMs = clock.monotonicMs() + graceMs;
+    try {
+      await within(clock, graceMs, this.#close());
+    } finally {
+      await transport.stop(Math.max(0, endMs - clock.monotonicMs()));
+    }
+  }
+
+  async #close(): Promise<void> {
+    if (this.#serving !== undefined) {
+      await this.#serving.stop();
+      return;
+    }
+    // A start under way sees the phase at its next step, and goes no further. Its failure is its caller's to hear.
+    await this.#starting?.catch(() => undefined);
+    if (this.#recovered !== undefined) await closeRecovered(this.#recovered);
   }
 
   execute(command: Command): Promise<CommandResult> {
@@ -203,7 +240,11 @@ export class MemberReplica implements Replica {
       clock: this.#options.clock,
       random: this.#options.random,
       initialMembers: this.#options.initialMembers.toSorted((a, b) => (a.id < b.id ? -1 : 1)),
-      prepare: (membership) => storage.create(membership),
+      prepare: (membership) => {
+        // Known before the identity says formed: from then on others are told of it.
+        this.#membership = membership;
+        return storage.create(membership);
+      },
       onWaiting: (waitingFor) => {
         this.#waitingFor = waitingFor;
         this.#options.observer.event({ kind: 'forming', waitingFor });
@@ -212,16 +253,18 @@ export class MemberReplica implements Replica {
     });
     if (formed === undefined) return false;
     this.#identity = formed.identity;
-    this.#membership = formed.membership;
     this.#waitingFor = '';
     this.#options.observer.event({ kind: 'formed', clusterId: formed.identity.clusterId });
     return true;
   }
 
-  async #recoverAndServe(): Promise<void> {
-    const { clock, createState, observer, storage, times, transport } = this.#options;
+  async #recover(): Promise<void> {
+    const { clock, createState, observer, storage } = this.#options;
     const startMs = clock.monotonicMs();
-    const recovered = await recover(storage, createState, (error) => this.#serving?.onFatal(error));
+    const recovered = await recover(storage, createState, (error) => {
+      if (this.#serving === undefined) observer.fatal(error);
+      else this.#serving.onFatal(error);
+    });
     this.#recovered = recovered;
     const { membership, torn, entries } = recovered.recovered;
     this.#membership = membership;
@@ -236,7 +279,14 @@ export class MemberReplica implements Replica {
       torn: torn === undefined ? '' : `${torn.file} at byte ${torn.offset}`,
     });
     await this.measureDisk();
-    if (this.#phase !== 'forming') return;
+  }
+
+  #serve(): void {
+    const { clock, times, transport } = this.#options;
+    const recovered = this.#recovered;
+    const membership = this.#membership;
+    assert(recovered !== undefined && membership !== undefined, 'a member serves what it has recovered');
+    const { revision } = recovered.state.position;
     const serving = new Serving({
       ...this.#options,
       membership,
@@ -300,6 +350,19 @@ export class MemberReplica implements Replica {
   #formState(): FormState {
     assert(this.#identity !== undefined, 'a listening member has an identity');
     return formStateOf(this.#options.storage.identity.current ?? this.#identity, this.#membership);
+  }
+}
+
+/** Rejects where `work` takes longer; it is left to itself then. */
+async function within(clock: Clock, ms: number, work: Promise<void>): Promise<void> {
+  let timer: Timer | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = clock.setTimer(ms, () => reject(new StorageError('io', 'disk', `does not answer within ${ms} ms`)));
+  });
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    timer?.cancel();
   }
 }
 

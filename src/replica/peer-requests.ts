@@ -1,6 +1,5 @@
 import { InvariantError } from '../base/assert.ts';
 import { RollcallError } from '../base/errors.ts';
-import type { MemberId } from '../raft/types.ts';
 import { decodeCommand } from '../state-machine/command-codec.ts';
 import type { ExecuteOutcome, ForwardAnswer, ForwardRequest } from './forward-codec.ts';
 import type { HashCheck } from './hash-check.ts';
@@ -8,14 +7,11 @@ import type { LeaseService } from './lease-service.ts';
 import { fenced } from './refusals.ts';
 import { toExecuteOutcome, type WriteCalls } from './write-calls.ts';
 
-type FreshnessStatement = Extract<ForwardRequest, { kind: 'freshness' }>;
-
 export interface PeerRequestsOptions {
   readonly calls: WriteCalls;
   readonly leases: LeaseService;
   readonly hashes: HashCheck;
   readonly refusesWrites: () => boolean;
-  readonly onFreshness: (from: MemberId, said: FreshnessStatement) => void;
   /** Something was added that waits to be proposed. */
   readonly schedule: () => void;
   readonly onFatal: (error: unknown) => void;
@@ -29,7 +25,7 @@ export class PeerRequests {
     this.#options = options;
   }
 
-  handle(from: MemberId, request: ForwardRequest, answer: (answer: ForwardAnswer) => void): void {
+  handle(request: ForwardRequest, answer: (answer: ForwardAnswer) => void): void {
     switch (request.kind) {
       case 'execute':
         this.#execute(request.commands, answer);
@@ -45,9 +41,6 @@ export class PeerRequests {
         return;
       case 'hash-verdict':
         this.#options.hashes.judge(request.index, request.hashes);
-        return;
-      case 'freshness':
-        this.#options.onFreshness(from, request);
     }
   }
 
@@ -64,7 +57,7 @@ export class PeerRequests {
       };
       const refusal = this.#refusal(command);
       if (refusal !== undefined) done({ ok: false, error: refusal });
-      else this.#options.calls.add(command, true, (outcome) => done(toExecuteOutcome(outcome)));
+      else this.#options.calls.add(command, 'peer', (outcome) => done(toExecuteOutcome(outcome)));
     });
     this.#options.schedule();
   }

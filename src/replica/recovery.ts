@@ -56,6 +56,12 @@ export async function recover(
   return { hardState, directory, log, recovered, state, boot: boot + 1, initial };
 }
 
+/** Closes everything, also where a part does not let itself be closed; rejects with the first failure. */
+export async function closeRecovered({ log, hardState, directory }: Recovered): Promise<void> {
+  const closed = await Promise.allSettled([log.close(), hardState.close(), directory.close()]);
+  for (const result of closed) if (result.status === 'rejected') throw result.reason;
+}
+
 /** Builds the state from a store and compares the hash recomputed from its content with the stored one. */
 export async function loadRegistry(store: StateStore, createState: () => Registry): Promise<Registry> {
   const state = createState();

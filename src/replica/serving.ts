@@ -12,14 +12,14 @@ import { Consensus, type ConsensusListener, type ConsensusTurn } from './consens
 import type { ReplicaObserver } from './events.ts';
 import { compactableIndex, Flusher } from './flusher.ts';
 import { Forwarder } from './forwarder.ts';
-import { Freshness, FreshnessTeller } from './freshness.ts';
+import { Freshness } from './freshness.ts';
 import { HashCheck, hashesKeptMax } from './hash-check.ts';
 import { HashRing } from './hash-ring.ts';
 import { LeaseService, unavailable } from './lease-service.ts';
 import { PeerRequests } from './peer-requests.ts';
 import { Persister } from './persister.ts';
 import { ReadBarriers } from './read-barriers.ts';
-import { loadRegistry, type Recovered } from './recovery.ts';
+import { closeRecovered, loadRegistry, type Recovered } from './recovery.ts';
 import { SnapshotExchange } from './snapshot-exchange.ts';
 import { fenced, stopping } from './refusals.ts';
 import type { ReplicaTimes } from './times.ts';
@@ -61,7 +61,6 @@ export class Serving implements ConsensusListener {
   readonly #hashes: HashCheck;
   readonly #ring = new HashRing(hashesKeptMax);
   readonly #freshness: Freshness;
-  readonly #freshnessTeller: FreshnessTeller;
   readonly #requests: PeerRequests;
   readonly #snapshots: SnapshotExchange;
   readonly #persister: Persister;
@@ -73,13 +72,13 @@ export class Serving implements ConsensusListener {
   #split = false;
   #stopped = false;
   #snapshotDurable: (() => void) | undefined;
-  #snapshotServing: (() => void) | undefined;
+  #snapshotServing: { readonly resolve: () => void; readonly reject: (error: Error) => void } | undefined;
 
   constructor(options: ServingOptions) {
     this.#options = options;
     const { clock, memberId, recovered, times, transport } = options;
     this.#state = recovered.state;
-    this.#freshness = new Freshness(clock.monotonicMs());
+    this.#freshness = new Freshness({ nowMs: () => clock.monotonicMs(), barrier: () => this.readBarrier() });
     this.#consensus = new Consensus({
       core: options.core,
       transport,
@@ -91,7 +90,7 @@ export class Serving implements ConsensusListener {
     this.#forwarder = new Forwarder({
       transport,
       askTimeoutTicks: times.callTimeoutTicks,
-      onRequest: (from, request, answer) => this.#requests.handle(from, request, answer),
+      onRequest: (_from, request, answer) => this.#requests.handle(request, answer),
       onMalformed: (from, error) => options.observer.event({ kind: 'malformed-forward', from, problem: error.message }),
     });
     this.#calls = new WriteCalls({
@@ -111,7 +110,6 @@ export class Serving implements ConsensusListener {
     this.#leases = this.#makeLeases();
     this.#hashes = this.#makeHashes();
     this.#requests = this.#makeRequests();
-    this.#freshnessTeller = this.#makeFreshnessTeller();
     this.#apply = this.#makeApply();
     this.#flusher = this.#makeFlusher();
     this.#persister = this.#makePersister();
@@ -145,19 +143,21 @@ export class Serving implements ConsensusListener {
   start(): void {
     const { index, revision } = this.#state.position;
     this.#barriers.applied(index, revision);
+    // A member that is not asked to apply anything is compared all the same.
+    this.#ring.record(index, this.#state.stateHash());
     this.#consensus.start(this.#persister);
     this.#flusher.start();
   }
 
   ageMs(): number {
-    return this.#freshness.ageMs(this.#options.clock.monotonicMs());
+    return this.#freshness.ageMs();
   }
 
   execute(command: Command): Promise<CommandResult> {
     return new Promise((resolve, reject) => {
       // What is thrown in here rejects the promise.
       this.#refuseWrites();
-      this.#calls.add(encodeCommand(command), false, (outcome) => {
+      this.#calls.add(encodeCommand(command), 'client', (outcome) => {
         if (outcome.ok) resolve(outcome.result);
         else reject(outcome.error);
       });
@@ -179,7 +179,7 @@ export class Serving implements ConsensusListener {
     });
   }
 
-  readBarrier(): Promise<void> {
+  async readBarrier(): Promise<void> {
     this.refuseFenced();
     const barrier = this.#barriers.barrier();
     this.#schedule();
@@ -224,9 +224,8 @@ export class Serving implements ConsensusListener {
     this.#calls.tick(this.#ticks);
     this.#barriers.tick(this.#ticks);
     this.#leases.tick(this.#ticks, stalled);
-    if (!this.#leases.leading) return;
-    this.#hashes.tick(this.#ticks);
-    if (this.#ticks % this.#options.times.heartbeatTicks === 0) this.#freshnessTeller.tell();
+    if (this.#leases.leading) this.#hashes.tick(this.#ticks);
+    if (!this.#fenced && this.#ticks % this.#options.times.heartbeatTicks === 0) this.#freshness.ask();
   }
 
   onStateReplaced(base: LogBase): void {
@@ -234,6 +233,8 @@ export class Serving implements ConsensusListener {
       this.#snapshotDurable = resolve;
     });
     this.#calls.replaced(base.index);
+    // From now on the core's log begins behind the snapshot: a flush of the old state would find no prefix hash there.
+    this.#flusher.hold();
     this.#apply.replace(async () => {
       await durable;
       const store = this.#options.recovered.directory.store;
@@ -252,6 +253,7 @@ export class Serving implements ConsensusListener {
     this.#stopped = true;
     this.#consensus.stop();
     this.#apply.stop();
+    this.#snapshotServing?.reject(stopping());
     this.#options.observer.fatal(error);
   }
 
@@ -260,17 +262,19 @@ export class Serving implements ConsensusListener {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#scheduled?.cancel();
-    this.#calls.stop();
-    this.#barriers.failAll(stopping());
     this.#leases.follow();
+    this.#calls.endAll(stopping());
+    this.#forwarder.stop();
+    this.#barriers.failAll(stopping());
+    this.#snapshotServing?.reject(stopping());
     this.#consensus.stop();
     this.#apply.stop();
-    await this.#persister.idle();
-    await this.#flusher.stop();
-    const { log, hardState, directory } = this.#options.recovered;
-    await log.close();
-    await hardState.close();
-    await directory.close();
+    try {
+      await this.#persister.idle();
+      await this.#flusher.stop();
+    } finally {
+      await closeRecovered(this.#options.recovered);
+    }
   }
 
   #schedule(): void {
@@ -287,9 +291,9 @@ export class Serving implements ConsensusListener {
     this.#soft = soft;
     if (soft.role !== before.role || soft.term !== before.term || soft.leader !== before.leader) {
       this.#options.observer.event({ kind: 'role', role: soft.role, term: soft.term, leader: soft.leader });
+      if (soft.role !== 'leader' || soft.term !== before.term) this.#leases.follow();
       this.#calls.leaderChanged(soft.leader);
     }
-    if (this.#leases.leading && (soft.role !== 'leader' || soft.term !== before.term)) this.#leases.follow();
     this.#leadIfReady();
   }
 
@@ -325,6 +329,8 @@ export class Serving implements ConsensusListener {
     this.#options.observer.event({ kind: 'fenced', index, own, majority });
     this.#consensus.setEligible(false);
     this.#leases.follow();
+    // What this state answers to writes under way may be as wrong as the state.
+    this.#calls.endAll(fenced());
     this.#barriers.failAll(fenced());
   }
 
@@ -332,10 +338,11 @@ export class Serving implements ConsensusListener {
     return new LeaseService({
       memberId: this.#options.memberId,
       tickMs: this.#options.times.tickMs,
+      timeoutTicks: this.#options.times.callTimeoutTicks,
       state: () => this.#state,
       barrier: () => this.readBarrier(),
       propose: (command, onOutcome) => {
-        this.#calls.add(command, true, onOutcome);
+        this.#calls.add(command, 'own', onOutcome);
         this.#schedule();
       },
       onExpired: (leases) => this.#options.observer.event({ kind: 'expired', leases }),
@@ -368,30 +375,8 @@ export class Serving implements ConsensusListener {
       leases: this.#leases,
       hashes: this.#hashes,
       refusesWrites: () => this.#fenced || this.#split,
-      onFreshness: (from, said) => {
-        if (said.term !== this.#soft.term || from !== this.#soft.leader) return;
-        const nowMs = this.#options.clock.monotonicMs();
-        this.#freshness.said(nowMs, said.commit, said.quorumAgeMs, this.#state.position.index);
-      },
       schedule: () => this.#schedule(),
       onFatal: (error) => this.onFatal(error),
-    });
-  }
-
-  #makeFreshnessTeller(): FreshnessTeller {
-    const { clock, membership, memberId } = this.#options;
-    return new FreshnessTeller({
-      nowMs: () => clock.monotonicMs(),
-      barrier: () => this.readBarrier(),
-      confirmed: (quorumAgeMs) => {
-        if (!this.#leases.leading || this.#stopped) return;
-        const { commit, term } = this.#consensus.core;
-        this.#freshness.said(clock.monotonicMs(), commit, quorumAgeMs, this.#state.position.index);
-        for (const voter of membership.voters) {
-          if (voter.id === memberId) continue;
-          this.#forwarder.tell(voter.id, { kind: 'freshness', term, commit, quorumAgeMs });
-        }
-      },
     });
   }
 
@@ -406,7 +391,6 @@ export class Serving implements ConsensusListener {
       onSlice: (events) => {
         const { index, revision } = this.#state.position;
         this.#consensus.reportApplied(index);
-        this.#freshness.applied(index);
         this.#options.onApplied({ events, revision });
         this.#barriers.applied(index, revision);
         this.#leadIfReady();
@@ -415,11 +399,12 @@ export class Serving implements ConsensusListener {
         this.#state = state;
         this.#ring.clear();
         const { index, revision } = state.position;
-        this.#freshness.applied(index);
+        this.#ring.record(index, state.stateHash());
         this.#options.onReplaced(revision);
         this.#barriers.applied(index, revision);
         this.#options.observer.event({ kind: 'snapshot-installed', index, revision });
-        this.#snapshotServing?.();
+        this.#snapshotServing?.resolve();
+        this.#snapshotServing = undefined;
       },
       mayApply: () => this.#state.unflushedBytes < this.#options.unflushedBytesMax,
       onFatal: (error) => this.onFatal(error),
@@ -488,8 +473,9 @@ export class Serving implements ConsensusListener {
 
   #whenServing(base: LogBase): Promise<void> {
     if (this.#state.position.index >= base.index) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#snapshotServing = resolve;
+    if (this.#stopped) return Promise.reject(stopping());
+    return new Promise((resolve, reject) => {
+      this.#snapshotServing = { resolve, reject };
     });
   }
 }

@@ -3,7 +3,7 @@ import type { LogBase, MemberId, SnapshotMessage } from '../raft/types.ts';
 import type { MembershipRecord } from '../storage/entry-log.ts';
 import { SnapshotStreamError } from '../storage/snapshot-decoder.ts';
 import { encodeSnapshot, receiveSnapshot } from '../storage/snapshot-stream.ts';
-import type { StateDirectory } from '../storage/state-store.ts';
+import type { StagedState, StateDirectory } from '../storage/state-store.ts';
 import type { IncomingSnapshot, Transport } from '../transport/types.ts';
 import type { Consensus } from './consensus.ts';
 
@@ -47,7 +47,7 @@ export class SnapshotExchange {
       },
       (error: unknown) => {
         this.#sending.delete(peer);
-        if (error instanceof StorageError) this.#options.onFatal(error);
+        this.#endIfDiskFailed(error);
         this.#options.onSendFailed(peer, error);
         this.#options.consensus.reportSnapshot(peer, { ok: false });
       },
@@ -72,11 +72,20 @@ export class SnapshotExchange {
       snapshot: incoming.snapshot,
     };
     if (!consensus.offerSnapshot(message, received.staged)) {
-      await received.staged.discard();
+      await this.#discard(received.staged);
       return this.#options.appliedIndex();
     }
     await this.#options.installed(incoming.snapshot);
     return incoming.snapshot.index;
+  }
+
+  async #discard(staged: StagedState): Promise<void> {
+    try {
+      await staged.discard();
+    } catch (error) {
+      this.#endIfDiskFailed(error);
+      throw error;
+    }
   }
 
   async #store(incoming: IncomingSnapshot): ReturnType<typeof receiveSnapshot> {
@@ -88,9 +97,14 @@ export class SnapshotExchange {
         throw new SnapshotStreamError(0, `its head says index ${mark.index}, its sender ${index}`);
       });
     } catch (error) {
-      if (error instanceof StorageError) this.#options.onFatal(error);
+      this.#endIfDiskFailed(error);
       throw error;
     }
+  }
+
+  /** 'refused' is no failure of the disk: the store was closed, because a snapshot replaced it or the member stops. */
+  #endIfDiskFailed(error: unknown): void {
+    if (error instanceof StorageError && error.kind !== 'refused') this.#options.onFatal(error);
   }
 
   async #send(peer: MemberId): Promise<number> {
@@ -99,13 +113,18 @@ export class SnapshotExchange {
     if (!this.#options.mayServe()) {
       throw new RollcallError('MEMBER_FENCED', 'a fenced member sends no snapshots', { retryAfterMs: 1_000 });
     }
+    const { term } = consensus.core;
     await this.#options.flush();
+    // A snapshot says who leads its term: one from a member that does not would make the receiver ignore the leader.
+    if (consensus.core.role !== 'leader' || consensus.core.term !== term) {
+      throw new RollcallError('NOT_PROPOSED', `this member does not lead term ${term} any more`);
+    }
     const snapshot = await directory.store.openSnapshot();
     try {
       const { mark } = snapshot;
       const base: LogBase = { index: mark.index, term: mark.term, hash: mark.prefixHash };
       const body = encodeSnapshot(snapshot, this.#options.membership());
-      await transport.sendSnapshot(peer, consensus.core.term, base, body);
+      await transport.sendSnapshot(peer, term, base, body);
       this.#options.onSent(peer, base, this.#options.nowMs() - startMs);
       return base.index;
     } finally {

@@ -22,7 +22,6 @@ const requests: ForwardRequest[] = [
       ['b', '11'],
     ]),
   },
-  { kind: 'freshness', term: 3, commit: 0, quorumAgeMs: 7 },
 ];
 
 const answers: ForwardAnswer[] = [

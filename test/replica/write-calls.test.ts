@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ManualClock } from '../../src/base/manual-clock.ts';
 import type { ForwardAnswer, ForwardRequest } from '../../src/replica/forward-codec.ts';
+import { stopping } from '../../src/replica/refusals.ts';
 import { type CallOutcome, toExecuteOutcome, WriteCalls, writeBounds } from '../../src/replica/write-calls.ts';
 import { decodeBatch, encodeCommand } from '../../src/state-machine/command-codec.ts';
 import type { CommandResult } from '../../src/state-machine/types.ts';
@@ -52,15 +53,15 @@ describe('WriteCalls', () => {
 
   function proposeOne(name: string): number {
     calls.leaderChanged('a');
-    calls.add(command(1_000), false, record(name));
+    calls.add(command(1_000), 'client', record(name));
     calls.dispatch();
     return proposals.at(-1)?.id ?? -1;
   }
 
   it('gathers what waits into one entry and answers each call with its own result', () => {
     calls.leaderChanged('a');
-    calls.add(command(1_000), false, record('one'));
-    calls.add(command(2_000), false, record('two'));
+    calls.add(command(1_000), 'client', record('one'));
+    calls.add(command(2_000), 'client', record('two'));
     calls.dispatch();
     expect(proposals).toHaveLength(1);
     calls.proposed({ id: proposals[0]?.id ?? 0, result: { accepted: true, index: 5, term: 2 } });
@@ -72,7 +73,7 @@ describe('WriteCalls', () => {
 
   it('cuts entries at the bound on commands', () => {
     calls.leaderChanged('a');
-    for (let i = 0; i <= writeBounds.batchCommandsMax; i++) calls.add(command(1_000), false, record('call'));
+    for (let i = 0; i <= writeBounds.batchCommandsMax; i++) calls.add(command(1_000), 'client', record('call'));
     calls.dispatch();
     expect(proposals.map(({ data }) => decodeBatch(data).commands.length)).toEqual([writeBounds.batchCommandsMax, 1]);
   });
@@ -80,10 +81,10 @@ describe('WriteCalls', () => {
   it('holds back what comes while as many entries as allowed are under way', () => {
     calls.leaderChanged('a');
     for (let i = 0; i < writeBounds.proposalsInFlightMax; i++) {
-      calls.add(command(1_000), false, record('first'));
+      calls.add(command(1_000), 'client', record('first'));
       calls.dispatch();
     }
-    calls.add(command(1_000), false, record('late'));
+    calls.add(command(1_000), 'client', record('late'));
     calls.dispatch();
     expect(proposals).toHaveLength(writeBounds.proposalsInFlightMax);
     calls.proposed({ id: proposals[0]?.id ?? 0, result: { accepted: true, index: 1, term: 1 } });
@@ -96,19 +97,19 @@ describe('WriteCalls', () => {
     clock.advance(1_000);
     proposeOne('one');
     clock.advance(70);
-    calls.add(command(1_000), false, record('two'));
+    calls.add(command(1_000), 'client', record('two'));
     calls.dispatch();
     calls.leaderChanged('b');
     calls.leaderChanged('a');
     clock.advance(500);
-    calls.add(command(1_000), false, record('three'));
+    calls.add(command(1_000), 'client', record('three'));
     calls.dispatch();
     expect(proposals.map(({ data }) => decodeBatch(data).elapsedMs)).toEqual([0, 70, 0]);
   });
 
   it('hands calls to the leader and decodes its answers', () => {
     calls.leaderChanged('b');
-    calls.add(command(1_000), false, record('one'));
+    calls.add(command(1_000), 'client', record('one'));
     calls.dispatch();
     expect(asks).toMatchObject([{ to: 'b', request: { kind: 'execute' } }]);
     asks[0]?.onAnswer({ kind: 'executed', outcomes: [toExecuteOutcome({ ok: true, result })] });
@@ -117,7 +118,7 @@ describe('WriteCalls', () => {
 
   it('says OUTCOME_UNKNOWN where the answer of the leader is lost', () => {
     calls.leaderChanged('b');
-    calls.add(command(1_000), false, record('one'));
+    calls.add(command(1_000), 'client', record('one'));
     calls.dispatch();
     asks[0]?.onAnswer(undefined);
     expect(outcomes).toEqual(['one: OUTCOME_UNKNOWN']);
@@ -125,7 +126,7 @@ describe('WriteCalls', () => {
 
   it('waits for another leader where the one asked did not take the call', () => {
     calls.leaderChanged('b');
-    calls.add(command(1_000), false, record('one'));
+    calls.add(command(1_000), 'client', record('one'));
     calls.dispatch();
     asks[0]?.onAnswer({ kind: 'executed', outcomes: [notProposed()] });
     calls.dispatch();
@@ -137,7 +138,7 @@ describe('WriteCalls', () => {
   });
 
   it('says NO_LEADER at the deadline where nothing was proposed', () => {
-    calls.add(command(1_000), false, record('one'));
+    calls.add(command(1_000), 'client', record('one'));
     calls.dispatch();
     calls.tick(timeoutTicks - 1);
     expect(outcomes).toEqual([]);
@@ -166,13 +167,13 @@ describe('WriteCalls', () => {
   it('has room for new proposals although old ones of an earlier time of leading are never applied', () => {
     calls.leaderChanged('a');
     for (let i = 0; i < writeBounds.proposalsInFlightMax; i++) {
-      calls.add(command(1_000), false, record('old'));
+      calls.add(command(1_000), 'client', record('old'));
       calls.dispatch();
       calls.proposed({ id: proposals.at(-1)?.id ?? 0, result: { accepted: true, index: 100 + i, term: 1 } });
     }
     calls.leaderChanged('b');
     calls.leaderChanged('a');
-    calls.add(command(1_000), false, record('new'));
+    calls.add(command(1_000), 'client', record('new'));
     calls.dispatch();
     expect(proposals).toHaveLength(writeBounds.proposalsInFlightMax + 1);
     calls.proposed({ id: proposals.at(-1)?.id ?? 0, result: { accepted: true, index: 100, term: 3 } });
@@ -182,7 +183,7 @@ describe('WriteCalls', () => {
 
   it('never hands on what a peer handed to it', () => {
     calls.leaderChanged('b');
-    calls.add(command(1_000), true, record('one'));
+    calls.add(command(1_000), 'peer', record('one'));
     calls.dispatch();
     expect(asks).toEqual([]);
     expect(outcomes).toEqual(['one: NOT_PROPOSED']);
@@ -191,7 +192,7 @@ describe('WriteCalls', () => {
   it('keeps a call while the leader is not connected', () => {
     connected = false;
     calls.leaderChanged('b');
-    calls.add(command(1_000), false, record('one'));
+    calls.add(command(1_000), 'client', record('one'));
     calls.dispatch();
     connected = true;
     calls.tick(1);
@@ -200,11 +201,11 @@ describe('WriteCalls', () => {
   });
 
   it('refuses the call above its bound as OVERLOADED, and takes one again once there is room', () => {
-    for (let i = 0; i < writeBounds.callsMax; i++) calls.add(command(1_000), false, () => undefined);
-    calls.add(command(1_000), false, record('too many'));
+    for (let i = 0; i < writeBounds.callsMax; i++) calls.add(command(1_000), 'client', () => undefined);
+    calls.add(command(1_000), 'client', record('too many'));
     expect(outcomes).toEqual(['too many: OVERLOADED']);
     calls.tick(timeoutTicks);
-    calls.add(command(1_000), false, record('again'));
+    calls.add(command(1_000), 'client', record('again'));
     expect(calls.open).toBe(1);
   });
 
@@ -232,9 +233,17 @@ describe('WriteCalls', () => {
     const id = proposeOne('proposed');
     calls.proposed({ id, result: { accepted: true, index: 5, term: 2 } });
     calls.leaderChanged('');
-    calls.add(command(1_000), false, record('waiting'));
-    calls.stop();
-    expect(outcomes.toSorted()).toEqual(['proposed: OUTCOME_UNKNOWN', 'waiting: NOT_SERVING']);
+    calls.add(command(1_000), 'client', record('waiting'));
+    calls.leaderChanged('a');
+    proposeOne('handed to the core');
+    calls.leaderChanged('');
+    calls.endAll(stopping());
+    expect(outcomes.toSorted()).toEqual([
+      'handed to the core: OUTCOME_UNKNOWN',
+      'proposed: OUTCOME_UNKNOWN',
+      'waiting: NOT_SERVING',
+    ]);
+    expect(calls.open).toBe(0);
   });
 });
 
@@ -248,7 +257,7 @@ function notProposed(): Extract<ForwardAnswer, { kind: 'executed' }>['outcomes']
     ask: () => false,
   });
   other.leaderChanged('c');
-  other.add(command(1_000), true, (outcome) => {
+  other.add(command(1_000), 'peer', (outcome) => {
     fromPeer.outcome = outcome;
   });
   other.dispatch();
