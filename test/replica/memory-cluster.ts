@@ -113,6 +113,28 @@ export class MemoryCluster {
     member.engine = member.engine.restarted(member.disk, this.random);
   }
 
+  /** Ends a member's process without a word; the machine stays up, so the next life finds all that was written. */
+  kill(id: string): void {
+    const member = this.member(id);
+    member.clock?.end();
+    member.transport?.kill();
+    member.replica = undefined;
+    member.disk = member.disk.kill();
+    member.engine = member.engine.restarted(member.disk);
+  }
+
+  /** The process stands still: neither its timers nor what comes over the network gets through. */
+  freeze(id: string): void {
+    this.member(id).clock?.freeze();
+    for (const other of this.members) if (other.id !== id) this.network.cut(other.id, id);
+  }
+
+  /** It goes on: with the timers that are due, then with what lies in its sockets, then with what waits for a turn. */
+  thaw(id: string): void {
+    for (const other of this.members) if (other.id !== id) this.network.heal(other.id, id);
+    this.member(id).clock?.thaw();
+  }
+
   /** Lets virtual time pass. */
   async run(ms: number): Promise<void> {
     for (let passed = 0; passed < ms; passed += stepMs) {
@@ -212,6 +234,8 @@ export class MemoryCluster {
 class LifeClock implements Clock {
   readonly #clock: Clock;
   #ended = false;
+  /** What became due while frozen. */
+  #held: (() => void)[] | undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -219,6 +243,17 @@ class LifeClock implements Clock {
 
   end(): void {
     this.#ended = true;
+    this.#held = undefined;
+  }
+
+  freeze(): void {
+    this.#held ??= [];
+  }
+
+  thaw(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const callback of held) this.#run(callback);
   }
 
   wallMs(): number {
@@ -238,7 +273,9 @@ class LifeClock implements Clock {
   }
 
   #run(callback: () => void): void {
-    if (!this.#ended) callback();
+    if (this.#ended) return;
+    if (this.#held === undefined) callback();
+    else this.#held.push(callback);
   }
 }
 
