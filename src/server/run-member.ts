@@ -49,8 +49,11 @@ class MemberRun {
   readonly #clock: SystemClock;
   readonly #metrics = new MemberMetrics();
   #http: HttpServer | undefined;
-  #member: Member | undefined;
+  /** Settles when the directory is open, and when the ports are. A stop waits for both: it may come in between. */
+  #opening: Promise<Member> | undefined;
+  #listening: Promise<number> | undefined;
   #stopping = false;
+  #failed = false;
   #finish: (exitCode: number) => void = () => undefined;
 
   constructor(config: MemberConfig, options: RunOptions, log: Log, clock: SystemClock) {
@@ -80,8 +83,9 @@ class MemberRun {
   async #start(): Promise<void> {
     const { clientAddress, peerAddress, dataDirectory, listen, memberId } = this.#config;
     this.#log.logger.info({ dataDirectory, clientAddress, peerAddress }, `member ${memberId} starts`);
-    const member = await this.#open();
-    this.#member = member;
+    this.#opening = this.#open();
+    const member = await this.#opening;
+    if (this.#stopping) return;
     this.#metrics.bind({
       status: () => member.status(),
       counts: () => member.replica.state.counts(),
@@ -89,7 +93,9 @@ class MemberRun {
       callsInFlight: () => member.callsInFlight,
       droppedLogLines: () => this.#log.droppedLines(),
     });
-    const httpPort = await this.#startHttp(member);
+    this.#listening = this.#startHttp(member);
+    const httpPort = await this.#listening;
+    if (this.#stopping) return;
     this.#watchHealth(member);
     await member.start();
     if (this.#stopping) return;
@@ -180,7 +186,10 @@ class MemberRun {
   }
 
   async #stop(): Promise<void> {
-    await this.#member?.stop(this.#config.stopGraceMs);
+    // What could not be opened has ended the run by its own error.
+    const member = await this.#opening;
+    await member?.stop(this.#config.stopGraceMs);
+    await this.#listening;
     await this.#http?.stop(logGraceMs);
     this.#log.logger.info('stopped');
     this.#finish(0);
@@ -188,6 +197,9 @@ class MemberRun {
 
   /** The member cannot go on. Nothing is flushed or closed: what is on disk is what a restart reads. */
   #fatal(error: unknown): void {
+    // One failure may come by several ways, such as a start that is waited for by a stop.
+    if (this.#failed) return;
+    this.#failed = true;
     if (error instanceof StorageError) {
       const { file, offset, kind } = error;
       this.#log.logger.fatal({ file, offset, kind }, error.message);

@@ -92,6 +92,19 @@ describe('member processes', () => {
     expect(log).not.toMatch(/load-\d|c0-\d/);
   });
 
+  it('end by SIGTERM at any moment of their start, with nothing left running', async () => {
+    cluster = new ProcessCluster({ directory, members: await planMembers(1) });
+    const codes: (number | null)[] = [];
+    for (const delayMs of [150, 250, 350, 450, 600, 900]) {
+      cluster.start('a');
+      await new Promise((resolve) => setTimeout(resolve, delayMs));
+      codes.push(await cluster.kill('a', 'SIGTERM'));
+    }
+    // Before the program has taken over the signal, the system's default ends it: no exit code.
+    expect(codes.filter((code) => code !== 0 && code !== null)).toEqual([]);
+    expect(codes.at(-1)).toBe(0);
+  });
+
   it('refuse a directory that another process uses, and leave it as it is', async () => {
     await startCluster(1);
     const second = refused(join(directory, 'a.yaml'), directory);
