@@ -30,9 +30,14 @@ export async function lockDirectory(root: string): Promise<DirectoryLock> {
         { cause: error },
       );
     }
-    const text = error instanceof Error ? error.message : String(error);
-    throw new StorageError('io', root, `could not lock the data directory: ${text}`, { cause: error });
+    throw new StorageError('io', root, `could not lock the data directory: ${textOf(error)}`, { cause: error });
   }
+}
+
+/** With the cause: LevelDB says "Database failed to open", and only below it that the disk is full. */
+function textOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : `${error.message}: ${textOf(error.cause)}`;
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -70,6 +70,13 @@ describe('the lock of a data directory', () => {
     const lock = await lockDirectory(root);
     expect((await stat(join(root, 'lock'))).mode & 0o777).toBe(0o700);
     await lock.release();
+  });
+
+  it('says why where LevelDB cannot open it', async () => {
+    await mkdir(join(root, 'lock', 'LOCK'), { recursive: true });
+    const error: unknown = await lockDirectory(root).catch((caught: unknown) => caught);
+    expect(error).toMatchObject({ kind: 'io', file: root });
+    expect(String(error)).toMatch(/could not lock the data directory: .*LOCK: Is a directory/);
   });
 
   it('says so where the directory cannot be made', async () => {
