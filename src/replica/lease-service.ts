@@ -172,7 +172,10 @@ export class LeaseService {
 
   /** Proposes what there is room for; what is not taken goes again with the next tick, never at once. */
   #reap(leadership: Leadership): void {
-    for (const leaseId of [...leadership.toReap]) {
+    if (leadership.toReap.size === 0) return;
+    // A copy: what is refused on the spot comes back into the set, and would be met again without end.
+    const leaseIds = Array.from(leadership.toReap);
+    for (const leaseId of leaseIds) {
       if (leadership.underWay >= leaseBounds.proposalsMax) return;
       leadership.toReap.delete(leaseId);
       leadership.underWay++;

@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from 'node:util';
+import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import { emptyPrefixHash } from '../base/hash.ts';
 import type { LogOpening, ReplicaStorage } from '../replica/storage.ts';
@@ -27,10 +29,8 @@ export async function openMemberStorage(options: MemberStorageOptions): Promise<
   return {
     identity,
     create: async (membership: MembershipRecord) => {
-      if (!(await SegmentedLog.isInitialised(disk))) {
-        const base = { index: 0, term: 0, hash: emptyPrefixHash };
-        await SegmentedLog.initialise(disk, base, membership, segmentBytes);
-      }
+      if (await SegmentedLog.isInitialised(disk)) await renewMembership(options, membership);
+      else await SegmentedLog.initialise(disk, emptyBase, membership, segmentBytes);
       const hardState = await openHardState(disk, { isNewDirectory: true });
       await hardState.close();
     },
@@ -54,6 +54,25 @@ export async function openMemberStorage(options: MemberStorageOptions): Promise<
     },
     freeBytes: () => disk.freeBytes(),
   };
+}
+
+const emptyBase: LogBase = { index: 0, term: 0, hash: emptyPrefixHash };
+
+/**
+ * An attempt to form made the log and ended before the identity said so. Until then another member may have lost its
+ * directory and come back with a new one: the log must name the members that form now.
+ */
+async function renewMembership(options: MemberStorageOptions, membership: MembershipRecord): Promise<void> {
+  const { clock, disk, segmentBytes } = options;
+  const { log, recovered } = await SegmentedLog.open(disk, {
+    clock,
+    appliedIndex: 0,
+    segmentBytes,
+    onFailure: () => undefined,
+  });
+  assert(recovered.entries.length === 0 && recovered.base.index === 0, 'a log with entries before its cluster formed');
+  if (!isDeepStrictEqual(recovered.membership, membership)) await log.restart(emptyBase, membership);
+  await log.close();
 }
 
 /** Whether the log goes on from this base: it begins behind it or later, or holds the very entry. */

@@ -22,7 +22,9 @@ interface Lease {
   readonly id: number;
   readonly ttlMs: number;
   /** Not to be gone before. */
-  safeUntilMs: number;
+  readonly safeUntilMs: number;
+  /** Whoever has applied so much knows of it. */
+  readonly knownIndex: number;
 }
 
 export interface ChaosReport {
@@ -137,14 +139,11 @@ export class ChaosRun {
   }
 
   #watchLeases(id: string): void {
-    const status = this.#cluster.replica(id).status();
+    const { state } = this.#cluster.replica(id);
     for (const lease of this.#leases.values()) {
-      const { state } = this.#cluster.replica(id);
-      // Before an entry of its own term is applied its state may be behind.
-      if (status.role !== 'leader' || status.term !== state.position.term) continue;
       if (this.#nowMs >= lease.safeUntilMs) this.#leases.delete(lease.id);
-      else if (state.lease(lease.id) === undefined) {
-        this.#fail(`lease ${lease.id} is gone ${lease.safeUntilMs - this.#nowMs} ms before its time`);
+      else if (state.position.index >= lease.knownIndex && state.lease(lease.id) === undefined) {
+        this.#fail(`lease ${lease.id} is gone on ${id} ${lease.safeUntilMs - this.#nowMs} ms before its time`);
       }
     }
   }
@@ -291,8 +290,10 @@ export class ChaosRun {
 
   /** Acknowledged: it lives for its TTL from when it was asked for, whoever leads. */
   #keep(id: number, ttlMs: number, fromMs: number): void {
-    const safeUntilMs = Math.max(fromMs + ttlMs, this.#leases.get(id)?.safeUntilMs ?? 0);
-    this.#leases.set(id, { id, ttlMs, safeUntilMs });
+    const known = this.#leases.get(id);
+    const safeUntilMs = Math.max(fromMs + ttlMs, known?.safeUntilMs ?? 0);
+    const applied = this.#cluster.members.map(({ replica }) => replica?.state.position.index ?? 0);
+    this.#leases.set(id, { id, ttlMs, safeUntilMs, knownIndex: known?.knownIndex ?? Math.max(...applied) });
   }
 
   #call<T>(
@@ -306,18 +307,18 @@ export class ChaosRun {
     const key = { onLost };
     this.#open.set(key, { what, sinceMs: this.#nowMs, member });
     this.#lost.set(key, onLost);
-    const done = (): boolean => {
+    const isOpen = (): boolean => {
       this.#lost.delete(key);
       return this.#open.delete(key);
     };
     promise.then(
       (value) => {
-        if (!done()) return;
+        if (!isOpen()) return;
         this.#counts.acknowledged++;
         onResult(value);
       },
       (error: unknown) => {
-        if (!done()) return;
+        if (!isOpen()) return;
         if (!(error instanceof RollcallError)) return this.#fail(`${what} on ${member} failed with ${String(error)}`);
         if (error.reason === 'OUTCOME_UNKNOWN') this.#counts.unknown++;
         else this.#counts.refused++;
@@ -388,14 +389,10 @@ export class ChaosRun {
       if (call.member === id) this.#open.set(key, { ...call, sinceMs: this.#nowMs });
   }
 
-  /** The next write to the newest segment waits for a while. */
+  /** The next write to its log waits for a while. */
   async #hold(id: string): Promise<void> {
-    const { disk, replica } = this.#cluster.member(id);
-    if (replica?.phase !== 'serving') return;
-    const segments = (await disk.list('log')).filter((name) => name.endsWith('.seg'));
-    const newest = segments.toSorted().at(-1);
-    if (newest === undefined) return;
-    const { release } = disk.holdNext('write', `log/${newest}`);
+    if (this.#cluster.member(id).replica?.phase !== 'serving') return;
+    const release = await this.#cluster.holdLog(id);
     this.#releases.set(id, [...(this.#releases.get(id) ?? []), release]);
     this.#cluster.clock.setTimer(50 + this.#random.below('slow', 5_000), release);
   }

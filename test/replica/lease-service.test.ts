@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { LeaseService } from '../../src/replica/lease-service.ts';
+import { RollcallError } from '../../src/base/errors.ts';
+import { leaseBounds, LeaseService } from '../../src/replica/lease-service.ts';
 import type { RenewResult } from '../../src/replica/types.ts';
 import type { CallOutcome } from '../../src/replica/write-calls.ts';
 import { encodeBatch, encodeCommand } from '../../src/state-machine/command-codec.ts';
@@ -16,6 +17,8 @@ class Bench {
   readonly rounds: { confirm: () => void; fail: () => void }[] = [];
   readonly leases: LeaseService;
   tick = 0;
+  refuseAtOnce = false;
+  refusals = 0;
 
   constructor() {
     this.leases = new LeaseService({
@@ -27,7 +30,14 @@ class Bench {
         new Promise((resolve, reject) => {
           this.rounds.push({ confirm: resolve, fail: () => reject(new Error('no quorum')) });
         }),
-      propose: (command, onOutcome) => this.proposals.push({ command, onOutcome }),
+      propose: (command, onOutcome) => {
+        if (!this.refuseAtOnce) {
+          this.proposals.push({ command, onOutcome });
+          return;
+        }
+        this.refusals++;
+        onOutcome({ ok: false, error: new RollcallError('OVERLOADED', '') });
+      },
       onExpired: () => undefined,
     });
   }
@@ -181,6 +191,52 @@ describe('LeaseService', () => {
       result: { kind: 'refused', revision: 1, reason: 'OVERLOADED', message: '', field: '' },
     });
     bench.ticks(2);
+    expect(bench.proposals).toHaveLength(1);
+  });
+
+  it('renews no lease whose end may still be applied, and lets whoever waits for it go at the deadline', async () => {
+    bench.ticks(ttlTicks + 1);
+    const end = bench.proposals.splice(0)[0];
+    end?.onOutcome({ ok: false, error: new RollcallError('OUTCOME_UNKNOWN', '') });
+    const renewal = bench.leases.renew([1]);
+    bench.rounds[0]?.confirm();
+    await Promise.resolve();
+    bench.ticks(38);
+    await expect(Promise.race([renewal, Promise.resolve('open')])).resolves.toBe('open');
+    bench.ticks(1);
+    expect(await renewal).toEqual([{ leaseId: 1, status: 'unavailable', ttlMs: 0 }]);
+    expect(bench.proposals).toEqual([]);
+    if (end !== undefined) bench.apply([end.command]);
+    expect(bench.state.counts()).toMatchObject({ instances: 0, leases: 0 });
+  });
+
+  it('has no more proposals under way than its bound, and goes on as they end', () => {
+    const more = leaseBounds.proposalsMax + 10;
+    for (let i = 0; i < more; i++) bench.run({ kind: 'grant-lease', ttlMs: 1_000 });
+    bench.ticks(ttlTicks + 20);
+    expect(bench.proposals).toHaveLength(leaseBounds.proposalsMax);
+    bench.commitProposals();
+    bench.ticks(1);
+    expect(bench.proposals).toHaveLength(11);
+    bench.commitProposals();
+    expect(bench.state.counts().leases).toBe(0);
+  });
+
+  it('waits for the next tick where a removal is refused on the spot', () => {
+    bench.leases.follow();
+    bench.run({ kind: 'grant-lease', ttlMs: 1_000 });
+    for (let i = 0; i < 1_001; i++) {
+      const name = { namespace: 'default', service: 'big', id: `i${i}` };
+      const lifetime = { kind: 'lease', leaseId: 2 } as const;
+      bench.run({ kind: 'register', name, spec: new Uint8Array([1]), lifetime, ifAbsent: false, ifIncarnation: 0 });
+    }
+    bench.run({ kind: 'revoke-lease', leaseId: 2 });
+    bench.refuseAtOnce = true;
+    bench.leases.lead(term + 1);
+    bench.ticks(2);
+    expect(bench.refusals).toBe(3);
+    bench.refuseAtOnce = false;
+    bench.ticks(1);
     expect(bench.proposals).toHaveLength(1);
   });
 

@@ -123,6 +123,17 @@ export class MemoryCluster {
     member.engine = member.engine.restarted(member.disk);
   }
 
+  /** The next write to the log of this member waits until what is returned is called. */
+  async holdLog(id: string): Promise<() => void> {
+    const { disk } = this.member(id);
+    const segments = (await disk.list('log')).filter((name) => name.endsWith('.seg'));
+    // The one that is written to, and the spare behind it.
+    const holds = segments.map((name) => disk.holdNext('write', `log/${name}`));
+    return () => {
+      for (const hold of holds) hold.release();
+    };
+  }
+
   /** The process stands still: neither its timers nor what comes over the network gets through. */
   freeze(id: string): void {
     this.member(id).clock?.freeze();

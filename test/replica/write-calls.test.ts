@@ -229,14 +229,58 @@ describe('WriteCalls', () => {
     expect(asks[0]?.to).toBe('b');
   });
 
+  it('hands a call on again where the leader that it was handed to is stopping: it took nothing', () => {
+    calls.leaderChanged('b');
+    calls.add(command(1_000), 'client', record('one'));
+    calls.dispatch();
+    asks[0]?.onAnswer({ kind: 'executed', outcomes: [{ ok: false, error: stopping() }] });
+    calls.tick(1);
+    expect(asks).toHaveLength(2);
+    expect(outcomes).toEqual([]);
+  });
+
+  it('says OUTCOME_UNKNOWN where the answer of the leader cannot be read', () => {
+    calls.leaderChanged('b');
+    calls.add(command(1_000), 'client', record('one'));
+    calls.dispatch();
+    asks[0]?.onAnswer({ kind: 'executed', outcomes: [{ ok: true, result: new Uint8Array([250, 1, 2]) }] });
+    expect(outcomes).toEqual(['one: OUTCOME_UNKNOWN']);
+  });
+
+  it('counts the bytes of calls that are handed on as well, and gives them back with the outcome', () => {
+    calls.leaderChanged('b');
+    const large = new Uint8Array(writeBounds.callBytesMax);
+    calls.add(large, 'client', record('large'));
+    calls.dispatch();
+    calls.add(new Uint8Array(1), 'client', record('above'));
+    expect(outcomes).toEqual(['above: OVERLOADED']);
+    asks[0]?.onAnswer(undefined);
+    calls.add(new Uint8Array(1), 'client', record('after'));
+    expect(outcomes).toEqual(['above: OVERLOADED', 'large: OUTCOME_UNKNOWN']);
+  });
+
+  it('keeps an own proposal open past the deadline of calls, until its entry or the leadership decides', () => {
+    calls.leaderChanged('a');
+    for (const name of ['applied', 'lost']) {
+      calls.add(command(1_000), 'own', record(name));
+      calls.dispatch();
+    }
+    proposals.forEach(({ id }, i) => calls.proposed({ id, result: { accepted: true, index: 5 + i, term: 2 } }));
+    for (let tick = 1; tick <= 3 * timeoutTicks; tick++) calls.tick(tick);
+    expect(outcomes).toEqual([]);
+    calls.applied(5, 2, [result]);
+    calls.leaderChanged('b');
+    expect(outcomes).toEqual(['applied: lease-granted', 'lost: OUTCOME_UNKNOWN']);
+  });
+
   it('ends every call when the member stops', () => {
     const id = proposeOne('proposed');
     calls.proposed({ id, result: { accepted: true, index: 5, term: 2 } });
     calls.leaderChanged('');
-    calls.add(command(1_000), 'client', record('waiting'));
     calls.leaderChanged('a');
     proposeOne('handed to the core');
     calls.leaderChanged('');
+    calls.add(command(1_000), 'client', record('waiting'));
     calls.endAll(stopping());
     expect(outcomes.toSorted()).toEqual([
       'handed to the core: OUTCOME_UNKNOWN',

@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest';
+import type { ForwardAnswer } from '../../src/replica/forward-codec.ts';
+import { encodeRequest } from '../../src/replica/forward-codec.ts';
+import { Forwarder } from '../../src/replica/forwarder.ts';
+import type { Forwarded, Transport } from '../../src/transport/types.ts';
+
+class Wire {
+  readonly sent: Forwarded[] = [];
+  boot = 3;
+
+  /** The two methods that a Forwarder uses. */
+  get transport(): Transport {
+    const used: Pick<Transport, 'send' | 'bootOf'> = {
+      send: (_to, _messages, forwarded) => {
+        this.sent.push(...forwarded);
+        return true;
+      },
+      bootOf: () => this.boot,
+    };
+    return used as Transport;
+  }
+}
+
+describe('Forwarder', () => {
+  it('drops the answer to a question of an earlier life: the number may stand for another question now', () => {
+    const wire = new Wire();
+    const answers: ((answer: ForwardAnswer) => void)[] = [];
+    const forwarder = new Forwarder({
+      transport: wire.transport,
+      askTimeoutTicks: 10,
+      onRequest: (_from, _request, answer) => answers.push(answer),
+      onMalformed: () => undefined,
+    });
+    const body = encodeRequest({ kind: 'hash-query', index: 1 });
+    forwarder.receive('b', [{ id: 7, answer: false, body }]);
+    forwarder.receive('b', [{ id: 8, answer: false, body }]);
+    answers[0]?.({ kind: 'hash', hash: 'x' });
+    wire.boot = 4;
+    answers[1]?.({ kind: 'hash', hash: 'y' });
+    expect(wire.sent.map(({ id }) => id)).toEqual([7]);
+  });
+
+  it('tells the loss of every open question when it stops, and takes none after', () => {
+    const wire = new Wire();
+    const forwarder = new Forwarder({
+      transport: wire.transport,
+      askTimeoutTicks: 10,
+      onRequest: () => undefined,
+      onMalformed: () => undefined,
+    });
+    const heard: (ForwardAnswer | undefined)[] = [];
+    for (let i = 0; i < 3; i++) forwarder.ask('b', { kind: 'hash-query', index: i }, (answer) => heard.push(answer));
+    forwarder.stop();
+    expect(heard).toEqual([undefined, undefined, undefined]);
+    expect(forwarder.ask('b', { kind: 'hash-query', index: 9 }, () => heard.push(undefined))).toBe(false);
+    forwarder.tick(100);
+    expect(heard).toHaveLength(3);
+  });
+});
