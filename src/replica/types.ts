@@ -1,7 +1,8 @@
 import type { Registry } from '../state-machine/interfaces.ts';
-import type { ChangeEvent, Command, CommandResult } from '../state-machine/types.ts';
+import type { Command, CommandResult } from '../state-machine/types.ts';
 import type { MemberId, Role } from '../raft/types.ts';
 import type { PeerStatus } from '../transport/types.ts';
+import type { WatchTurn } from '../watch/types.ts';
 
 /** Renewal of one lease, as answered. */
 export interface RenewResult {
@@ -36,10 +37,7 @@ export interface ReplicaStatus {
 }
 
 /** What happened in one turn, for the watch hub: applied changes and the revision reached. */
-export interface AppliedTurn {
-  readonly events: readonly ChangeEvent[];
-  readonly revision: number;
-}
+export type AppliedTurn = WatchTurn;
 
 /**
  * One member's running replica as the use cases (api) see it. Every promise rejects with RollcallError: reason
