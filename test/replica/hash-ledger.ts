@@ -11,6 +11,7 @@ export interface Sighting {
 export class HashLedger {
   readonly #hashes = new Map<number, string>();
   readonly #last = new Map<string, Sighting>();
+  readonly #crashed = new Set<string>();
 
   /** What is wrong with it; undefined where nothing is. */
   see(now: Sighting): string | undefined {
@@ -19,7 +20,9 @@ export class HashLedger {
     else if (known !== now.hash) return `${now.id} has hash ${now.hash} at index ${now.index}, ${known} was seen there`;
     const last = this.#last.get(now.id);
     this.#last.set(now.id, now);
+    const crashed = this.#crashed.delete(now.id);
     if (last === undefined) return undefined;
+    if (crashed && now.boot <= last.boot) return `${now.id} started anew with boot ${now.boot}, was ${last.boot}`;
     if (now.boot < last.boot) return `${now.id} went back from boot ${last.boot} to ${now.boot}`;
     if (now.boot > last.boot) return undefined;
     if (now.revision < last.revision) return `${now.id} went back from revision ${last.revision} to ${now.revision}`;
@@ -29,7 +32,6 @@ export class HashLedger {
 
   /** Its next life must have a higher boot number. */
   crashed(id: string): void {
-    const last = this.#last.get(id);
-    if (last !== undefined) this.#last.set(id, { ...last, boot: last.boot + 1, revision: 0, index: 0 });
+    this.#crashed.add(id);
   }
 }

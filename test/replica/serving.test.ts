@@ -132,7 +132,7 @@ describe('a serving member', () => {
     await cluster.stop();
   });
 
-  it('takes a snapshot while its disk is slow and its flushes go on', async () => {
+  it('takes a snapshot while its log is slow, with applied entries that are not flushed yet', async () => {
     const cluster = new MemoryCluster({ logKeepBytes: 64 * 1024, segmentBytes: 256 * 1024 });
     const leader = await started(cluster);
     const behind = must(others(cluster, leader)[0], 'a follower');
@@ -142,10 +142,10 @@ describe('a serving member', () => {
     await cluster.until('a dropped log prefix', () =>
       cluster.replica(leader).status().firstKeptIndex > 50 ? true : undefined,
     );
-    const hold = cluster.member(behind).disk.holdNext('write', 'hard-state');
+    const release = await cluster.holdLog(behind);
     for (const id of others(cluster, behind)) cluster.network.heal(id, behind);
     await cluster.run(1_500);
-    hold.release();
+    release();
     await cluster.until('the snapshot to serve', () =>
       cluster.member(behind).events.some(({ kind }) => kind === 'snapshot-installed') ? true : undefined,
     );
