@@ -25,9 +25,9 @@ export type CallOutcome =
   | { readonly ok: false; readonly error: RollcallError };
 
 /**
- * `client`: a caller of this member. `peer`: came from a peer that took this member for the leader; it is never handed on
- * again. `own`: the leader's own, e.g. the end of a lease. It has no deadline, since its proposer must know whether it
- * may still be applied, and no bound here: the proposer has one.
+ * `client`: a caller of this member. `peer`: came from a peer that took this member for the leader; it is never handed
+ * on again. `own`: the leader's own, e.g. the end of a lease. It has no deadline, since its proposer must know whether
+ * it may still be applied, and no bound here: the proposer has one.
  */
 export type CallSource = 'client' | 'peer' | 'own';
 
