@@ -25,6 +25,9 @@ const initialMembersMax = 9;
 
 const initialMember = z.strictObject({ id: memberId(), peer: reachableAddress(), client: reachableAddress() });
 
+/** The largest entry fits one frame of 4 MiB, and a frame lies within one segment. */
+const segmentBytesMin = 4 * mib;
+
 /**
  * The configuration of one member as its file holds it. Each key that may be left out carries its default here and
  * nowhere else; cluster-configs/ documents every key, and a test compares the two.
@@ -66,7 +69,7 @@ export const configSchema = z.strictObject({
     .prefault({}),
   storage: z
     .strictObject({
-      segmentBytes: byteCount(mib, 256 * mib, 4 * kib).default(segmentBytesDefault),
+      segmentBytes: byteCount(segmentBytesMin, 256 * mib, 4 * kib).default(segmentBytesDefault),
       logKeepBytes: byteCount(mib, 64 * gib).default(64 * mib),
       flushIntervalMs: wholeNumber(10, 60_000, 'ms').default(100),
       unflushedBytesMax: byteCount(16 * mib, 16 * gib).default(256 * mib),

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { ChaosRun } from './chaos.ts';
 
-/** ROLLCALL_CHAOS_SEEDS=500 npx vitest run test/replica/chaos.sim.test.ts; ROLLCALL_CHAOS_FIRST names the first seed. */
+/**
+ * ROLLCALL_CHAOS_SEEDS=500 npx vitest run test/replica/chaos.sim.test.ts; ROLLCALL_CHAOS_FIRST names the first seed.
+ */
 const seeds = Number(process.env['ROLLCALL_CHAOS_SEEDS'] ?? '20');
 const first = Number(process.env['ROLLCALL_CHAOS_FIRST'] ?? '1');
 const lifeMs = 12_000;

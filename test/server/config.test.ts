@@ -294,7 +294,7 @@ const refusals: readonly (readonly [string, (text: string) => string, number, Re
     'a segment that is not whole pages',
     (t) => `${t}storage:\n  segmentBytes: 1048577\n`,
     nextLine + 1,
-    /^storage\.segmentBytes: is 1048577; write 1 MiB to 256 MiB, a multiple of 4096/,
+    /^storage\.segmentBytes: is 1048577; write 4 MiB to 256 MiB, a multiple of 4096/,
   ],
   ['a second document', (t) => `${t}---\nmemberId: b\n`, nextLine, /is no valid YAML/],
   ['a list', () => '- memberId: a\n', 1, /^holds no keys; see cluster-configs\/single\.yaml/],

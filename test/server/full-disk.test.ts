@@ -66,8 +66,11 @@ function fatalLines(): { readonly file?: string; readonly msg: string }[] {
   return parsed.filter(({ level }) => level === 'fatal' || level === 'error');
 }
 
+const hasPrlimit = spawnSync('prlimit', ['--version']).status === 0;
+
 describe('a member whose disk takes no more', { timeout: 40_000 }, () => {
-  it('ends at a frame that does not fit, and loses nothing acknowledged', async () => {
+  it('ends at a frame that does not fit, and loses nothing acknowledged', async (context) => {
+    if (!hasPrlimit) context.skip('needs the command prlimit of util-linux, which limits the files of a process');
     const room = await registerUntilCount(20);
     limitFiles(fileBytesMax);
     const { acknowledged, failed } = await registerUntilRefused('last');
@@ -89,7 +92,8 @@ describe('a member whose disk takes no more', { timeout: 40_000 }, () => {
     expect(await foundIds()).toContain('after');
   });
 
-  it('ends when it cannot make the next file of its log, and starts once it can', async () => {
+  it('ends when it cannot make the next file of its log, and starts once it can', async (context) => {
+    if (!hasPrlimit) context.skip('needs the command prlimit of util-linux, which limits the files of a process');
     const before = await registerUntilCount(5);
     await cluster.kill('a', 'SIGKILL');
     // A start makes the spare file anew: 16 MiB, of which the disk takes a part.
