@@ -1,7 +1,8 @@
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Level } from 'level';
 import { StorageError } from '../base/errors.ts';
+import { makeDirectories } from './make-directories.ts';
 
 export interface DirectoryLock {
   /** Lets another process have the directory. The end of this process does the same. */
@@ -18,7 +19,7 @@ export interface DirectoryLock {
 export async function lockDirectory(root: string): Promise<DirectoryLock> {
   const path = join(root, 'lock');
   try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
+    await makeDirectories(path);
     const database = await openEmpty(path);
     return { release: () => database.close() };
   } catch (error) {

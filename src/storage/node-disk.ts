@@ -1,13 +1,13 @@
 import { constants, write } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import { access, mkdir, open, readdir, rename, rm, statfs, unlink } from 'node:fs/promises';
+import { access, open, readdir, rename, rm, statfs, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assert, assertEqual } from '../base/assert.ts';
 import { StorageError } from '../base/errors.ts';
 import type { Disk, DiskFile } from './disk.ts';
 import { assertRelativePath } from './disk-path.ts';
+import { makeDirectories } from './make-directories.ts';
 
-const directoryMode = 0o700;
 const fileMode = 0o600;
 /** Zeros are written in pieces of this size: no single job holds a thread of the pool for long. */
 const zeroSliceBytes = 1_024 * 1_024;
@@ -29,12 +29,12 @@ export class NodeDisk implements Disk {
 
   /** @param root Absolute path of the directory; created with its parents, for its owner alone, where it is missing. */
   static async open(root: string): Promise<NodeDisk> {
-    await attempt(root, 'create the directory', () => mkdir(root, { recursive: true, mode: directoryMode }));
+    await attempt(root, 'create the directory', () => makeDirectories(root));
     return new NodeDisk(root);
   }
 
   async makeDirectory(path: string): Promise<void> {
-    await this.#attempt(path, 'create the directory', (full) => mkdir(full, { recursive: true, mode: directoryMode }));
+    await this.#attempt(path, 'create the directory', makeDirectories);
   }
 
   async list(path: string): Promise<readonly string[]> {
