@@ -20,6 +20,8 @@ export class ShownWatch {
   #batches = 0;
   #events = 0;
   #interruptions = 0;
+  /** Told already that the stream broke; no batch has come since. */
+  #isBroken = false;
   #member = '';
   #failure: Error | undefined;
   readonly #ended: Promise<void>;
@@ -30,6 +32,8 @@ export class ShownWatch {
       firstBatchTimeoutMs,
       onInterrupted: (error) => {
         this.#interruptions++;
+        if (this.#isBroken) return;
+        this.#isBroken = true;
         screen.line(
           'watch',
           `stream of ${this.#member} broke (${error.reason}): goes on from revision ${this.revision}`,
@@ -79,6 +83,7 @@ export class ShownWatch {
 
   #take(batch: WatchBatch): void {
     this.#batches++;
+    this.#isBroken = false;
     const { member } = batch.header;
     if (batch.kind === 'snapshot' || batch.kind === 'reset') {
       const held = batch.events.length === 1 ? '1 instance' : `${batch.events.length} instances`;
