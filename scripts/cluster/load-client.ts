@@ -32,8 +32,7 @@ const writeTimeoutMs = 15_000;
 
 /**
  * Registers new ids and removes old ones over the wire, and remembers what was acknowledged. A write that fails is
- * tried
- * again on the next member with the same request id: it must be applied once.
+ * tried again on the next member with the same request id: it must be applied once.
  */
 export class LoadClient {
   readonly known = new Map<string, Known>();

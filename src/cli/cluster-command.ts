@@ -80,7 +80,7 @@ function judge({ output, servers }: CliContext, { asked, leader, clusterIds }: C
   if (clusterIds.length > 1) output.message(`these are ${clusterIds.length} clusters: ${clusterIds.join(', ')}`);
   if (leader !== undefined) return;
   if (asked.every(({ report }) => report === undefined)) {
-    const hint = 'start a member with `rollcall dev`, or name running ones with --server host:port,host:port';
+    const hint = 'name running members with --server host:port,host:port, or start one to try: `rollcall dev`';
     throw new CliError(exitCodes.unavailable, `no member answers at ${servers.join(', ')}`, hint);
   }
   const forming = asked.some(({ report }) => report?.role === 'forming');

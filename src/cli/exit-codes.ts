@@ -72,7 +72,7 @@ const status = 'rollcall cluster status';
 function hintOf(error: ClientError): string {
   switch (error.reason) {
     case 'UNREACHABLE':
-      return 'start a member with `rollcall dev`, or name running ones with --server host:port,host:port';
+      return 'name running members with --server host:port,host:port, or start one to try: `rollcall dev`';
     case 'NO_LEADER':
     case 'NOT_PROPOSED':
     case 'NOT_SERVING':

@@ -3,8 +3,7 @@ import { clientLimits } from './limits.ts';
 
 /**
  * How long to wait before attempt `failures + 1`, in ms: doubling, between half and the whole, so that many clients
- * that
- * lost the same member do not come back at once. What a member asked for is kept, and up to a quarter more.
+ * that lost the same member do not come back at once. What a member asked for is kept, and up to a quarter more.
  */
 export function backoffMs(failures: number, retryAfterMs: number | undefined, random: Random): number {
   if (retryAfterMs !== undefined) return retryAfterMs + random.below('retry-hint', Math.ceil(retryAfterMs / 4) + 1);

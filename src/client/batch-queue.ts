@@ -44,8 +44,7 @@ export class BatchQueue {
 
   /**
    * Puts a batch behind the others, with the `from` that its reader expects. False: there is no room, all that waited
-   * is
-   * dropped, and the watch must begin anew with a snapshot.
+   * is dropped, and the watch must begin anew with a snapshot.
    */
   push(batch: WatchBatch): boolean {
     assert(batch.to >= this.#to, () => `batch up to ${batch.to} behind one up to ${this.#to}`);

@@ -9,8 +9,7 @@ export const clientLimits = {
   callTimeoutMsMax: 600_000,
   /**
    * One attempt, where the call has time for another; settable. Above two election timeouts (2 s), within which a
-   * member
-   * that is alive answers: what takes longer hangs.
+   * member that is alive answers: what takes longer hangs.
    */
   attemptTimeoutMs: 3_000,
   /**

@@ -47,8 +47,7 @@ interface Progress {
 
 /**
  * Unary calls with retries. The same bytes are sent at each attempt, so that a write keeps its request id. A member
- * that
- * fails is left for the next one; one that asks for a pause gets it.
+ * that fails is left for the next one; one that asks for a pause gets it.
  */
 export class UnaryCalls {
   readonly #options: UnaryCallsOptions;
@@ -131,7 +130,7 @@ export class UnaryCalls {
   async #pauseOrGiveUp(error: ClientError, member: Member, progress: Progress): Promise<void> {
     const { pool, clock, random, failFast } = this.#options;
     if (error.reason === 'UNREACHABLE') progress.unreachable.add(member.address);
-    if (error.reason !== 'TIMEOUT') progress.told = error;
+    if (tellsMore(error, progress.told)) progress.told = error;
     const leftMs = progress.deadlineMs - clock.monotonicMs();
     if (leftMs <= 0) throw this.#final(progress.told ?? error, progress);
     if (failFast && progress.unreachable.size === pool.size) throw this.#hopeless(error);
@@ -139,7 +138,7 @@ export class UnaryCalls {
     const rounds = Math.floor(progress.attempts / pool.size);
     const isNewRound = progress.attempts % pool.size === 0;
     const pauseMs = isNewRound || error.retryAfterMs !== undefined ? backoffMs(rounds, error.retryAfterMs, random) : 0;
-    if (pauseMs >= leftMs) throw this.#final(error, progress);
+    if (pauseMs >= leftMs) throw this.#final(progress.told ?? error, progress);
     if (pauseMs > 0) await this.#pause(pauseMs);
     if (this.#closed) throw this.#final(ClientError.closed('the client'), progress);
   }
@@ -194,4 +193,10 @@ export class UnaryCalls {
       this.#waiting.add(wake);
     });
   }
+}
+
+/** A member that answered knows more than an address that did not, and a time-out says nothing at all. */
+function tellsMore(error: ClientError, told: ClientError | undefined): boolean {
+  if (error.reason === 'TIMEOUT') return false;
+  return error.reason !== 'UNREACHABLE' || told === undefined || told.reason === 'UNREACHABLE';
 }

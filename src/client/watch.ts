@@ -26,9 +26,8 @@ type Waiter = {
 
 /**
  * One watch, read by one `for await` loop. Every batch is delivered once and in order, across broken streams and
- * changed
- * members; a reader that is too slow gets a `reset` instead of the steps that it missed. Ending the loop closes the
- * watch. `next()` rejects once with ClientError where the watch cannot go on.
+ * changed members; a reader that is too slow gets a `reset` instead of the steps that it missed. Ending the loop closes
+ * the watch. `next()` rejects once with ClientError where the watch cannot go on.
  */
 export class Watch implements AsyncIterableIterator<WatchBatch, undefined> {
   readonly #options: WatchOptions;

@@ -81,7 +81,7 @@ type Answers = ReadonlyMap<string, FormState | undefined>;
 
 function nextStep(options: FormingOptions, own: Identity, answers: Answers): Step {
   const silent = [...answers].filter(([, answer]) => answer === undefined).map(([id]) => id);
-  if (silent.length > 0) return { kind: 'wait', waitingFor: `no answer yet from ${silent.join(', ')}` };
+  if (silent.length > 0) return { kind: 'wait', waitingFor: `an answer from ${silent.join(', ')}` };
   const others = [...answers.values()].map((answer) => must(answer, 'answer of a member'));
   const differing = others.filter((answer) => listOf(answer.initialMembers) !== listOf(own.initialMembers));
   if (differing.length > 0) return { kind: 'wait', waitingFor: differingLists(own, differing) };

@@ -261,6 +261,7 @@ export class MemberReplica implements Replica {
   async #recover(): Promise<void> {
     const { clock, createState, observer, storage } = this.#options;
     const startMs = clock.monotonicMs();
+    this.#waitingFor = 'its data directory to be read';
     const recovered = await recover(storage, createState, (error) => {
       if (this.#serving === undefined) observer.fatal(error);
       else this.#serving.onFatal(error);
@@ -279,6 +280,7 @@ export class MemberReplica implements Replica {
       torn: torn === undefined ? '' : `${torn.file} at byte ${torn.offset}`,
     });
     await this.measureDisk();
+    this.#waitingFor = '';
   }
 
   #serve(): void {
@@ -367,7 +369,6 @@ async function within(clock: Clock, ms: number, work: Promise<void>): Promise<vo
 }
 
 function forming(waitingFor: string): RollcallError {
-  const what =
-    waitingFor === '' ? 'the member is starting' : `the cluster is forming; this member waits for ${waitingFor}`;
+  const what = waitingFor === '' ? 'the member is starting' : `the member is starting; it waits for ${waitingFor}`;
   return new RollcallError('NOT_SERVING', what, { retryAfterMs: 500 });
 }

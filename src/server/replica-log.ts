@@ -15,7 +15,7 @@ export function logLineOf(event: ReplicaEvent, slowMs: number): LogLine {
   const { kind: _kind, ...facts } = event;
   switch (event.kind) {
     case 'forming':
-      return line('info', `forming a cluster: ${event.waitingFor}`, {});
+      return line('info', `forming a cluster, waits for ${event.waitingFor}`, {});
     case 'formed':
       return line('info', 'the cluster is formed', facts);
     case 'recovered':

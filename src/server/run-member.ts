@@ -29,9 +29,8 @@ const logGraceMs = 1_000;
 
 /**
  * Runs a member until SIGINT or SIGTERM, or until it cannot go on. Resolves with the exit code of the process: 0 after
- * a
- * signal, 1 after a failure, or after a second signal while it was stopping. The caller ends the process at once then:
- * after a failure nothing may be written or acknowledged any more.
+ * a signal, 1 after a failure, or after a second signal while it was stopping. The caller ends the process at once
+ * then: after a failure nothing may be written or acknowledged any more.
  */
 export async function runMember(config: MemberConfig, options: RunOptions): Promise<number> {
   const clock = new SystemClock();

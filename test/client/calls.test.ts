@@ -142,8 +142,8 @@ describe('calls of a client', () => {
   it('gives up at its deadline, with the last reason', async () => {
     const a = await member({ unary: () => ({ reason: 'NO_LEADER', retryAfterMs: 20 }) });
     const startMs = performance.now();
-    const error = await failureOf(client([a.address], { callTimeoutMs: 150 }).register({ instance, lifetime }));
-    expect(performance.now() - startMs).toBeLessThan(1_000);
+    const error = await failureOf(client([a.address], { callTimeoutMs: 1_500 }).register({ instance, lifetime }));
+    expect(performance.now() - startMs).toBeLessThan(10_000);
     expect(error).toMatchObject({ code: 'UNAVAILABLE', reason: 'NO_LEADER', retryable: true, mayHaveApplied: false });
     expect(a.seen.length).toBeGreaterThan(1);
   });

@@ -51,7 +51,7 @@ describe('a cluster of replicas', () => {
     await cluster.start('a');
     await cluster.start('b');
     await cluster.run(2_000);
-    expect(cluster.replica('a').status()).toMatchObject({ phase: 'forming', waitingFor: 'no answer yet from c' });
+    expect(cluster.replica('a').status()).toMatchObject({ phase: 'forming', waitingFor: 'an answer from c' });
     expect(await refusal(cluster, cluster.register('a', 'one'))).toBe('NOT_SERVING');
     await cluster.start('c');
     await cluster.leader();
