@@ -143,7 +143,8 @@ describe('calls of a client', () => {
     const a = await member({ unary: () => ({ reason: 'NO_LEADER', retryAfterMs: 20 }) });
     const startMs = performance.now();
     const error = await failureOf(client([a.address], { callTimeoutMs: 1_500 }).register({ instance, lifetime }));
-    expect(performance.now() - startMs).toBeLessThan(10_000);
+    // Well below the 10 s that a call takes by default: the deadline given is the one that counts.
+    expect(performance.now() - startMs).toBeLessThan(5_000);
     expect(error).toMatchObject({ code: 'UNAVAILABLE', reason: 'NO_LEADER', retryable: true, mayHaveApplied: false });
     expect(a.seen.length).toBeGreaterThan(1);
   });
