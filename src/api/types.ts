@@ -1,6 +1,8 @@
 import type { ReplicaStatus } from '../replica/types.ts';
+import type { RollcallError } from '../base/errors.ts';
+import type { ViewMatcher } from '../filter/types.ts';
 import type { ServiceSummary } from '../state-machine/interfaces.ts';
-import type { InstanceName, Lifetime } from '../state-machine/types.ts';
+import type { BatchOutcome, InstanceName, Lifetime, LostInstance, SessionOutcome } from '../state-machine/types.ts';
 import type { WatchSink } from '../watch/types.ts';
 
 /** Who calls and from where, as the front end saw it. */
@@ -8,6 +10,11 @@ export interface Caller {
   readonly actor: string;
   /** Address and port at the far end of the connection, which name it as long as it is open. */
   readonly origin: string;
+  /**
+   * When the call ends for the caller, by the member's monotonic clock; absent: no end that is known. Handed on to the
+   * leader, which proposes nothing that nobody waits for any more.
+   */
+  readonly deadlineMs?: number;
 }
 
 /** A spec that was decoded strictly and whose every field is within its bounds. `bytes` is what the client sent. */
@@ -40,6 +47,23 @@ export interface RegisterAnswer {
   readonly leaseId: number;
   readonly ttlMs: number;
   readonly replaced: boolean;
+}
+export interface BatchRegisterItem {
+  readonly spec: CheckedSpec;
+  readonly ifAbsent: boolean;
+  readonly ifIncarnation: number;
+  readonly keepEqual: boolean;
+}
+export interface BatchRegisterRequest {
+  readonly items: readonly BatchRegisterItem[];
+  readonly lifetime: Lifetime;
+  readonly requestId: string;
+}
+export interface BatchRegisterAnswer {
+  readonly header: Header;
+  readonly leaseId: number;
+  readonly ttlMs: number;
+  readonly results: readonly BatchOutcome[];
 }
 export interface UpdateRequest {
   readonly spec: CheckedSpec;
@@ -92,6 +116,7 @@ export interface DiscoverRequest {
   /** 0: as many as fit. */
   readonly pageSize: number;
   readonly pageToken: string;
+  readonly matcher: ViewMatcher;
 }
 export interface DiscoverAnswer {
   readonly header: Header;
@@ -119,6 +144,8 @@ export interface WatchCreateRequest {
   readonly watchId: number;
   readonly namespace: string;
   readonly service: string;
+  readonly servicePrefix: string;
+  readonly matcher: ViewMatcher;
   readonly resumeRevision: number;
   readonly consistency: Consistency;
   readonly once: boolean;
@@ -133,12 +160,87 @@ export interface WatchCreateRequest {
 export interface WatchSession {
   create(request: WatchCreateRequest): void;
   cancel(watchId: number): void;
+  /** An ack of what was not sent ends that watch with INVALID_FIELD. */
+  ack(watchId: number, revision: number): void;
   drained(): void;
   close(): void;
   /** No watch is open or being opened, and all is sent: a client that has closed its side is then done. */
   readonly idle: boolean;
   /** Called when `idle` becomes true. */
   onIdle(listener: () => void): void;
+}
+
+/** The first message of a session's stream. */
+export interface SessionOpenRequest {
+  /** 0: a new session. */
+  readonly sessionId: number;
+  readonly ttlMs: number;
+  readonly requestId: string;
+}
+
+/** What follows on it. */
+export type SessionMessage =
+  | {
+      readonly kind: 'write';
+      readonly sequence: number;
+      readonly operations: readonly CheckedOperation[];
+    }
+  | { readonly kind: 'ping'; readonly pingId: number };
+
+export type CheckedOperation =
+  | {
+      readonly kind: 'register';
+      readonly spec: CheckedSpec;
+      readonly restore: boolean;
+      readonly ownIncarnation: number;
+    }
+  | { readonly kind: 'update'; readonly spec: CheckedSpec; readonly incarnation: number }
+  | { readonly kind: 'deregister'; readonly name: InstanceName; readonly incarnation: number; readonly reason: string };
+
+/** What a session's stream is sent. */
+export type SessionAnswer =
+  | {
+      readonly kind: 'opened';
+      readonly header: Header;
+      readonly sessionId: number;
+      readonly ttlMs: number;
+      readonly lastSequence: number;
+      readonly instances: number;
+      readonly moreLost: boolean;
+    }
+  | {
+      readonly kind: 'written';
+      readonly header: Header;
+      readonly sequence: number;
+      readonly results: readonly SessionResult[];
+    }
+  | { readonly kind: 'pong'; readonly pingId: number; readonly renewed: boolean }
+  | { readonly kind: 'lost'; readonly lost: LostInstance };
+
+/** `message` is '' but for what was refused. */
+export interface SessionResult extends SessionOutcome {
+  readonly message: string;
+}
+
+/** Where a session's answers go. */
+export interface SessionSink {
+  send(answer: SessionAnswer): void;
+  /** The stream is over: with an error, or undefined after the client's half-close was carried out. Called once. */
+  end(error: RollcallError | undefined): void;
+}
+
+/**
+ * One stream of a session. Messages are worked on one after the other, writes each after the one before it was applied;
+ * pings beside them. `full` asks the front end to read no more until `onRoom` is called.
+ */
+export interface SessionCall {
+  receive(message: SessionMessage): void;
+  /** The client has closed its side: what it sent is carried out, then the session ends with all that it holds. */
+  halfClose(): void;
+  /** The stream broke: nothing more is sent, writes that are under way go on, the session lives on. */
+  close(): void;
+  readonly full: boolean;
+  onRoom(listener: () => void): void;
 }
 
 /**
@@ -148,6 +250,7 @@ export interface WatchSession {
  */
 export interface RegistryApi {
   register(request: RegisterRequest, caller: Caller): Promise<RegisterAnswer>;
+  batchRegister(request: BatchRegisterRequest, caller: Caller): Promise<BatchRegisterAnswer>;
   update(request: UpdateRequest, caller: Caller): Promise<UpdateAnswer>;
   deregister(request: DeregisterRequest, caller: Caller): Promise<DeregisterAnswer>;
   grantLease(request: GrantLeaseRequest, caller: Caller): Promise<GrantLeaseAnswer>;
@@ -156,6 +259,7 @@ export interface RegistryApi {
   renew(leaseIds: readonly number[], caller: Caller): Promise<readonly RenewAnswer[]>;
   discover(request: DiscoverRequest, caller: Caller): Promise<DiscoverAnswer>;
   listServices(request: ListServicesRequest, caller: Caller): Promise<ListServicesAnswer>;
+  openSession(request: SessionOpenRequest, sink: SessionSink, caller: Caller): SessionCall;
   openWatch(sink: WatchSink, caller: Caller): WatchSession;
 }
 
@@ -181,6 +285,7 @@ export interface ClusterStatus {
   readonly instances: number;
   readonly services: number;
   readonly leases: number;
+  readonly sessions: number;
   readonly watches: number;
 }
 

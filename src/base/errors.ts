@@ -26,6 +26,10 @@ export const reasonCodes = {
   MALFORMED_MESSAGE: 'INVALID_ARGUMENT',
   UNKNOWN_INSTANCE: 'NOT_FOUND',
   UNKNOWN_LEASE: 'NOT_FOUND',
+  /** The session has ended: its time ran out, it was closed or revoked, or it never was. Open a new one. */
+  UNKNOWN_SESSION: 'NOT_FOUND',
+  /** Another stream goes on with the session; this one is over. */
+  SESSION_TAKEN: 'ABORTED',
   /** The condition `if_absent` did not hold. */
   ALREADY_REGISTERED: 'ALREADY_EXISTS',
   /** The incarnation given is not the current one. */

@@ -4991,6 +4991,447 @@ export namespace rollcall {
         }
 
         /**
+         * Properties of a BatchRegisterRequest.
+         * @deprecated Use rollcall.v1.BatchRegisterRequest.$Properties instead.
+         */
+        interface IBatchRegisterRequest extends rollcall.v1.BatchRegisterRequest.$Properties {
+        }
+
+        /** Represents a BatchRegisterRequest. */
+        class BatchRegisterRequest {
+
+            /**
+             * Constructs a new BatchRegisterRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.BatchRegisterRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** BatchRegisterRequest items. */
+            items: rollcall.v1.BatchRegisterItem.$Properties[];
+
+            /** BatchRegisterRequest ttlMs. */
+            ttlMs?: (number|null);
+
+            /** BatchRegisterRequest leaseId. */
+            leaseId?: (number|null);
+
+            /** BatchRegisterRequest persistent. */
+            persistent?: (boolean|null);
+
+            /** BatchRegisterRequest requestId. */
+            requestId: string;
+
+            /** BatchRegisterRequest lifetime. */
+            lifetime?: ("ttlMs"|"leaseId"|"persistent");
+
+            /**
+             * Creates a new BatchRegisterRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns BatchRegisterRequest instance
+             */
+            static create(properties: rollcall.v1.BatchRegisterRequest.$Shape): rollcall.v1.BatchRegisterRequest & rollcall.v1.BatchRegisterRequest.$Shape;
+            static create(properties?: rollcall.v1.BatchRegisterRequest.$Properties): rollcall.v1.BatchRegisterRequest;
+
+            /**
+             * Encodes the specified BatchRegisterRequest message. Does not implicitly {@link rollcall.v1.BatchRegisterRequest.verify|verify} messages.
+             * @param message BatchRegisterRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.BatchRegisterRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a BatchRegisterRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.BatchRegisterRequest & rollcall.v1.BatchRegisterRequest.$Shape} BatchRegisterRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.BatchRegisterRequest & rollcall.v1.BatchRegisterRequest.$Shape;
+
+            /**
+             * Creates a BatchRegisterRequest message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns BatchRegisterRequest
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.BatchRegisterRequest;
+
+            /**
+             * Creates a plain object from a BatchRegisterRequest message. Also converts values to other types if specified.
+             * @param message BatchRegisterRequest
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.BatchRegisterRequest, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this BatchRegisterRequest to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+        }
+
+        namespace BatchRegisterRequest {
+
+            /** Properties of a BatchRegisterRequest. */
+            interface $Properties {
+
+                /** BatchRegisterRequest items */
+                items?: (rollcall.v1.BatchRegisterItem.$Properties[]|null);
+
+                /** BatchRegisterRequest ttlMs */
+                ttlMs?: (number|null);
+
+                /** BatchRegisterRequest leaseId */
+                leaseId?: (number|null);
+
+                /** BatchRegisterRequest persistent */
+                persistent?: (boolean|null);
+
+                /** BatchRegisterRequest requestId */
+                requestId?: (string|null);
+
+                /** BatchRegisterRequest lifetime */
+                lifetime?: ("ttlMs"|"leaseId"|"persistent");
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Narrowed shape of a BatchRegisterRequest. */
+            type $Shape = {
+              items?: rollcall.v1.BatchRegisterItem.$Shape[]|null;
+              ttlMs?: number|null;
+              leaseId?: number|null;
+              persistent?: boolean|null;
+              requestId?: string|null;
+              $unknowns?: Uint8Array[];
+            } & (
+              ({ lifetime?: undefined; ttlMs?: null; leaseId?: null; persistent?: null }|{ lifetime?: "ttlMs"; ttlMs: number; leaseId?: null; persistent?: null }|{ lifetime?: "leaseId"; ttlMs?: null; leaseId: number; persistent?: null }|{ lifetime?: "persistent"; ttlMs?: null; leaseId?: null; persistent: boolean })
+            );
+        }
+
+        /**
+         * Properties of a BatchRegisterItem.
+         * @deprecated Use rollcall.v1.BatchRegisterItem.$Properties instead.
+         */
+        interface IBatchRegisterItem extends rollcall.v1.BatchRegisterItem.$Properties {
+        }
+
+        /** Represents a BatchRegisterItem. */
+        class BatchRegisterItem {
+
+            /**
+             * Constructs a new BatchRegisterItem.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.BatchRegisterItem.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** BatchRegisterItem instance. */
+            instance?: (rollcall.v1.InstanceSpec.$Properties|null);
+
+            /** BatchRegisterItem ifAbsent. */
+            ifAbsent: boolean;
+
+            /** BatchRegisterItem ifIncarnation. */
+            ifIncarnation: number;
+
+            /** BatchRegisterItem keepEqual. */
+            keepEqual: boolean;
+
+            /**
+             * Creates a new BatchRegisterItem instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns BatchRegisterItem instance
+             */
+            static create(properties: rollcall.v1.BatchRegisterItem.$Shape): rollcall.v1.BatchRegisterItem & rollcall.v1.BatchRegisterItem.$Shape;
+            static create(properties?: rollcall.v1.BatchRegisterItem.$Properties): rollcall.v1.BatchRegisterItem;
+
+            /**
+             * Encodes the specified BatchRegisterItem message. Does not implicitly {@link rollcall.v1.BatchRegisterItem.verify|verify} messages.
+             * @param message BatchRegisterItem message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.BatchRegisterItem.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a BatchRegisterItem message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.BatchRegisterItem & rollcall.v1.BatchRegisterItem.$Shape} BatchRegisterItem
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.BatchRegisterItem & rollcall.v1.BatchRegisterItem.$Shape;
+
+            /**
+             * Creates a BatchRegisterItem message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns BatchRegisterItem
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.BatchRegisterItem;
+
+            /**
+             * Creates a plain object from a BatchRegisterItem message. Also converts values to other types if specified.
+             * @param message BatchRegisterItem
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.BatchRegisterItem, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this BatchRegisterItem to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+        }
+
+        namespace BatchRegisterItem {
+
+            /** Properties of a BatchRegisterItem. */
+            interface $Properties {
+
+                /** BatchRegisterItem instance */
+                instance?: (rollcall.v1.InstanceSpec.$Properties|null);
+
+                /** BatchRegisterItem ifAbsent */
+                ifAbsent?: (boolean|null);
+
+                /** BatchRegisterItem ifIncarnation */
+                ifIncarnation?: (number|null);
+
+                /** BatchRegisterItem keepEqual */
+                keepEqual?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a BatchRegisterItem. */
+            type $Shape = rollcall.v1.BatchRegisterItem.$Properties;
+        }
+
+        /**
+         * Properties of a BatchRegisterResponse.
+         * @deprecated Use rollcall.v1.BatchRegisterResponse.$Properties instead.
+         */
+        interface IBatchRegisterResponse extends rollcall.v1.BatchRegisterResponse.$Properties {
+        }
+
+        /** Represents a BatchRegisterResponse. */
+        class BatchRegisterResponse {
+
+            /**
+             * Constructs a new BatchRegisterResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.BatchRegisterResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** BatchRegisterResponse header. */
+            header?: (rollcall.v1.ResponseHeader.$Properties|null);
+
+            /** BatchRegisterResponse leaseId. */
+            leaseId: number;
+
+            /** BatchRegisterResponse ttlMs. */
+            ttlMs: number;
+
+            /** BatchRegisterResponse results. */
+            results: rollcall.v1.BatchRegisterResult.$Properties[];
+
+            /**
+             * Creates a new BatchRegisterResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns BatchRegisterResponse instance
+             */
+            static create(properties: rollcall.v1.BatchRegisterResponse.$Shape): rollcall.v1.BatchRegisterResponse & rollcall.v1.BatchRegisterResponse.$Shape;
+            static create(properties?: rollcall.v1.BatchRegisterResponse.$Properties): rollcall.v1.BatchRegisterResponse;
+
+            /**
+             * Encodes the specified BatchRegisterResponse message. Does not implicitly {@link rollcall.v1.BatchRegisterResponse.verify|verify} messages.
+             * @param message BatchRegisterResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.BatchRegisterResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a BatchRegisterResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.BatchRegisterResponse & rollcall.v1.BatchRegisterResponse.$Shape} BatchRegisterResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.BatchRegisterResponse & rollcall.v1.BatchRegisterResponse.$Shape;
+
+            /**
+             * Creates a BatchRegisterResponse message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns BatchRegisterResponse
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.BatchRegisterResponse;
+
+            /**
+             * Creates a plain object from a BatchRegisterResponse message. Also converts values to other types if specified.
+             * @param message BatchRegisterResponse
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.BatchRegisterResponse, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this BatchRegisterResponse to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+        }
+
+        namespace BatchRegisterResponse {
+
+            /** Properties of a BatchRegisterResponse. */
+            interface $Properties {
+
+                /** BatchRegisterResponse header */
+                header?: (rollcall.v1.ResponseHeader.$Properties|null);
+
+                /** BatchRegisterResponse leaseId */
+                leaseId?: (number|null);
+
+                /** BatchRegisterResponse ttlMs */
+                ttlMs?: (number|null);
+
+                /** BatchRegisterResponse results */
+                results?: (rollcall.v1.BatchRegisterResult.$Properties[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a BatchRegisterResponse. */
+            type $Shape = rollcall.v1.BatchRegisterResponse.$Properties;
+        }
+
+        /** BatchRegisterStatus enum. */
+        enum BatchRegisterStatus {
+
+            /** BATCH_REGISTER_STATUS_UNSPECIFIED value */
+            BATCH_REGISTER_STATUS_UNSPECIFIED = 0,
+
+            /** BATCH_REGISTER_STATUS_REGISTERED value */
+            BATCH_REGISTER_STATUS_REGISTERED = 1,
+
+            /** BATCH_REGISTER_STATUS_REPLACED value */
+            BATCH_REGISTER_STATUS_REPLACED = 2,
+
+            /** BATCH_REGISTER_STATUS_KEPT value */
+            BATCH_REGISTER_STATUS_KEPT = 3
+        }
+
+        /**
+         * Properties of a BatchRegisterResult.
+         * @deprecated Use rollcall.v1.BatchRegisterResult.$Properties instead.
+         */
+        interface IBatchRegisterResult extends rollcall.v1.BatchRegisterResult.$Properties {
+        }
+
+        /** Represents a BatchRegisterResult. */
+        class BatchRegisterResult {
+
+            /**
+             * Constructs a new BatchRegisterResult.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.BatchRegisterResult.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** BatchRegisterResult status. */
+            status: rollcall.v1.BatchRegisterStatus;
+
+            /** BatchRegisterResult incarnation. */
+            incarnation: number;
+
+            /**
+             * Creates a new BatchRegisterResult instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns BatchRegisterResult instance
+             */
+            static create(properties: rollcall.v1.BatchRegisterResult.$Shape): rollcall.v1.BatchRegisterResult & rollcall.v1.BatchRegisterResult.$Shape;
+            static create(properties?: rollcall.v1.BatchRegisterResult.$Properties): rollcall.v1.BatchRegisterResult;
+
+            /**
+             * Encodes the specified BatchRegisterResult message. Does not implicitly {@link rollcall.v1.BatchRegisterResult.verify|verify} messages.
+             * @param message BatchRegisterResult message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.BatchRegisterResult.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a BatchRegisterResult message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.BatchRegisterResult & rollcall.v1.BatchRegisterResult.$Shape} BatchRegisterResult
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.BatchRegisterResult & rollcall.v1.BatchRegisterResult.$Shape;
+
+            /**
+             * Creates a BatchRegisterResult message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns BatchRegisterResult
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.BatchRegisterResult;
+
+            /**
+             * Creates a plain object from a BatchRegisterResult message. Also converts values to other types if specified.
+             * @param message BatchRegisterResult
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.BatchRegisterResult, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this BatchRegisterResult to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+        }
+
+        namespace BatchRegisterResult {
+
+            /** Properties of a BatchRegisterResult. */
+            interface $Properties {
+
+                /** BatchRegisterResult status */
+                status?: (rollcall.v1.BatchRegisterStatus|null);
+
+                /** BatchRegisterResult incarnation */
+                incarnation?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a BatchRegisterResult. */
+            type $Shape = rollcall.v1.BatchRegisterResult.$Properties;
+        }
+
+        /**
          * Properties of an UpdateRequest.
          * @deprecated Use rollcall.v1.UpdateRequest.$Properties instead.
          */
@@ -6049,6 +6490,1703 @@ export namespace rollcall {
         }
 
         /**
+         * Properties of a SessionRequest.
+         * @deprecated Use rollcall.v1.SessionRequest.$Properties instead.
+         */
+        interface ISessionRequest extends rollcall.v1.SessionRequest.$Properties {
+        }
+
+        /** Represents a SessionRequest. */
+        class SessionRequest {
+
+            /**
+             * Constructs a new SessionRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.SessionRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** SessionRequest open. */
+            open?: (rollcall.v1.SessionOpen.$Properties|null);
+
+            /** SessionRequest write. */
+            write?: (rollcall.v1.SessionWrite.$Properties|null);
+
+            /** SessionRequest ping. */
+            ping?: (rollcall.v1.SessionPing.$Properties|null);
+
+            /** SessionRequest request. */
+            request?: ("open"|"write"|"ping");
+
+            /**
+             * Creates a new SessionRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns SessionRequest instance
+             */
+            static create(properties: rollcall.v1.SessionRequest.$Shape): rollcall.v1.SessionRequest & rollcall.v1.SessionRequest.$Shape;
+            static create(properties?: rollcall.v1.SessionRequest.$Properties): rollcall.v1.SessionRequest;
+
+            /**
+             * Encodes the specified SessionRequest message. Does not implicitly {@link rollcall.v1.SessionRequest.verify|verify} messages.
+             * @param message SessionRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.SessionRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a SessionRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.SessionRequest & rollcall.v1.SessionRequest.$Shape} SessionRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.SessionRequest & rollcall.v1.SessionRequest.$Shape;
+
+            /**
+             * Creates a SessionRequest message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns SessionRequest
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.SessionRequest;
+
+            /**
+             * Creates a plain object from a SessionRequest message. Also converts values to other types if specified.
+             * @param message SessionRequest
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.SessionRequest, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this SessionRequest to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+        }
+
+        namespace SessionRequest {
+
+            /** Properties of a SessionRequest. */
+            interface $Properties {
+
+                /** SessionRequest open */
+                open?: (rollcall.v1.SessionOpen.$Properties|null);
+
+                /** SessionRequest write */
+                write?: (rollcall.v1.SessionWrite.$Properties|null);
+
+                /** SessionRequest ping */
+                ping?: (rollcall.v1.SessionPing.$Properties|null);
+
+                /** SessionRequest request */
+                request?: ("open"|"write"|"ping");
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Narrowed shape of a SessionRequest. */
+            type $Shape = {
+              open?: rollcall.v1.SessionOpen.$Shape|null;
+              write?: rollcall.v1.SessionWrite.$Shape|null;
+              ping?: rollcall.v1.SessionPing.$Shape|null;
+              $unknowns?: Uint8Array[];
+            } & (
+              ({ request?: undefined; open?: null; write?: null; ping?: null }|{ request?: "open"; open: rollcall.v1.SessionOpen.$Shape; write?: null; ping?: null }|{ request?: "write"; open?: null; write: rollcall.v1.SessionWrite.$Shape; ping?: null }|{ request?: "ping"; open?: null; write?: null; ping: rollcall.v1.SessionPing.$Shape })
+            );
+        }
+
+        /**
+         * Properties of a SessionOpen.
+         * @deprecated Use rollcall.v1.SessionOpen.$Properties instead.
+         */
+        interface ISessionOpen extends rollcall.v1.SessionOpen.$Properties {
+        }
+
+        /** Represents a SessionOpen. */
+        class SessionOpen {
+
+            /**
+             * Constructs a new SessionOpen.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.SessionOpen.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** SessionOpen sessionId. */
+            sessionId: number;
+
+            /** SessionOpen ttlMs. */
+            ttlMs: number;
+
+            /** SessionOpen requestId. */
+            requestId: string;
+
+            /**
+             * Creates a new SessionOpen instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns SessionOpen instance
+             */
+            static create(properties: rollcall.v1.SessionOpen.$Shape): rollcall.v1.SessionOpen & rollcall.v1.SessionOpen.$Shape;
+            static create(properties?: rollcall.v1.SessionOpen.$Properties): rollcall.v1.SessionOpen;
+
+            /**
+             * Encodes the specified SessionOpen message. Does not implicitly {@link rollcall.v1.SessionOpen.verify|verify} messages.
+             * @param message SessionOpen message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.SessionOpen.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a SessionOpen message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.SessionOpen & rollcall.v1.SessionOpen.$Shape} SessionOpen
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.SessionOpen & rollcall.v1.SessionOpen.$Shape;
+
+            /**
+             * Creates a SessionOpen message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns SessionOpen
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.SessionOpen;
+
+            /**
+             * Creates a plain object from a SessionOpen message. Also converts values to other types if specified.
+             * @param message SessionOpen
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.SessionOpen, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this SessionOpen to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+        }
+
+        namespace SessionOpen {
+
+            /** Properties of a SessionOpen. */
+            interface $Properties {
+
+                /** SessionOpen sessionId */
+                sessionId?: (number|null);
+
+                /** SessionOpen ttlMs */
+                ttlMs?: (number|null);
+
+                /** SessionOpen requestId */
+                requestId?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a SessionOpen. */
+            type $Shape = rollcall.v1.SessionOpen.$Properties;
+        }
+
+        /**
+         * Properties of a SessionWrite.
+         * @deprecated Use rollcall.v1.SessionWrite.$Properties instead.
+         */
+        interface ISessionWrite extends rollcall.v1.SessionWrite.$Properties {
+        }
+
+        /** Represents a SessionWrite. */
+        class SessionWrite {
+
+            /**
+             * Constructs a new SessionWrite.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.SessionWrite.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** SessionWrite sequence. */
+            sequence: number;
+
+            /** SessionWrite operations. */
+            operations: rollcall.v1.SessionOperation.$Properties[];
+
+            /**
+             * Creates a new SessionWrite instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns SessionWrite instance
+             */
+            static create(properties: rollcall.v1.SessionWrite.$Shape): rollcall.v1.SessionWrite & rollcall.v1.SessionWrite.$Shape;
+            static create(properties?: rollcall.v1.SessionWrite.$Properties): rollcall.v1.SessionWrite;
+
+            /**
+             * Encodes the specified SessionWrite message. Does not implicitly {@link rollcall.v1.SessionWrite.verify|verify} messages.
+             * @param message SessionWrite message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.SessionWrite.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a SessionWrite message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.SessionWrite & rollcall.v1.SessionWrite.$Shape} SessionWrite
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.SessionWrite & rollcall.v1.SessionWrite.$Shape;
+
+            /**
+             * Creates a SessionWrite message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns SessionWrite
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.SessionWrite;
+
+            /**
+             * Creates a plain object from a SessionWrite message. Also converts values to other types if specified.
+             * @param message SessionWrite
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.SessionWrite, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this SessionWrite to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+        }
+
+        namespace SessionWrite {
+
+            /** Properties of a SessionWrite. */
+            interface $Properties {
+
+                /** SessionWrite sequence */
+                sequence?: (number|null);
+
+                /** SessionWrite operations */
+                operations?: (rollcall.v1.SessionOperation.$Properties[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a SessionWrite. */
+            type $Shape = {
+              sequence?: number|null;
+              operations?: rollcall.v1.SessionOperation.$Shape[]|null;
+              $unknowns?: Uint8Array[];
+            };
+        }
+
+        /**
+         * Properties of a SessionOperation.
+         * @deprecated Use rollcall.v1.SessionOperation.$Properties instead.
+         */
+        interface ISessionOperation extends rollcall.v1.SessionOperation.$Properties {
+        }
+
+        /** Represents a SessionOperation. */
+        class SessionOperation {
+
+            /**
+             * Constructs a new SessionOperation.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.SessionOperation.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** SessionOperation register. */
+            register?: (rollcall.v1.SessionRegister.$Properties|null);
+
+            /** SessionOperation update. */
+            update?: (rollcall.v1.SessionUpdate.$Properties|null);
+
+            /** SessionOperation deregister. */
+            deregister?: (rollcall.v1.SessionDeregister.$Properties|null);
+
+            /** SessionOperation operation. */
+            operation?: ("register"|"update"|"deregister");
+
+            /**
+             * Creates a new SessionOperation instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns SessionOperation instance
+             */
+            static create(properties: rollcall.v1.SessionOperation.$Shape): rollcall.v1.SessionOperation & rollcall.v1.SessionOperation.$Shape;
+            static create(properties?: rollcall.v1.SessionOperation.$Properties): rollcall.v1.SessionOperation;
+
+            /**
+             * Encodes the specified SessionOperation message. Does not implicitly {@link rollcall.v1.SessionOperation.verify|verify} messages.
+             * @param message SessionOperation message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.SessionOperation.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a SessionOperation message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.SessionOperation & rollcall.v1.SessionOperation.$Shape} SessionOperation
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.SessionOperation & rollcall.v1.SessionOperation.$Shape;
+
+            /**
+             * Creates a SessionOperation message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns SessionOperation
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.SessionOperation;
+
+            /**
+             * Creates a plain object from a SessionOperation message. Also converts values to other types if specified.
+             * @param message SessionOperation
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.SessionOperation, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this SessionOperation to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+        }
+
+        namespace SessionOperation {
+
+            /** Properties of a SessionOperation. */
+            interface $Properties {
+
+                /** SessionOperation register */
+                register?: (rollcall.v1.SessionRegister.$Properties|null);
+
+                /** SessionOperation update */
+                update?: (rollcall.v1.SessionUpdate.$Properties|null);
+
+                /** SessionOperation deregister */
+                deregister?: (rollcall.v1.SessionDeregister.$Properties|null);
+
+                /** SessionOperation operation */
+                operation?: ("register"|"update"|"deregister");
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Narrowed shape of a SessionOperation. */
+            type $Shape = {
+              register?: rollcall.v1.SessionRegister.$Shape|null;
+              update?: rollcall.v1.SessionUpdate.$Shape|null;
+              deregister?: rollcall.v1.SessionDeregister.$Shape|null;
+              $unknowns?: Uint8Array[];
+            } & (
+              ({ operation?: undefined; register?: null; update?: null; deregister?: null }|{ operation?: "register"; register: rollcall.v1.SessionRegister.$Shape; update?: null; deregister?: null }|{ operation?: "update"; register?: null; update: rollcall.v1.SessionUpdate.$Shape; deregister?: null }|{ operation?: "deregister"; register?: null; update?: null; deregister: rollcall.v1.SessionDeregister.$Shape })
+            );
+        }
+
+        /** SessionRegisterMode enum. */
+        enum SessionRegisterMode {
+
+            /** SESSION_REGISTER_MODE_START value */
+            SESSION_REGISTER_MODE_START = 0,
+
+            /** SESSION_REGISTER_MODE_RESTORE value */
+            SESSION_REGISTER_MODE_RESTORE = 1
+        }
+
+        /**
+         * Properties of a SessionRegister.
+         * @deprecated Use rollcall.v1.SessionRegister.$Properties instead.
+         */
+        interface ISessionRegister extends rollcall.v1.SessionRegister.$Properties {
+        }
+
+        /** Represents a SessionRegister. */
+        class SessionRegister {
+
+            /**
+             * Constructs a new SessionRegister.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.SessionRegister.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** SessionRegister instance. */
+            instance?: (rollcall.v1.InstanceSpec.$Properties|null);
+
+            /** SessionRegister mode. */
+            mode: rollcall.v1.SessionRegisterMode;
+
+            /** SessionRegister ownIncarnation. */
+            ownIncarnation: number;
+
+            /**
+             * Creates a new SessionRegister instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns SessionRegister instance
+             */
+            static create(properties: rollcall.v1.SessionRegister.$Shape): rollcall.v1.SessionRegister & rollcall.v1.SessionRegister.$Shape;
+            static create(properties?: rollcall.v1.SessionRegister.$Properties): rollcall.v1.SessionRegister;
+
+            /**
+             * Encodes the specified SessionRegister message. Does not implicitly {@link rollcall.v1.SessionRegister.verify|verify} messages.
+             * @param message SessionRegister message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.SessionRegister.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a SessionRegister message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.SessionRegister & rollcall.v1.SessionRegister.$Shape} SessionRegister
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.SessionRegister & rollcall.v1.SessionRegister.$Shape;
+
+            /**
+             * Creates a SessionRegister message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns SessionRegister
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.SessionRegister;
+
+            /**
+             * Creates a plain object from a SessionRegister message. Also converts values to other types if specified.
+             * @param message SessionRegister
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.SessionRegister, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this SessionRegister to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+        }
+
+        namespace SessionRegister {
+
+            /** Properties of a SessionRegister. */
+            interface $Properties {
+
+                /** SessionRegister instance */
+                instance?: (rollcall.v1.InstanceSpec.$Properties|null);
+
+                /** SessionRegister mode */
+                mode?: (rollcall.v1.SessionRegisterMode|null);
+
+                /** SessionRegister ownIncarnation */
+                ownIncarnation?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a SessionRegister. */
+            type $Shape = rollcall.v1.SessionRegister.$Properties;
+        }
+
+        /**
+         * Properties of a SessionUpdate.
+         * @deprecated Use rollcall.v1.SessionUpdate.$Properties instead.
+         */
+        interface ISessionUpdate extends rollcall.v1.SessionUpdate.$Properties {
+        }
+
+        /** Represents a SessionUpdate. */
+        class SessionUpdate {
+
+            /**
+             * Constructs a new SessionUpdate.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.SessionUpdate.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** SessionUpdate instance. */
+            instance?: (rollcall.v1.InstanceSpec.$Properties|null);
+
+            /** SessionUpdate incarnation. */
+            incarnation: number;
+
+            /**
+             * Creates a new SessionUpdate instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns SessionUpdate instance
+             */
+            static create(properties: rollcall.v1.SessionUpdate.$Shape): rollcall.v1.SessionUpdate & rollcall.v1.SessionUpdate.$Shape;
+            static create(properties?: rollcall.v1.SessionUpdate.$Properties): rollcall.v1.SessionUpdate;
+
+            /**
+             * Encodes the specified SessionUpdate message. Does not implicitly {@link rollcall.v1.SessionUpdate.verify|verify} messages.
+             * @param message SessionUpdate message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.SessionUpdate.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a SessionUpdate message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.SessionUpdate & rollcall.v1.SessionUpdate.$Shape} SessionUpdate
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.SessionUpdate & rollcall.v1.SessionUpdate.$Shape;
+
+            /**
+             * Creates a SessionUpdate message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns SessionUpdate
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.SessionUpdate;
+
+            /**
+             * Creates a plain object from a SessionUpdate message. Also converts values to other types if specified.
+             * @param message SessionUpdate
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.SessionUpdate, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this SessionUpdate to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+        }
+
+        namespace SessionUpdate {
+
+            /** Properties of a SessionUpdate. */
+            interface $Properties {
+
+                /** SessionUpdate instance */
+                instance?: (rollcall.v1.InstanceSpec.$Properties|null);
+
+                /** SessionUpdate incarnation */
+                incarnation?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a SessionUpdate. */
+            type $Shape = rollcall.v1.SessionUpdate.$Properties;
+        }
+
+        /**
+         * Properties of a SessionDeregister.
+         * @deprecated Use rollcall.v1.SessionDeregister.$Properties instead.
+         */
+        interface ISessionDeregister extends rollcall.v1.SessionDeregister.$Properties {
+        }
+
+        /** Represents a SessionDeregister. */
+        class SessionDeregister {
+
+            /**
+             * Constructs a new SessionDeregister.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.SessionDeregister.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** SessionDeregister key. */
+            key?: (rollcall.v1.InstanceKey.$Properties|null);
+
+            /** SessionDeregister incarnation. */
+            incarnation: number;
+
+            /** SessionDeregister reason. */
+            reason: string;
+
+            /**
+             * Creates a new SessionDeregister instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns SessionDeregister instance
+             */
+            static create(properties: rollcall.v1.SessionDeregister.$Shape): rollcall.v1.SessionDeregister & rollcall.v1.SessionDeregister.$Shape;
+            static create(properties?: rollcall.v1.SessionDeregister.$Properties): rollcall.v1.SessionDeregister;
+
+            /**
+             * Encodes the specified SessionDeregister message. Does not implicitly {@link rollcall.v1.SessionDeregister.verify|verify} messages.
+             * @param message SessionDeregister message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.SessionDeregister.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a SessionDeregister message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.SessionDeregister & rollcall.v1.SessionDeregister.$Shape} SessionDeregister
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.SessionDeregister & rollcall.v1.SessionDeregister.$Shape;
+
+            /**
+             * Creates a SessionDeregister message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns SessionDeregister
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.SessionDeregister;
+
+            /**
+             * Creates a plain object from a SessionDeregister message. Also converts values to other types if specified.
+             * @param message SessionDeregister
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.SessionDeregister, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this SessionDeregister to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+        }
+
+        namespace SessionDeregister {
+
+            /** Properties of a SessionDeregister. */
+            interface $Properties {
+
+                /** SessionDeregister key */
+                key?: (rollcall.v1.InstanceKey.$Properties|null);
+
+                /** SessionDeregister incarnation */
+                incarnation?: (number|null);
+
+                /** SessionDeregister reason */
+                reason?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a SessionDeregister. */
+            type $Shape = rollcall.v1.SessionDeregister.$Properties;
+        }
+
+        /**
+         * Properties of a SessionPing.
+         * @deprecated Use rollcall.v1.SessionPing.$Properties instead.
+         */
+        interface ISessionPing extends rollcall.v1.SessionPing.$Properties {
+        }
+
+        /** Represents a SessionPing. */
+        class SessionPing {
+
+            /**
+             * Constructs a new SessionPing.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.SessionPing.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** SessionPing pingId. */
+            pingId: number;
+
+            /**
+             * Creates a new SessionPing instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns SessionPing instance
+             */
+            static create(properties: rollcall.v1.SessionPing.$Shape): rollcall.v1.SessionPing & rollcall.v1.SessionPing.$Shape;
+            static create(properties?: rollcall.v1.SessionPing.$Properties): rollcall.v1.SessionPing;
+
+            /**
+             * Encodes the specified SessionPing message. Does not implicitly {@link rollcall.v1.SessionPing.verify|verify} messages.
+             * @param message SessionPing message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.SessionPing.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a SessionPing message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.SessionPing & rollcall.v1.SessionPing.$Shape} SessionPing
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.SessionPing & rollcall.v1.SessionPing.$Shape;
+
+            /**
+             * Creates a SessionPing message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns SessionPing
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.SessionPing;
+
+            /**
+             * Creates a plain object from a SessionPing message. Also converts values to other types if specified.
+             * @param message SessionPing
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.SessionPing, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this SessionPing to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+        }
+
+        namespace SessionPing {
+
+            /** Properties of a SessionPing. */
+            interface $Properties {
+
+                /** SessionPing pingId */
+                pingId?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a SessionPing. */
+            type $Shape = rollcall.v1.SessionPing.$Properties;
+        }
+
+        /**
+         * Properties of a SessionResponse.
+         * @deprecated Use rollcall.v1.SessionResponse.$Properties instead.
+         */
+        interface ISessionResponse extends rollcall.v1.SessionResponse.$Properties {
+        }
+
+        /** Represents a SessionResponse. */
+        class SessionResponse {
+
+            /**
+             * Constructs a new SessionResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.SessionResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** SessionResponse opened. */
+            opened?: (rollcall.v1.SessionOpened.$Properties|null);
+
+            /** SessionResponse written. */
+            written?: (rollcall.v1.SessionWritten.$Properties|null);
+
+            /** SessionResponse pong. */
+            pong?: (rollcall.v1.SessionPong.$Properties|null);
+
+            /** SessionResponse lost. */
+            lost?: (rollcall.v1.SessionLost.$Properties|null);
+
+            /** SessionResponse response. */
+            response?: ("opened"|"written"|"pong"|"lost");
+
+            /**
+             * Creates a new SessionResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns SessionResponse instance
+             */
+            static create(properties: rollcall.v1.SessionResponse.$Shape): rollcall.v1.SessionResponse & rollcall.v1.SessionResponse.$Shape;
+            static create(properties?: rollcall.v1.SessionResponse.$Properties): rollcall.v1.SessionResponse;
+
+            /**
+             * Encodes the specified SessionResponse message. Does not implicitly {@link rollcall.v1.SessionResponse.verify|verify} messages.
+             * @param message SessionResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.SessionResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a SessionResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.SessionResponse & rollcall.v1.SessionResponse.$Shape} SessionResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.SessionResponse & rollcall.v1.SessionResponse.$Shape;
+
+            /**
+             * Creates a SessionResponse message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns SessionResponse
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.SessionResponse;
+
+            /**
+             * Creates a plain object from a SessionResponse message. Also converts values to other types if specified.
+             * @param message SessionResponse
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.SessionResponse, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this SessionResponse to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+        }
+
+        namespace SessionResponse {
+
+            /** Properties of a SessionResponse. */
+            interface $Properties {
+
+                /** SessionResponse opened */
+                opened?: (rollcall.v1.SessionOpened.$Properties|null);
+
+                /** SessionResponse written */
+                written?: (rollcall.v1.SessionWritten.$Properties|null);
+
+                /** SessionResponse pong */
+                pong?: (rollcall.v1.SessionPong.$Properties|null);
+
+                /** SessionResponse lost */
+                lost?: (rollcall.v1.SessionLost.$Properties|null);
+
+                /** SessionResponse response */
+                response?: ("opened"|"written"|"pong"|"lost");
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Narrowed shape of a SessionResponse. */
+            type $Shape = {
+              opened?: rollcall.v1.SessionOpened.$Shape|null;
+              written?: rollcall.v1.SessionWritten.$Shape|null;
+              pong?: rollcall.v1.SessionPong.$Shape|null;
+              lost?: rollcall.v1.SessionLost.$Shape|null;
+              $unknowns?: Uint8Array[];
+            } & (
+              ({ response?: undefined; opened?: null; written?: null; pong?: null; lost?: null }|{ response?: "opened"; opened: rollcall.v1.SessionOpened.$Shape; written?: null; pong?: null; lost?: null }|{ response?: "written"; opened?: null; written: rollcall.v1.SessionWritten.$Shape; pong?: null; lost?: null }|{ response?: "pong"; opened?: null; written?: null; pong: rollcall.v1.SessionPong.$Shape; lost?: null }|{ response?: "lost"; opened?: null; written?: null; pong?: null; lost: rollcall.v1.SessionLost.$Shape })
+            );
+        }
+
+        /**
+         * Properties of a SessionOpened.
+         * @deprecated Use rollcall.v1.SessionOpened.$Properties instead.
+         */
+        interface ISessionOpened extends rollcall.v1.SessionOpened.$Properties {
+        }
+
+        /** Represents a SessionOpened. */
+        class SessionOpened {
+
+            /**
+             * Constructs a new SessionOpened.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.SessionOpened.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** SessionOpened header. */
+            header?: (rollcall.v1.ResponseHeader.$Properties|null);
+
+            /** SessionOpened sessionId. */
+            sessionId: number;
+
+            /** SessionOpened ttlMs. */
+            ttlMs: number;
+
+            /** SessionOpened lastSequence. */
+            lastSequence: number;
+
+            /** SessionOpened instances. */
+            instances: number;
+
+            /** SessionOpened moreLost. */
+            moreLost: boolean;
+
+            /**
+             * Creates a new SessionOpened instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns SessionOpened instance
+             */
+            static create(properties: rollcall.v1.SessionOpened.$Shape): rollcall.v1.SessionOpened & rollcall.v1.SessionOpened.$Shape;
+            static create(properties?: rollcall.v1.SessionOpened.$Properties): rollcall.v1.SessionOpened;
+
+            /**
+             * Encodes the specified SessionOpened message. Does not implicitly {@link rollcall.v1.SessionOpened.verify|verify} messages.
+             * @param message SessionOpened message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.SessionOpened.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a SessionOpened message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.SessionOpened & rollcall.v1.SessionOpened.$Shape} SessionOpened
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.SessionOpened & rollcall.v1.SessionOpened.$Shape;
+
+            /**
+             * Creates a SessionOpened message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns SessionOpened
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.SessionOpened;
+
+            /**
+             * Creates a plain object from a SessionOpened message. Also converts values to other types if specified.
+             * @param message SessionOpened
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.SessionOpened, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this SessionOpened to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+        }
+
+        namespace SessionOpened {
+
+            /** Properties of a SessionOpened. */
+            interface $Properties {
+
+                /** SessionOpened header */
+                header?: (rollcall.v1.ResponseHeader.$Properties|null);
+
+                /** SessionOpened sessionId */
+                sessionId?: (number|null);
+
+                /** SessionOpened ttlMs */
+                ttlMs?: (number|null);
+
+                /** SessionOpened lastSequence */
+                lastSequence?: (number|null);
+
+                /** SessionOpened instances */
+                instances?: (number|null);
+
+                /** SessionOpened moreLost */
+                moreLost?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a SessionOpened. */
+            type $Shape = rollcall.v1.SessionOpened.$Properties;
+        }
+
+        /**
+         * Properties of a SessionWritten.
+         * @deprecated Use rollcall.v1.SessionWritten.$Properties instead.
+         */
+        interface ISessionWritten extends rollcall.v1.SessionWritten.$Properties {
+        }
+
+        /** Represents a SessionWritten. */
+        class SessionWritten {
+
+            /**
+             * Constructs a new SessionWritten.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.SessionWritten.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** SessionWritten header. */
+            header?: (rollcall.v1.ResponseHeader.$Properties|null);
+
+            /** SessionWritten sequence. */
+            sequence: number;
+
+            /** SessionWritten results. */
+            results: rollcall.v1.SessionResult.$Properties[];
+
+            /**
+             * Creates a new SessionWritten instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns SessionWritten instance
+             */
+            static create(properties: rollcall.v1.SessionWritten.$Shape): rollcall.v1.SessionWritten & rollcall.v1.SessionWritten.$Shape;
+            static create(properties?: rollcall.v1.SessionWritten.$Properties): rollcall.v1.SessionWritten;
+
+            /**
+             * Encodes the specified SessionWritten message. Does not implicitly {@link rollcall.v1.SessionWritten.verify|verify} messages.
+             * @param message SessionWritten message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.SessionWritten.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a SessionWritten message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.SessionWritten & rollcall.v1.SessionWritten.$Shape} SessionWritten
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.SessionWritten & rollcall.v1.SessionWritten.$Shape;
+
+            /**
+             * Creates a SessionWritten message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns SessionWritten
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.SessionWritten;
+
+            /**
+             * Creates a plain object from a SessionWritten message. Also converts values to other types if specified.
+             * @param message SessionWritten
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.SessionWritten, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this SessionWritten to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+        }
+
+        namespace SessionWritten {
+
+            /** Properties of a SessionWritten. */
+            interface $Properties {
+
+                /** SessionWritten header */
+                header?: (rollcall.v1.ResponseHeader.$Properties|null);
+
+                /** SessionWritten sequence */
+                sequence?: (number|null);
+
+                /** SessionWritten results */
+                results?: (rollcall.v1.SessionResult.$Properties[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a SessionWritten. */
+            type $Shape = rollcall.v1.SessionWritten.$Properties;
+        }
+
+        /** SessionResultStatus enum. */
+        enum SessionResultStatus {
+
+            /** SESSION_RESULT_STATUS_UNSPECIFIED value */
+            SESSION_RESULT_STATUS_UNSPECIFIED = 0,
+
+            /** SESSION_RESULT_STATUS_REGISTERED value */
+            SESSION_RESULT_STATUS_REGISTERED = 1,
+
+            /** SESSION_RESULT_STATUS_REPLACED value */
+            SESSION_RESULT_STATUS_REPLACED = 2,
+
+            /** SESSION_RESULT_STATUS_UPDATED value */
+            SESSION_RESULT_STATUS_UPDATED = 3,
+
+            /** SESSION_RESULT_STATUS_UNCHANGED value */
+            SESSION_RESULT_STATUS_UNCHANGED = 4,
+
+            /** SESSION_RESULT_STATUS_DEREGISTERED value */
+            SESSION_RESULT_STATUS_DEREGISTERED = 5,
+
+            /** SESSION_RESULT_STATUS_ABSENT value */
+            SESSION_RESULT_STATUS_ABSENT = 6,
+
+            /** SESSION_RESULT_STATUS_REFUSED value */
+            SESSION_RESULT_STATUS_REFUSED = 7
+        }
+
+        /**
+         * Properties of a SessionResult.
+         * @deprecated Use rollcall.v1.SessionResult.$Properties instead.
+         */
+        interface ISessionResult extends rollcall.v1.SessionResult.$Properties {
+        }
+
+        /** Represents a SessionResult. */
+        class SessionResult {
+
+            /**
+             * Constructs a new SessionResult.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.SessionResult.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** SessionResult status. */
+            status: rollcall.v1.SessionResultStatus;
+
+            /** SessionResult incarnation. */
+            incarnation: number;
+
+            /** SessionResult errorReason. */
+            errorReason: string;
+
+            /** SessionResult errorMessage. */
+            errorMessage: string;
+
+            /**
+             * Creates a new SessionResult instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns SessionResult instance
+             */
+            static create(properties: rollcall.v1.SessionResult.$Shape): rollcall.v1.SessionResult & rollcall.v1.SessionResult.$Shape;
+            static create(properties?: rollcall.v1.SessionResult.$Properties): rollcall.v1.SessionResult;
+
+            /**
+             * Encodes the specified SessionResult message. Does not implicitly {@link rollcall.v1.SessionResult.verify|verify} messages.
+             * @param message SessionResult message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.SessionResult.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a SessionResult message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.SessionResult & rollcall.v1.SessionResult.$Shape} SessionResult
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.SessionResult & rollcall.v1.SessionResult.$Shape;
+
+            /**
+             * Creates a SessionResult message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns SessionResult
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.SessionResult;
+
+            /**
+             * Creates a plain object from a SessionResult message. Also converts values to other types if specified.
+             * @param message SessionResult
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.SessionResult, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this SessionResult to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+        }
+
+        namespace SessionResult {
+
+            /** Properties of a SessionResult. */
+            interface $Properties {
+
+                /** SessionResult status */
+                status?: (rollcall.v1.SessionResultStatus|null);
+
+                /** SessionResult incarnation */
+                incarnation?: (number|null);
+
+                /** SessionResult errorReason */
+                errorReason?: (string|null);
+
+                /** SessionResult errorMessage */
+                errorMessage?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a SessionResult. */
+            type $Shape = rollcall.v1.SessionResult.$Properties;
+        }
+
+        /**
+         * Properties of a SessionPong.
+         * @deprecated Use rollcall.v1.SessionPong.$Properties instead.
+         */
+        interface ISessionPong extends rollcall.v1.SessionPong.$Properties {
+        }
+
+        /** Represents a SessionPong. */
+        class SessionPong {
+
+            /**
+             * Constructs a new SessionPong.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.SessionPong.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** SessionPong pingId. */
+            pingId: number;
+
+            /** SessionPong renewed. */
+            renewed: boolean;
+
+            /**
+             * Creates a new SessionPong instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns SessionPong instance
+             */
+            static create(properties: rollcall.v1.SessionPong.$Shape): rollcall.v1.SessionPong & rollcall.v1.SessionPong.$Shape;
+            static create(properties?: rollcall.v1.SessionPong.$Properties): rollcall.v1.SessionPong;
+
+            /**
+             * Encodes the specified SessionPong message. Does not implicitly {@link rollcall.v1.SessionPong.verify|verify} messages.
+             * @param message SessionPong message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.SessionPong.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a SessionPong message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.SessionPong & rollcall.v1.SessionPong.$Shape} SessionPong
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.SessionPong & rollcall.v1.SessionPong.$Shape;
+
+            /**
+             * Creates a SessionPong message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns SessionPong
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.SessionPong;
+
+            /**
+             * Creates a plain object from a SessionPong message. Also converts values to other types if specified.
+             * @param message SessionPong
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.SessionPong, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this SessionPong to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+        }
+
+        namespace SessionPong {
+
+            /** Properties of a SessionPong. */
+            interface $Properties {
+
+                /** SessionPong pingId */
+                pingId?: (number|null);
+
+                /** SessionPong renewed */
+                renewed?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a SessionPong. */
+            type $Shape = rollcall.v1.SessionPong.$Properties;
+        }
+
+        /** SessionLostCause enum. */
+        enum SessionLostCause {
+
+            /** SESSION_LOST_CAUSE_UNSPECIFIED value */
+            SESSION_LOST_CAUSE_UNSPECIFIED = 0,
+
+            /** SESSION_LOST_CAUSE_SUPERSEDED value */
+            SESSION_LOST_CAUSE_SUPERSEDED = 1,
+
+            /** SESSION_LOST_CAUSE_DEREGISTERED value */
+            SESSION_LOST_CAUSE_DEREGISTERED = 2
+        }
+
+        /**
+         * Properties of a SessionLost.
+         * @deprecated Use rollcall.v1.SessionLost.$Properties instead.
+         */
+        interface ISessionLost extends rollcall.v1.SessionLost.$Properties {
+        }
+
+        /** Represents a SessionLost. */
+        class SessionLost {
+
+            /**
+             * Constructs a new SessionLost.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.SessionLost.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** SessionLost key. */
+            key?: (rollcall.v1.InstanceKey.$Properties|null);
+
+            /** SessionLost cause. */
+            cause: rollcall.v1.SessionLostCause;
+
+            /** SessionLost incarnation. */
+            incarnation: number;
+
+            /**
+             * Creates a new SessionLost instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns SessionLost instance
+             */
+            static create(properties: rollcall.v1.SessionLost.$Shape): rollcall.v1.SessionLost & rollcall.v1.SessionLost.$Shape;
+            static create(properties?: rollcall.v1.SessionLost.$Properties): rollcall.v1.SessionLost;
+
+            /**
+             * Encodes the specified SessionLost message. Does not implicitly {@link rollcall.v1.SessionLost.verify|verify} messages.
+             * @param message SessionLost message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.SessionLost.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a SessionLost message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.SessionLost & rollcall.v1.SessionLost.$Shape} SessionLost
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.SessionLost & rollcall.v1.SessionLost.$Shape;
+
+            /**
+             * Creates a SessionLost message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns SessionLost
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.SessionLost;
+
+            /**
+             * Creates a plain object from a SessionLost message. Also converts values to other types if specified.
+             * @param message SessionLost
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.SessionLost, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this SessionLost to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+        }
+
+        namespace SessionLost {
+
+            /** Properties of a SessionLost. */
+            interface $Properties {
+
+                /** SessionLost key */
+                key?: (rollcall.v1.InstanceKey.$Properties|null);
+
+                /** SessionLost cause */
+                cause?: (rollcall.v1.SessionLostCause|null);
+
+                /** SessionLost incarnation */
+                incarnation?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a SessionLost. */
+            type $Shape = rollcall.v1.SessionLost.$Properties;
+        }
+
+        /**
+         * Properties of an InstanceFilter.
+         * @deprecated Use rollcall.v1.InstanceFilter.$Properties instead.
+         */
+        interface IInstanceFilter extends rollcall.v1.InstanceFilter.$Properties {
+        }
+
+        /** Represents an InstanceFilter. */
+        class InstanceFilter {
+
+            /**
+             * Constructs a new InstanceFilter.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.InstanceFilter.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** InstanceFilter tags. */
+            tags: string[];
+
+            /** InstanceFilter metadata. */
+            metadata: rollcall.v1.MetadataCondition.$Properties[];
+
+            /** InstanceFilter versionRange. */
+            versionRange: string;
+
+            /** InstanceFilter zones. */
+            zones: string[];
+
+            /** InstanceFilter regions. */
+            regions: string[];
+
+            /** InstanceFilter statuses. */
+            statuses: rollcall.v1.InstanceStatus[];
+
+            /**
+             * Creates a new InstanceFilter instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns InstanceFilter instance
+             */
+            static create(properties: rollcall.v1.InstanceFilter.$Shape): rollcall.v1.InstanceFilter & rollcall.v1.InstanceFilter.$Shape;
+            static create(properties?: rollcall.v1.InstanceFilter.$Properties): rollcall.v1.InstanceFilter;
+
+            /**
+             * Encodes the specified InstanceFilter message. Does not implicitly {@link rollcall.v1.InstanceFilter.verify|verify} messages.
+             * @param message InstanceFilter message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.InstanceFilter.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an InstanceFilter message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.InstanceFilter & rollcall.v1.InstanceFilter.$Shape} InstanceFilter
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.InstanceFilter & rollcall.v1.InstanceFilter.$Shape;
+
+            /**
+             * Creates an InstanceFilter message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns InstanceFilter
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.InstanceFilter;
+
+            /**
+             * Creates a plain object from an InstanceFilter message. Also converts values to other types if specified.
+             * @param message InstanceFilter
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.InstanceFilter, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this InstanceFilter to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+        }
+
+        namespace InstanceFilter {
+
+            /** Properties of an InstanceFilter. */
+            interface $Properties {
+
+                /** InstanceFilter tags */
+                tags?: (string[]|null);
+
+                /** InstanceFilter metadata */
+                metadata?: (rollcall.v1.MetadataCondition.$Properties[]|null);
+
+                /** InstanceFilter versionRange */
+                versionRange?: (string|null);
+
+                /** InstanceFilter zones */
+                zones?: (string[]|null);
+
+                /** InstanceFilter regions */
+                regions?: (string[]|null);
+
+                /** InstanceFilter statuses */
+                statuses?: (rollcall.v1.InstanceStatus[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an InstanceFilter. */
+            type $Shape = rollcall.v1.InstanceFilter.$Properties;
+        }
+
+        /** MetadataOperator enum. */
+        enum MetadataOperator {
+
+            /** METADATA_OPERATOR_UNSPECIFIED value */
+            METADATA_OPERATOR_UNSPECIFIED = 0,
+
+            /** METADATA_OPERATOR_EQUALS value */
+            METADATA_OPERATOR_EQUALS = 1,
+
+            /** METADATA_OPERATOR_IN value */
+            METADATA_OPERATOR_IN = 2,
+
+            /** METADATA_OPERATOR_EXISTS value */
+            METADATA_OPERATOR_EXISTS = 3
+        }
+
+        /**
+         * Properties of a MetadataCondition.
+         * @deprecated Use rollcall.v1.MetadataCondition.$Properties instead.
+         */
+        interface IMetadataCondition extends rollcall.v1.MetadataCondition.$Properties {
+        }
+
+        /** Represents a MetadataCondition. */
+        class MetadataCondition {
+
+            /**
+             * Constructs a new MetadataCondition.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.MetadataCondition.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** MetadataCondition key. */
+            key: string;
+
+            /** MetadataCondition operator. */
+            operator: rollcall.v1.MetadataOperator;
+
+            /** MetadataCondition values. */
+            values: string[];
+
+            /**
+             * Creates a new MetadataCondition instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns MetadataCondition instance
+             */
+            static create(properties: rollcall.v1.MetadataCondition.$Shape): rollcall.v1.MetadataCondition & rollcall.v1.MetadataCondition.$Shape;
+            static create(properties?: rollcall.v1.MetadataCondition.$Properties): rollcall.v1.MetadataCondition;
+
+            /**
+             * Encodes the specified MetadataCondition message. Does not implicitly {@link rollcall.v1.MetadataCondition.verify|verify} messages.
+             * @param message MetadataCondition message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.MetadataCondition.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a MetadataCondition message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.MetadataCondition & rollcall.v1.MetadataCondition.$Shape} MetadataCondition
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.MetadataCondition & rollcall.v1.MetadataCondition.$Shape;
+
+            /**
+             * Creates a MetadataCondition message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns MetadataCondition
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.MetadataCondition;
+
+            /**
+             * Creates a plain object from a MetadataCondition message. Also converts values to other types if specified.
+             * @param message MetadataCondition
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.MetadataCondition, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this MetadataCondition to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+        }
+
+        namespace MetadataCondition {
+
+            /** Properties of a MetadataCondition. */
+            interface $Properties {
+
+                /** MetadataCondition key */
+                key?: (string|null);
+
+                /** MetadataCondition operator */
+                operator?: (rollcall.v1.MetadataOperator|null);
+
+                /** MetadataCondition values */
+                values?: (string[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a MetadataCondition. */
+            type $Shape = rollcall.v1.MetadataCondition.$Properties;
+        }
+
+        /**
          * Properties of a DiscoverRequest.
          * @deprecated Use rollcall.v1.DiscoverRequest.$Properties instead.
          */
@@ -6084,6 +8222,9 @@ export namespace rollcall {
 
             /** DiscoverRequest pageToken. */
             pageToken: string;
+
+            /** DiscoverRequest filter. */
+            filter?: (rollcall.v1.InstanceFilter.$Properties|null);
 
             /**
              * Creates a new DiscoverRequest instance using the specified properties.
@@ -6155,6 +8296,9 @@ export namespace rollcall {
 
                 /** DiscoverRequest pageToken */
                 pageToken?: (string|null);
+
+                /** DiscoverRequest filter */
+                filter?: (rollcall.v1.InstanceFilter.$Properties|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -6623,8 +8767,11 @@ export namespace rollcall {
             /** WatchRequest cancel. */
             cancel?: (rollcall.v1.WatchCancel.$Properties|null);
 
+            /** WatchRequest ack. */
+            ack?: (rollcall.v1.WatchAck.$Properties|null);
+
             /** WatchRequest request. */
-            request?: ("create"|"cancel");
+            request?: ("create"|"cancel"|"ack");
 
             /**
              * Creates a new WatchRequest instance using the specified properties.
@@ -6685,8 +8832,11 @@ export namespace rollcall {
                 /** WatchRequest cancel */
                 cancel?: (rollcall.v1.WatchCancel.$Properties|null);
 
+                /** WatchRequest ack */
+                ack?: (rollcall.v1.WatchAck.$Properties|null);
+
                 /** WatchRequest request */
-                request?: ("create"|"cancel");
+                request?: ("create"|"cancel"|"ack");
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -6696,9 +8846,10 @@ export namespace rollcall {
             type $Shape = {
               create?: rollcall.v1.WatchCreate.$Shape|null;
               cancel?: rollcall.v1.WatchCancel.$Shape|null;
+              ack?: rollcall.v1.WatchAck.$Shape|null;
               $unknowns?: Uint8Array[];
             } & (
-              ({ request?: undefined; create?: null; cancel?: null }|{ request?: "create"; create: rollcall.v1.WatchCreate.$Shape; cancel?: null }|{ request?: "cancel"; create?: null; cancel: rollcall.v1.WatchCancel.$Shape })
+              ({ request?: undefined; create?: null; cancel?: null; ack?: null }|{ request?: "create"; create: rollcall.v1.WatchCreate.$Shape; cancel?: null; ack?: null }|{ request?: "cancel"; create?: null; cancel: rollcall.v1.WatchCancel.$Shape; ack?: null }|{ request?: "ack"; create?: null; cancel?: null; ack: rollcall.v1.WatchAck.$Shape })
             );
         }
 
@@ -6741,6 +8892,12 @@ export namespace rollcall {
 
             /** WatchCreate progressIntervalMs. */
             progressIntervalMs: number;
+
+            /** WatchCreate servicePrefix. */
+            servicePrefix: string;
+
+            /** WatchCreate filter. */
+            filter?: (rollcall.v1.InstanceFilter.$Properties|null);
 
             /**
              * Creates a new WatchCreate instance using the specified properties.
@@ -6815,6 +8972,12 @@ export namespace rollcall {
 
                 /** WatchCreate progressIntervalMs */
                 progressIntervalMs?: (number|null);
+
+                /** WatchCreate servicePrefix */
+                servicePrefix?: (string|null);
+
+                /** WatchCreate filter */
+                filter?: (rollcall.v1.InstanceFilter.$Properties|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -6910,6 +9073,98 @@ export namespace rollcall {
             type $Shape = rollcall.v1.WatchCancel.$Properties;
         }
 
+        /**
+         * Properties of a WatchAck.
+         * @deprecated Use rollcall.v1.WatchAck.$Properties instead.
+         */
+        interface IWatchAck extends rollcall.v1.WatchAck.$Properties {
+        }
+
+        /** Represents a WatchAck. */
+        class WatchAck {
+
+            /**
+             * Constructs a new WatchAck.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.WatchAck.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** WatchAck watchId. */
+            watchId: number;
+
+            /** WatchAck revision. */
+            revision: number;
+
+            /**
+             * Creates a new WatchAck instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns WatchAck instance
+             */
+            static create(properties: rollcall.v1.WatchAck.$Shape): rollcall.v1.WatchAck & rollcall.v1.WatchAck.$Shape;
+            static create(properties?: rollcall.v1.WatchAck.$Properties): rollcall.v1.WatchAck;
+
+            /**
+             * Encodes the specified WatchAck message. Does not implicitly {@link rollcall.v1.WatchAck.verify|verify} messages.
+             * @param message WatchAck message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.WatchAck.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a WatchAck message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.WatchAck & rollcall.v1.WatchAck.$Shape} WatchAck
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.WatchAck & rollcall.v1.WatchAck.$Shape;
+
+            /**
+             * Creates a WatchAck message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns WatchAck
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.WatchAck;
+
+            /**
+             * Creates a plain object from a WatchAck message. Also converts values to other types if specified.
+             * @param message WatchAck
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.WatchAck, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this WatchAck to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+        }
+
+        namespace WatchAck {
+
+            /** Properties of a WatchAck. */
+            interface $Properties {
+
+                /** WatchAck watchId */
+                watchId?: (number|null);
+
+                /** WatchAck revision */
+                revision?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a WatchAck. */
+            type $Shape = rollcall.v1.WatchAck.$Properties;
+        }
+
         /** WatchBatchKind enum. */
         enum WatchBatchKind {
 
@@ -6942,7 +9197,10 @@ export namespace rollcall {
             WATCH_EVENT_KIND_PUT = 1,
 
             /** WATCH_EVENT_KIND_DELETE value */
-            WATCH_EVENT_KIND_DELETE = 2
+            WATCH_EVENT_KIND_DELETE = 2,
+
+            /** WATCH_EVENT_KIND_LEAVES value */
+            WATCH_EVENT_KIND_LEAVES = 3
         }
 
         /** RemovalCause enum. */
@@ -7129,6 +9387,9 @@ export namespace rollcall {
             /** WatchResponse errorMessage. */
             errorMessage: string;
 
+            /** WatchResponse coalesced. */
+            coalesced: boolean;
+
             /**
              * Creates a new WatchResponse instance using the specified properties.
              * @param [properties] Properties to set
@@ -7208,6 +9469,9 @@ export namespace rollcall {
 
                 /** WatchResponse errorMessage */
                 errorMessage?: (string|null);
+
+                /** WatchResponse coalesced */
+                coalesced?: (boolean|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];

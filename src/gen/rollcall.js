@@ -9447,6 +9447,833 @@ export const rollcall = $root.rollcall = (() => {
             return RegisterResponse;
         })();
 
+        v1.BatchRegisterRequest = (function() {
+
+            const BatchRegisterRequest = function (properties) {
+                this.items = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            BatchRegisterRequest.prototype.items = $util.emptyArray;
+            BatchRegisterRequest.prototype.ttlMs = null;
+            BatchRegisterRequest.prototype.leaseId = null;
+            BatchRegisterRequest.prototype.persistent = null;
+            BatchRegisterRequest.prototype.requestId = "";
+
+            let $oneOfFields;
+
+            $Object.defineProperty(BatchRegisterRequest.prototype, "lifetime", {
+                get: $util.oneOfGetter($oneOfFields = ["ttlMs", "leaseId", "persistent"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
+
+            BatchRegisterRequest.create = function(properties) {
+                return new BatchRegisterRequest(properties);
+            };
+
+            BatchRegisterRequest.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.items != null && message.items.length)
+                    for (let i = 0; i < message.items.length; ++i)
+                        $root.rollcall.v1.BatchRegisterItem.encode(message.items[i], writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.ttlMs != null && $Object.hasOwnProperty.call(message, "ttlMs"))
+                    writer.uint32(16).uint64(message.ttlMs);
+                if (message.leaseId != null && $Object.hasOwnProperty.call(message, "leaseId"))
+                    writer.uint32(24).uint64(message.leaseId);
+                if (message.persistent != null && $Object.hasOwnProperty.call(message, "persistent"))
+                    writer.uint32(32).bool(message.persistent);
+                if (message.requestId != null && $Object.hasOwnProperty.call(message, "requestId") && message.requestId !== "")
+                    writer.uint32(42).string(message.requestId);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            BatchRegisterRequest.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.BatchRegisterRequest();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.items && message.items.length))
+                                message.items = [];
+                            message.items.push($root.rollcall.v1.BatchRegisterItem.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            message.ttlMs = reader.uint64();
+                            message.lifetime = "ttlMs";
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            message.leaseId = reader.uint64();
+                            message.lifetime = "leaseId";
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            message.persistent = reader.bool();
+                            message.lifetime = "persistent";
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.requestId = value;
+                            else
+                                delete message.requestId;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            BatchRegisterRequest.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.BatchRegisterRequest)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.BatchRegisterRequest: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.BatchRegisterRequest();
+                if (object.items) {
+                    if (!$Array.isArray(object.items))
+                        throw $TypeError(".rollcall.v1.BatchRegisterRequest.items: array expected");
+                    message.items = $Array(object.items.length);
+                    for (let i = 0; i < object.items.length; ++i) {
+                        if (!$util.isObject(object.items[i]))
+                            throw $TypeError(".rollcall.v1.BatchRegisterRequest.items: object expected");
+                        message.items[i] = $root.rollcall.v1.BatchRegisterItem.fromObject(object.items[i], _depth + 1);
+                    }
+                }
+                if (object.ttlMs != null)
+                    if ($util.Long)
+                        message.ttlMs = $util.Long.fromValue(object.ttlMs, true);
+                    else if (typeof object.ttlMs === "string")
+                        message.ttlMs = $parseInt(object.ttlMs, 10);
+                    else if (typeof object.ttlMs === "number")
+                        message.ttlMs = object.ttlMs;
+                    else if (typeof object.ttlMs === "object")
+                        message.ttlMs = new $util.LongBits(object.ttlMs.low >>> 0, object.ttlMs.high >>> 0).toNumber(true);
+                if (object.leaseId != null)
+                    if ($util.Long)
+                        message.leaseId = $util.Long.fromValue(object.leaseId, true);
+                    else if (typeof object.leaseId === "string")
+                        message.leaseId = $parseInt(object.leaseId, 10);
+                    else if (typeof object.leaseId === "number")
+                        message.leaseId = object.leaseId;
+                    else if (typeof object.leaseId === "object")
+                        message.leaseId = new $util.LongBits(object.leaseId.low >>> 0, object.leaseId.high >>> 0).toNumber(true);
+                if (object.persistent != null)
+                    message.persistent = $Boolean(object.persistent);
+                if (object.requestId != null)
+                    if (typeof object.requestId !== "string" || object.requestId.length)
+                        message.requestId = $String(object.requestId);
+                return message;
+            };
+
+            BatchRegisterRequest.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.arrays || options.defaults)
+                    object.items = [];
+                if (options.defaults)
+                    object.requestId = "";
+                if (message.items && message.items.length) {
+                    object.items = $Array(message.items.length);
+                    for (let j = 0; j < message.items.length; ++j)
+                        object.items[j] = $root.rollcall.v1.BatchRegisterItem.toObject(message.items[j], options, _depth + 1);
+                }
+                if (message.ttlMs != null && $Object.hasOwnProperty.call(message, "ttlMs")) {
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.ttlMs = typeof message.ttlMs === "number" ? $BigInt(message.ttlMs) : $util.Long.fromBits(message.ttlMs.low >>> 0, message.ttlMs.high >>> 0, true).toBigInt();
+                    else if (typeof message.ttlMs === "number")
+                        object.ttlMs = options.longs === $String ? $String(message.ttlMs) : message.ttlMs;
+                    else
+                        object.ttlMs = options.longs === $String ? $util.Long.prototype.toString.call(message.ttlMs) : options.longs === $Number ? new $util.LongBits(message.ttlMs.low >>> 0, message.ttlMs.high >>> 0).toNumber(true) : message.ttlMs;
+                    if (options.oneofs)
+                        object.lifetime = "ttlMs";
+                }
+                if (message.leaseId != null && $Object.hasOwnProperty.call(message, "leaseId")) {
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.leaseId = typeof message.leaseId === "number" ? $BigInt(message.leaseId) : $util.Long.fromBits(message.leaseId.low >>> 0, message.leaseId.high >>> 0, true).toBigInt();
+                    else if (typeof message.leaseId === "number")
+                        object.leaseId = options.longs === $String ? $String(message.leaseId) : message.leaseId;
+                    else
+                        object.leaseId = options.longs === $String ? $util.Long.prototype.toString.call(message.leaseId) : options.longs === $Number ? new $util.LongBits(message.leaseId.low >>> 0, message.leaseId.high >>> 0).toNumber(true) : message.leaseId;
+                    if (options.oneofs)
+                        object.lifetime = "leaseId";
+                }
+                if (message.persistent != null && $Object.hasOwnProperty.call(message, "persistent")) {
+                    object.persistent = message.persistent;
+                    if (options.oneofs)
+                        object.lifetime = "persistent";
+                }
+                if (message.requestId != null && $Object.hasOwnProperty.call(message, "requestId"))
+                    object.requestId = message.requestId;
+                return object;
+            };
+
+            BatchRegisterRequest.prototype.toJSON = function() {
+                return BatchRegisterRequest.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            return BatchRegisterRequest;
+        })();
+
+        v1.BatchRegisterItem = (function() {
+
+            const BatchRegisterItem = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            BatchRegisterItem.prototype.instance = null;
+            BatchRegisterItem.prototype.ifAbsent = false;
+            BatchRegisterItem.prototype.ifIncarnation = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            BatchRegisterItem.prototype.keepEqual = false;
+
+            BatchRegisterItem.create = function(properties) {
+                return new BatchRegisterItem(properties);
+            };
+
+            BatchRegisterItem.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.instance != null && $Object.hasOwnProperty.call(message, "instance"))
+                    $root.rollcall.v1.InstanceSpec.encode(message.instance, writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.ifAbsent != null && $Object.hasOwnProperty.call(message, "ifAbsent") && message.ifAbsent !== false)
+                    writer.uint32(16).bool(message.ifAbsent);
+                if (message.ifIncarnation != null && $Object.hasOwnProperty.call(message, "ifIncarnation") && (typeof message.ifIncarnation === "object" ? message.ifIncarnation.low || message.ifIncarnation.high : message.ifIncarnation !== 0))
+                    writer.uint32(24).uint64(message.ifIncarnation);
+                if (message.keepEqual != null && $Object.hasOwnProperty.call(message, "keepEqual") && message.keepEqual !== false)
+                    writer.uint32(32).bool(message.keepEqual);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            BatchRegisterItem.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.BatchRegisterItem();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.instance = $root.rollcall.v1.InstanceSpec.decode(reader, reader.size(), $undefined, _depth + 1, message.instance);
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.ifAbsent = value;
+                            else
+                                delete message.ifAbsent;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.ifIncarnation = value;
+                            else
+                                delete message.ifIncarnation;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.keepEqual = value;
+                            else
+                                delete message.keepEqual;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            BatchRegisterItem.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.BatchRegisterItem)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.BatchRegisterItem: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.BatchRegisterItem();
+                if (object.instance != null) {
+                    if (!$util.isObject(object.instance))
+                        throw $TypeError(".rollcall.v1.BatchRegisterItem.instance: object expected");
+                    message.instance = $root.rollcall.v1.InstanceSpec.fromObject(object.instance, _depth + 1);
+                }
+                if (object.ifAbsent != null)
+                    if (object.ifAbsent)
+                        message.ifAbsent = $Boolean(object.ifAbsent);
+                if (object.ifIncarnation != null)
+                    if (typeof object.ifIncarnation === "object" ? object.ifIncarnation.low || object.ifIncarnation.high : $Number(object.ifIncarnation) !== 0)
+                        if ($util.Long)
+                            message.ifIncarnation = $util.Long.fromValue(object.ifIncarnation, true);
+                        else if (typeof object.ifIncarnation === "string")
+                            message.ifIncarnation = $parseInt(object.ifIncarnation, 10);
+                        else if (typeof object.ifIncarnation === "number")
+                            message.ifIncarnation = object.ifIncarnation;
+                        else if (typeof object.ifIncarnation === "object")
+                            message.ifIncarnation = new $util.LongBits(object.ifIncarnation.low >>> 0, object.ifIncarnation.high >>> 0).toNumber(true);
+                if (object.keepEqual != null)
+                    if (object.keepEqual)
+                        message.keepEqual = $Boolean(object.keepEqual);
+                return message;
+            };
+
+            BatchRegisterItem.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    object.instance = null;
+                    object.ifAbsent = false;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.ifIncarnation = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.ifIncarnation = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    object.keepEqual = false;
+                }
+                if (message.instance != null && $Object.hasOwnProperty.call(message, "instance"))
+                    object.instance = $root.rollcall.v1.InstanceSpec.toObject(message.instance, options, _depth + 1);
+                if (message.ifAbsent != null && $Object.hasOwnProperty.call(message, "ifAbsent"))
+                    object.ifAbsent = message.ifAbsent;
+                if (message.ifIncarnation != null && $Object.hasOwnProperty.call(message, "ifIncarnation"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.ifIncarnation = typeof message.ifIncarnation === "number" ? $BigInt(message.ifIncarnation) : $util.Long.fromBits(message.ifIncarnation.low >>> 0, message.ifIncarnation.high >>> 0, true).toBigInt();
+                    else if (typeof message.ifIncarnation === "number")
+                        object.ifIncarnation = options.longs === $String ? $String(message.ifIncarnation) : message.ifIncarnation;
+                    else
+                        object.ifIncarnation = options.longs === $String ? $util.Long.prototype.toString.call(message.ifIncarnation) : options.longs === $Number ? new $util.LongBits(message.ifIncarnation.low >>> 0, message.ifIncarnation.high >>> 0).toNumber(true) : message.ifIncarnation;
+                if (message.keepEqual != null && $Object.hasOwnProperty.call(message, "keepEqual"))
+                    object.keepEqual = message.keepEqual;
+                return object;
+            };
+
+            BatchRegisterItem.prototype.toJSON = function() {
+                return BatchRegisterItem.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            return BatchRegisterItem;
+        })();
+
+        v1.BatchRegisterResponse = (function() {
+
+            const BatchRegisterResponse = function (properties) {
+                this.results = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            BatchRegisterResponse.prototype.header = null;
+            BatchRegisterResponse.prototype.leaseId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            BatchRegisterResponse.prototype.ttlMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            BatchRegisterResponse.prototype.results = $util.emptyArray;
+
+            BatchRegisterResponse.create = function(properties) {
+                return new BatchRegisterResponse(properties);
+            };
+
+            BatchRegisterResponse.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.header != null && $Object.hasOwnProperty.call(message, "header"))
+                    $root.rollcall.v1.ResponseHeader.encode(message.header, writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.leaseId != null && $Object.hasOwnProperty.call(message, "leaseId") && (typeof message.leaseId === "object" ? message.leaseId.low || message.leaseId.high : message.leaseId !== 0))
+                    writer.uint32(16).uint64(message.leaseId);
+                if (message.ttlMs != null && $Object.hasOwnProperty.call(message, "ttlMs") && (typeof message.ttlMs === "object" ? message.ttlMs.low || message.ttlMs.high : message.ttlMs !== 0))
+                    writer.uint32(24).uint64(message.ttlMs);
+                if (message.results != null && message.results.length)
+                    for (let i = 0; i < message.results.length; ++i)
+                        $root.rollcall.v1.BatchRegisterResult.encode(message.results[i], writer.uint32(34).fork(), _depth + 1).ldelim();
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            BatchRegisterResponse.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.BatchRegisterResponse();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.header = $root.rollcall.v1.ResponseHeader.decode(reader, reader.size(), $undefined, _depth + 1, message.header);
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.leaseId = value;
+                            else
+                                delete message.leaseId;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.ttlMs = value;
+                            else
+                                delete message.ttlMs;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.results && message.results.length))
+                                message.results = [];
+                            message.results.push($root.rollcall.v1.BatchRegisterResult.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            BatchRegisterResponse.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.BatchRegisterResponse)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.BatchRegisterResponse: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.BatchRegisterResponse();
+                if (object.header != null) {
+                    if (!$util.isObject(object.header))
+                        throw $TypeError(".rollcall.v1.BatchRegisterResponse.header: object expected");
+                    message.header = $root.rollcall.v1.ResponseHeader.fromObject(object.header, _depth + 1);
+                }
+                if (object.leaseId != null)
+                    if (typeof object.leaseId === "object" ? object.leaseId.low || object.leaseId.high : $Number(object.leaseId) !== 0)
+                        if ($util.Long)
+                            message.leaseId = $util.Long.fromValue(object.leaseId, true);
+                        else if (typeof object.leaseId === "string")
+                            message.leaseId = $parseInt(object.leaseId, 10);
+                        else if (typeof object.leaseId === "number")
+                            message.leaseId = object.leaseId;
+                        else if (typeof object.leaseId === "object")
+                            message.leaseId = new $util.LongBits(object.leaseId.low >>> 0, object.leaseId.high >>> 0).toNumber(true);
+                if (object.ttlMs != null)
+                    if (typeof object.ttlMs === "object" ? object.ttlMs.low || object.ttlMs.high : $Number(object.ttlMs) !== 0)
+                        if ($util.Long)
+                            message.ttlMs = $util.Long.fromValue(object.ttlMs, true);
+                        else if (typeof object.ttlMs === "string")
+                            message.ttlMs = $parseInt(object.ttlMs, 10);
+                        else if (typeof object.ttlMs === "number")
+                            message.ttlMs = object.ttlMs;
+                        else if (typeof object.ttlMs === "object")
+                            message.ttlMs = new $util.LongBits(object.ttlMs.low >>> 0, object.ttlMs.high >>> 0).toNumber(true);
+                if (object.results) {
+                    if (!$Array.isArray(object.results))
+                        throw $TypeError(".rollcall.v1.BatchRegisterResponse.results: array expected");
+                    message.results = $Array(object.results.length);
+                    for (let i = 0; i < object.results.length; ++i) {
+                        if (!$util.isObject(object.results[i]))
+                            throw $TypeError(".rollcall.v1.BatchRegisterResponse.results: object expected");
+                        message.results[i] = $root.rollcall.v1.BatchRegisterResult.fromObject(object.results[i], _depth + 1);
+                    }
+                }
+                return message;
+            };
+
+            BatchRegisterResponse.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.arrays || options.defaults)
+                    object.results = [];
+                if (options.defaults) {
+                    object.header = null;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.leaseId = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.leaseId = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.ttlMs = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.ttlMs = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                }
+                if (message.header != null && $Object.hasOwnProperty.call(message, "header"))
+                    object.header = $root.rollcall.v1.ResponseHeader.toObject(message.header, options, _depth + 1);
+                if (message.leaseId != null && $Object.hasOwnProperty.call(message, "leaseId"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.leaseId = typeof message.leaseId === "number" ? $BigInt(message.leaseId) : $util.Long.fromBits(message.leaseId.low >>> 0, message.leaseId.high >>> 0, true).toBigInt();
+                    else if (typeof message.leaseId === "number")
+                        object.leaseId = options.longs === $String ? $String(message.leaseId) : message.leaseId;
+                    else
+                        object.leaseId = options.longs === $String ? $util.Long.prototype.toString.call(message.leaseId) : options.longs === $Number ? new $util.LongBits(message.leaseId.low >>> 0, message.leaseId.high >>> 0).toNumber(true) : message.leaseId;
+                if (message.ttlMs != null && $Object.hasOwnProperty.call(message, "ttlMs"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.ttlMs = typeof message.ttlMs === "number" ? $BigInt(message.ttlMs) : $util.Long.fromBits(message.ttlMs.low >>> 0, message.ttlMs.high >>> 0, true).toBigInt();
+                    else if (typeof message.ttlMs === "number")
+                        object.ttlMs = options.longs === $String ? $String(message.ttlMs) : message.ttlMs;
+                    else
+                        object.ttlMs = options.longs === $String ? $util.Long.prototype.toString.call(message.ttlMs) : options.longs === $Number ? new $util.LongBits(message.ttlMs.low >>> 0, message.ttlMs.high >>> 0).toNumber(true) : message.ttlMs;
+                if (message.results && message.results.length) {
+                    object.results = $Array(message.results.length);
+                    for (let j = 0; j < message.results.length; ++j)
+                        object.results[j] = $root.rollcall.v1.BatchRegisterResult.toObject(message.results[j], options, _depth + 1);
+                }
+                return object;
+            };
+
+            BatchRegisterResponse.prototype.toJSON = function() {
+                return BatchRegisterResponse.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            return BatchRegisterResponse;
+        })();
+
+        v1.BatchRegisterStatus = (function() {
+            const valuesById = $Object.create(null), values = $Object.create(valuesById);
+            values[valuesById[0] = "BATCH_REGISTER_STATUS_UNSPECIFIED"] = 0;
+            values[valuesById[1] = "BATCH_REGISTER_STATUS_REGISTERED"] = 1;
+            values[valuesById[2] = "BATCH_REGISTER_STATUS_REPLACED"] = 2;
+            values[valuesById[3] = "BATCH_REGISTER_STATUS_KEPT"] = 3;
+            return values;
+        })();
+
+        v1.BatchRegisterResult = (function() {
+
+            const BatchRegisterResult = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            BatchRegisterResult.prototype.status = 0;
+            BatchRegisterResult.prototype.incarnation = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+            BatchRegisterResult.create = function(properties) {
+                return new BatchRegisterResult(properties);
+            };
+
+            BatchRegisterResult.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.status != null && $Object.hasOwnProperty.call(message, "status") && message.status !== 0)
+                    writer.uint32(8).int32(message.status);
+                if (message.incarnation != null && $Object.hasOwnProperty.call(message, "incarnation") && (typeof message.incarnation === "object" ? message.incarnation.low || message.incarnation.high : message.incarnation !== 0))
+                    writer.uint32(16).uint64(message.incarnation);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            BatchRegisterResult.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.BatchRegisterResult();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.status = value;
+                            else
+                                delete message.status;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.incarnation = value;
+                            else
+                                delete message.incarnation;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            BatchRegisterResult.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.BatchRegisterResult)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.BatchRegisterResult: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.BatchRegisterResult();
+                if (object.status !== 0 && (typeof object.status !== "string" || $root.rollcall.v1.BatchRegisterStatus[object.status] !== 0))
+                    switch (object.status) {
+                    case "BATCH_REGISTER_STATUS_UNSPECIFIED":
+                    case 0:
+                        message.status = 0;
+                        break;
+                    case "BATCH_REGISTER_STATUS_REGISTERED":
+                    case 1:
+                        message.status = 1;
+                        break;
+                    case "BATCH_REGISTER_STATUS_REPLACED":
+                    case 2:
+                        message.status = 2;
+                        break;
+                    case "BATCH_REGISTER_STATUS_KEPT":
+                    case 3:
+                        message.status = 3;
+                        break;
+                    default:
+                        if (typeof object.status === "number" && (object.status | 0) === object.status)
+                            message.status = object.status;
+                    }
+                if (object.incarnation != null)
+                    if (typeof object.incarnation === "object" ? object.incarnation.low || object.incarnation.high : $Number(object.incarnation) !== 0)
+                        if ($util.Long)
+                            message.incarnation = $util.Long.fromValue(object.incarnation, true);
+                        else if (typeof object.incarnation === "string")
+                            message.incarnation = $parseInt(object.incarnation, 10);
+                        else if (typeof object.incarnation === "number")
+                            message.incarnation = object.incarnation;
+                        else if (typeof object.incarnation === "object")
+                            message.incarnation = new $util.LongBits(object.incarnation.low >>> 0, object.incarnation.high >>> 0).toNumber(true);
+                return message;
+            };
+
+            BatchRegisterResult.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    object.status = options.enums === $String ? "BATCH_REGISTER_STATUS_UNSPECIFIED" : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.incarnation = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.incarnation = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                }
+                if (message.status != null && $Object.hasOwnProperty.call(message, "status"))
+                    object.status = options.enums === $String ? $root.rollcall.v1.BatchRegisterStatus[message.status] === $undefined ? message.status : $root.rollcall.v1.BatchRegisterStatus[message.status] : message.status;
+                if (message.incarnation != null && $Object.hasOwnProperty.call(message, "incarnation"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.incarnation = typeof message.incarnation === "number" ? $BigInt(message.incarnation) : $util.Long.fromBits(message.incarnation.low >>> 0, message.incarnation.high >>> 0, true).toBigInt();
+                    else if (typeof message.incarnation === "number")
+                        object.incarnation = options.longs === $String ? $String(message.incarnation) : message.incarnation;
+                    else
+                        object.incarnation = options.longs === $String ? $util.Long.prototype.toString.call(message.incarnation) : options.longs === $Number ? new $util.LongBits(message.incarnation.low >>> 0, message.incarnation.high >>> 0).toNumber(true) : message.incarnation;
+                return object;
+            };
+
+            BatchRegisterResult.prototype.toJSON = function() {
+                return BatchRegisterResult.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            return BatchRegisterResult;
+        })();
+
         v1.UpdateRequest = (function() {
 
             const UpdateRequest = function (properties) {
@@ -11261,6 +12088,3078 @@ export const rollcall = $root.rollcall = (() => {
             return KeepAliveResponse;
         })();
 
+        v1.SessionRequest = (function() {
+
+            const SessionRequest = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            SessionRequest.prototype.open = null;
+            SessionRequest.prototype.write = null;
+            SessionRequest.prototype.ping = null;
+
+            let $oneOfFields;
+
+            $Object.defineProperty(SessionRequest.prototype, "request", {
+                get: $util.oneOfGetter($oneOfFields = ["open", "write", "ping"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
+
+            SessionRequest.create = function(properties) {
+                return new SessionRequest(properties);
+            };
+
+            SessionRequest.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.open != null && $Object.hasOwnProperty.call(message, "open"))
+                    $root.rollcall.v1.SessionOpen.encode(message.open, writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.write != null && $Object.hasOwnProperty.call(message, "write"))
+                    $root.rollcall.v1.SessionWrite.encode(message.write, writer.uint32(18).fork(), _depth + 1).ldelim();
+                if (message.ping != null && $Object.hasOwnProperty.call(message, "ping"))
+                    $root.rollcall.v1.SessionPing.encode(message.ping, writer.uint32(26).fork(), _depth + 1).ldelim();
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            SessionRequest.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.SessionRequest();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.open = $root.rollcall.v1.SessionOpen.decode(reader, reader.size(), $undefined, _depth + 1, message.open);
+                            message.request = "open";
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            message.write = $root.rollcall.v1.SessionWrite.decode(reader, reader.size(), $undefined, _depth + 1, message.write);
+                            message.request = "write";
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            message.ping = $root.rollcall.v1.SessionPing.decode(reader, reader.size(), $undefined, _depth + 1, message.ping);
+                            message.request = "ping";
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            SessionRequest.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.SessionRequest)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.SessionRequest: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.SessionRequest();
+                if (object.open != null) {
+                    if (!$util.isObject(object.open))
+                        throw $TypeError(".rollcall.v1.SessionRequest.open: object expected");
+                    message.open = $root.rollcall.v1.SessionOpen.fromObject(object.open, _depth + 1);
+                }
+                if (object.write != null) {
+                    if (!$util.isObject(object.write))
+                        throw $TypeError(".rollcall.v1.SessionRequest.write: object expected");
+                    message.write = $root.rollcall.v1.SessionWrite.fromObject(object.write, _depth + 1);
+                }
+                if (object.ping != null) {
+                    if (!$util.isObject(object.ping))
+                        throw $TypeError(".rollcall.v1.SessionRequest.ping: object expected");
+                    message.ping = $root.rollcall.v1.SessionPing.fromObject(object.ping, _depth + 1);
+                }
+                return message;
+            };
+
+            SessionRequest.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (message.open != null && $Object.hasOwnProperty.call(message, "open")) {
+                    object.open = $root.rollcall.v1.SessionOpen.toObject(message.open, options, _depth + 1);
+                    if (options.oneofs)
+                        object.request = "open";
+                }
+                if (message.write != null && $Object.hasOwnProperty.call(message, "write")) {
+                    object.write = $root.rollcall.v1.SessionWrite.toObject(message.write, options, _depth + 1);
+                    if (options.oneofs)
+                        object.request = "write";
+                }
+                if (message.ping != null && $Object.hasOwnProperty.call(message, "ping")) {
+                    object.ping = $root.rollcall.v1.SessionPing.toObject(message.ping, options, _depth + 1);
+                    if (options.oneofs)
+                        object.request = "ping";
+                }
+                return object;
+            };
+
+            SessionRequest.prototype.toJSON = function() {
+                return SessionRequest.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            return SessionRequest;
+        })();
+
+        v1.SessionOpen = (function() {
+
+            const SessionOpen = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            SessionOpen.prototype.sessionId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            SessionOpen.prototype.ttlMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            SessionOpen.prototype.requestId = "";
+
+            SessionOpen.create = function(properties) {
+                return new SessionOpen(properties);
+            };
+
+            SessionOpen.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.sessionId != null && $Object.hasOwnProperty.call(message, "sessionId") && (typeof message.sessionId === "object" ? message.sessionId.low || message.sessionId.high : message.sessionId !== 0))
+                    writer.uint32(8).uint64(message.sessionId);
+                if (message.ttlMs != null && $Object.hasOwnProperty.call(message, "ttlMs") && (typeof message.ttlMs === "object" ? message.ttlMs.low || message.ttlMs.high : message.ttlMs !== 0))
+                    writer.uint32(16).uint64(message.ttlMs);
+                if (message.requestId != null && $Object.hasOwnProperty.call(message, "requestId") && message.requestId !== "")
+                    writer.uint32(26).string(message.requestId);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            SessionOpen.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.SessionOpen();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.sessionId = value;
+                            else
+                                delete message.sessionId;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.ttlMs = value;
+                            else
+                                delete message.ttlMs;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.requestId = value;
+                            else
+                                delete message.requestId;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            SessionOpen.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.SessionOpen)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.SessionOpen: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.SessionOpen();
+                if (object.sessionId != null)
+                    if (typeof object.sessionId === "object" ? object.sessionId.low || object.sessionId.high : $Number(object.sessionId) !== 0)
+                        if ($util.Long)
+                            message.sessionId = $util.Long.fromValue(object.sessionId, true);
+                        else if (typeof object.sessionId === "string")
+                            message.sessionId = $parseInt(object.sessionId, 10);
+                        else if (typeof object.sessionId === "number")
+                            message.sessionId = object.sessionId;
+                        else if (typeof object.sessionId === "object")
+                            message.sessionId = new $util.LongBits(object.sessionId.low >>> 0, object.sessionId.high >>> 0).toNumber(true);
+                if (object.ttlMs != null)
+                    if (typeof object.ttlMs === "object" ? object.ttlMs.low || object.ttlMs.high : $Number(object.ttlMs) !== 0)
+                        if ($util.Long)
+                            message.ttlMs = $util.Long.fromValue(object.ttlMs, true);
+                        else if (typeof object.ttlMs === "string")
+                            message.ttlMs = $parseInt(object.ttlMs, 10);
+                        else if (typeof object.ttlMs === "number")
+                            message.ttlMs = object.ttlMs;
+                        else if (typeof object.ttlMs === "object")
+                            message.ttlMs = new $util.LongBits(object.ttlMs.low >>> 0, object.ttlMs.high >>> 0).toNumber(true);
+                if (object.requestId != null)
+                    if (typeof object.requestId !== "string" || object.requestId.length)
+                        message.requestId = $String(object.requestId);
+                return message;
+            };
+
+            SessionOpen.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.sessionId = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.sessionId = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.ttlMs = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.ttlMs = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    object.requestId = "";
+                }
+                if (message.sessionId != null && $Object.hasOwnProperty.call(message, "sessionId"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.sessionId = typeof message.sessionId === "number" ? $BigInt(message.sessionId) : $util.Long.fromBits(message.sessionId.low >>> 0, message.sessionId.high >>> 0, true).toBigInt();
+                    else if (typeof message.sessionId === "number")
+                        object.sessionId = options.longs === $String ? $String(message.sessionId) : message.sessionId;
+                    else
+                        object.sessionId = options.longs === $String ? $util.Long.prototype.toString.call(message.sessionId) : options.longs === $Number ? new $util.LongBits(message.sessionId.low >>> 0, message.sessionId.high >>> 0).toNumber(true) : message.sessionId;
+                if (message.ttlMs != null && $Object.hasOwnProperty.call(message, "ttlMs"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.ttlMs = typeof message.ttlMs === "number" ? $BigInt(message.ttlMs) : $util.Long.fromBits(message.ttlMs.low >>> 0, message.ttlMs.high >>> 0, true).toBigInt();
+                    else if (typeof message.ttlMs === "number")
+                        object.ttlMs = options.longs === $String ? $String(message.ttlMs) : message.ttlMs;
+                    else
+                        object.ttlMs = options.longs === $String ? $util.Long.prototype.toString.call(message.ttlMs) : options.longs === $Number ? new $util.LongBits(message.ttlMs.low >>> 0, message.ttlMs.high >>> 0).toNumber(true) : message.ttlMs;
+                if (message.requestId != null && $Object.hasOwnProperty.call(message, "requestId"))
+                    object.requestId = message.requestId;
+                return object;
+            };
+
+            SessionOpen.prototype.toJSON = function() {
+                return SessionOpen.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            return SessionOpen;
+        })();
+
+        v1.SessionWrite = (function() {
+
+            const SessionWrite = function (properties) {
+                this.operations = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            SessionWrite.prototype.sequence = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            SessionWrite.prototype.operations = $util.emptyArray;
+
+            SessionWrite.create = function(properties) {
+                return new SessionWrite(properties);
+            };
+
+            SessionWrite.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.sequence != null && $Object.hasOwnProperty.call(message, "sequence") && (typeof message.sequence === "object" ? message.sequence.low || message.sequence.high : message.sequence !== 0))
+                    writer.uint32(8).uint64(message.sequence);
+                if (message.operations != null && message.operations.length)
+                    for (let i = 0; i < message.operations.length; ++i)
+                        $root.rollcall.v1.SessionOperation.encode(message.operations[i], writer.uint32(18).fork(), _depth + 1).ldelim();
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            SessionWrite.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.SessionWrite();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.sequence = value;
+                            else
+                                delete message.sequence;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.operations && message.operations.length))
+                                message.operations = [];
+                            message.operations.push($root.rollcall.v1.SessionOperation.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            SessionWrite.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.SessionWrite)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.SessionWrite: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.SessionWrite();
+                if (object.sequence != null)
+                    if (typeof object.sequence === "object" ? object.sequence.low || object.sequence.high : $Number(object.sequence) !== 0)
+                        if ($util.Long)
+                            message.sequence = $util.Long.fromValue(object.sequence, true);
+                        else if (typeof object.sequence === "string")
+                            message.sequence = $parseInt(object.sequence, 10);
+                        else if (typeof object.sequence === "number")
+                            message.sequence = object.sequence;
+                        else if (typeof object.sequence === "object")
+                            message.sequence = new $util.LongBits(object.sequence.low >>> 0, object.sequence.high >>> 0).toNumber(true);
+                if (object.operations) {
+                    if (!$Array.isArray(object.operations))
+                        throw $TypeError(".rollcall.v1.SessionWrite.operations: array expected");
+                    message.operations = $Array(object.operations.length);
+                    for (let i = 0; i < object.operations.length; ++i) {
+                        if (!$util.isObject(object.operations[i]))
+                            throw $TypeError(".rollcall.v1.SessionWrite.operations: object expected");
+                        message.operations[i] = $root.rollcall.v1.SessionOperation.fromObject(object.operations[i], _depth + 1);
+                    }
+                }
+                return message;
+            };
+
+            SessionWrite.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.arrays || options.defaults)
+                    object.operations = [];
+                if (options.defaults)
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.sequence = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.sequence = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                if (message.sequence != null && $Object.hasOwnProperty.call(message, "sequence"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.sequence = typeof message.sequence === "number" ? $BigInt(message.sequence) : $util.Long.fromBits(message.sequence.low >>> 0, message.sequence.high >>> 0, true).toBigInt();
+                    else if (typeof message.sequence === "number")
+                        object.sequence = options.longs === $String ? $String(message.sequence) : message.sequence;
+                    else
+                        object.sequence = options.longs === $String ? $util.Long.prototype.toString.call(message.sequence) : options.longs === $Number ? new $util.LongBits(message.sequence.low >>> 0, message.sequence.high >>> 0).toNumber(true) : message.sequence;
+                if (message.operations && message.operations.length) {
+                    object.operations = $Array(message.operations.length);
+                    for (let j = 0; j < message.operations.length; ++j)
+                        object.operations[j] = $root.rollcall.v1.SessionOperation.toObject(message.operations[j], options, _depth + 1);
+                }
+                return object;
+            };
+
+            SessionWrite.prototype.toJSON = function() {
+                return SessionWrite.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            return SessionWrite;
+        })();
+
+        v1.SessionOperation = (function() {
+
+            const SessionOperation = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            SessionOperation.prototype.register = null;
+            SessionOperation.prototype.update = null;
+            SessionOperation.prototype.deregister = null;
+
+            let $oneOfFields;
+
+            $Object.defineProperty(SessionOperation.prototype, "operation", {
+                get: $util.oneOfGetter($oneOfFields = ["register", "update", "deregister"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
+
+            SessionOperation.create = function(properties) {
+                return new SessionOperation(properties);
+            };
+
+            SessionOperation.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.register != null && $Object.hasOwnProperty.call(message, "register"))
+                    $root.rollcall.v1.SessionRegister.encode(message.register, writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.update != null && $Object.hasOwnProperty.call(message, "update"))
+                    $root.rollcall.v1.SessionUpdate.encode(message.update, writer.uint32(18).fork(), _depth + 1).ldelim();
+                if (message.deregister != null && $Object.hasOwnProperty.call(message, "deregister"))
+                    $root.rollcall.v1.SessionDeregister.encode(message.deregister, writer.uint32(26).fork(), _depth + 1).ldelim();
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            SessionOperation.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.SessionOperation();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.register = $root.rollcall.v1.SessionRegister.decode(reader, reader.size(), $undefined, _depth + 1, message.register);
+                            message.operation = "register";
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            message.update = $root.rollcall.v1.SessionUpdate.decode(reader, reader.size(), $undefined, _depth + 1, message.update);
+                            message.operation = "update";
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            message.deregister = $root.rollcall.v1.SessionDeregister.decode(reader, reader.size(), $undefined, _depth + 1, message.deregister);
+                            message.operation = "deregister";
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            SessionOperation.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.SessionOperation)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.SessionOperation: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.SessionOperation();
+                if (object.register != null) {
+                    if (!$util.isObject(object.register))
+                        throw $TypeError(".rollcall.v1.SessionOperation.register: object expected");
+                    message.register = $root.rollcall.v1.SessionRegister.fromObject(object.register, _depth + 1);
+                }
+                if (object.update != null) {
+                    if (!$util.isObject(object.update))
+                        throw $TypeError(".rollcall.v1.SessionOperation.update: object expected");
+                    message.update = $root.rollcall.v1.SessionUpdate.fromObject(object.update, _depth + 1);
+                }
+                if (object.deregister != null) {
+                    if (!$util.isObject(object.deregister))
+                        throw $TypeError(".rollcall.v1.SessionOperation.deregister: object expected");
+                    message.deregister = $root.rollcall.v1.SessionDeregister.fromObject(object.deregister, _depth + 1);
+                }
+                return message;
+            };
+
+            SessionOperation.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (message.register != null && $Object.hasOwnProperty.call(message, "register")) {
+                    object.register = $root.rollcall.v1.SessionRegister.toObject(message.register, options, _depth + 1);
+                    if (options.oneofs)
+                        object.operation = "register";
+                }
+                if (message.update != null && $Object.hasOwnProperty.call(message, "update")) {
+                    object.update = $root.rollcall.v1.SessionUpdate.toObject(message.update, options, _depth + 1);
+                    if (options.oneofs)
+                        object.operation = "update";
+                }
+                if (message.deregister != null && $Object.hasOwnProperty.call(message, "deregister")) {
+                    object.deregister = $root.rollcall.v1.SessionDeregister.toObject(message.deregister, options, _depth + 1);
+                    if (options.oneofs)
+                        object.operation = "deregister";
+                }
+                return object;
+            };
+
+            SessionOperation.prototype.toJSON = function() {
+                return SessionOperation.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            return SessionOperation;
+        })();
+
+        v1.SessionRegisterMode = (function() {
+            const valuesById = $Object.create(null), values = $Object.create(valuesById);
+            values[valuesById[0] = "SESSION_REGISTER_MODE_START"] = 0;
+            values[valuesById[1] = "SESSION_REGISTER_MODE_RESTORE"] = 1;
+            return values;
+        })();
+
+        v1.SessionRegister = (function() {
+
+            const SessionRegister = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            SessionRegister.prototype.instance = null;
+            SessionRegister.prototype.mode = 0;
+            SessionRegister.prototype.ownIncarnation = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+            SessionRegister.create = function(properties) {
+                return new SessionRegister(properties);
+            };
+
+            SessionRegister.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.instance != null && $Object.hasOwnProperty.call(message, "instance"))
+                    $root.rollcall.v1.InstanceSpec.encode(message.instance, writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.mode != null && $Object.hasOwnProperty.call(message, "mode") && message.mode !== 0)
+                    writer.uint32(16).int32(message.mode);
+                if (message.ownIncarnation != null && $Object.hasOwnProperty.call(message, "ownIncarnation") && (typeof message.ownIncarnation === "object" ? message.ownIncarnation.low || message.ownIncarnation.high : message.ownIncarnation !== 0))
+                    writer.uint32(24).uint64(message.ownIncarnation);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            SessionRegister.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.SessionRegister();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.instance = $root.rollcall.v1.InstanceSpec.decode(reader, reader.size(), $undefined, _depth + 1, message.instance);
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.mode = value;
+                            else
+                                delete message.mode;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.ownIncarnation = value;
+                            else
+                                delete message.ownIncarnation;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            SessionRegister.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.SessionRegister)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.SessionRegister: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.SessionRegister();
+                if (object.instance != null) {
+                    if (!$util.isObject(object.instance))
+                        throw $TypeError(".rollcall.v1.SessionRegister.instance: object expected");
+                    message.instance = $root.rollcall.v1.InstanceSpec.fromObject(object.instance, _depth + 1);
+                }
+                if (object.mode !== 0 && (typeof object.mode !== "string" || $root.rollcall.v1.SessionRegisterMode[object.mode] !== 0))
+                    switch (object.mode) {
+                    case "SESSION_REGISTER_MODE_START":
+                    case 0:
+                        message.mode = 0;
+                        break;
+                    case "SESSION_REGISTER_MODE_RESTORE":
+                    case 1:
+                        message.mode = 1;
+                        break;
+                    default:
+                        if (typeof object.mode === "number" && (object.mode | 0) === object.mode)
+                            message.mode = object.mode;
+                    }
+                if (object.ownIncarnation != null)
+                    if (typeof object.ownIncarnation === "object" ? object.ownIncarnation.low || object.ownIncarnation.high : $Number(object.ownIncarnation) !== 0)
+                        if ($util.Long)
+                            message.ownIncarnation = $util.Long.fromValue(object.ownIncarnation, true);
+                        else if (typeof object.ownIncarnation === "string")
+                            message.ownIncarnation = $parseInt(object.ownIncarnation, 10);
+                        else if (typeof object.ownIncarnation === "number")
+                            message.ownIncarnation = object.ownIncarnation;
+                        else if (typeof object.ownIncarnation === "object")
+                            message.ownIncarnation = new $util.LongBits(object.ownIncarnation.low >>> 0, object.ownIncarnation.high >>> 0).toNumber(true);
+                return message;
+            };
+
+            SessionRegister.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    object.instance = null;
+                    object.mode = options.enums === $String ? "SESSION_REGISTER_MODE_START" : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.ownIncarnation = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.ownIncarnation = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                }
+                if (message.instance != null && $Object.hasOwnProperty.call(message, "instance"))
+                    object.instance = $root.rollcall.v1.InstanceSpec.toObject(message.instance, options, _depth + 1);
+                if (message.mode != null && $Object.hasOwnProperty.call(message, "mode"))
+                    object.mode = options.enums === $String ? $root.rollcall.v1.SessionRegisterMode[message.mode] === $undefined ? message.mode : $root.rollcall.v1.SessionRegisterMode[message.mode] : message.mode;
+                if (message.ownIncarnation != null && $Object.hasOwnProperty.call(message, "ownIncarnation"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.ownIncarnation = typeof message.ownIncarnation === "number" ? $BigInt(message.ownIncarnation) : $util.Long.fromBits(message.ownIncarnation.low >>> 0, message.ownIncarnation.high >>> 0, true).toBigInt();
+                    else if (typeof message.ownIncarnation === "number")
+                        object.ownIncarnation = options.longs === $String ? $String(message.ownIncarnation) : message.ownIncarnation;
+                    else
+                        object.ownIncarnation = options.longs === $String ? $util.Long.prototype.toString.call(message.ownIncarnation) : options.longs === $Number ? new $util.LongBits(message.ownIncarnation.low >>> 0, message.ownIncarnation.high >>> 0).toNumber(true) : message.ownIncarnation;
+                return object;
+            };
+
+            SessionRegister.prototype.toJSON = function() {
+                return SessionRegister.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            return SessionRegister;
+        })();
+
+        v1.SessionUpdate = (function() {
+
+            const SessionUpdate = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            SessionUpdate.prototype.instance = null;
+            SessionUpdate.prototype.incarnation = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+            SessionUpdate.create = function(properties) {
+                return new SessionUpdate(properties);
+            };
+
+            SessionUpdate.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.instance != null && $Object.hasOwnProperty.call(message, "instance"))
+                    $root.rollcall.v1.InstanceSpec.encode(message.instance, writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.incarnation != null && $Object.hasOwnProperty.call(message, "incarnation") && (typeof message.incarnation === "object" ? message.incarnation.low || message.incarnation.high : message.incarnation !== 0))
+                    writer.uint32(16).uint64(message.incarnation);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            SessionUpdate.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.SessionUpdate();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.instance = $root.rollcall.v1.InstanceSpec.decode(reader, reader.size(), $undefined, _depth + 1, message.instance);
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.incarnation = value;
+                            else
+                                delete message.incarnation;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            SessionUpdate.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.SessionUpdate)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.SessionUpdate: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.SessionUpdate();
+                if (object.instance != null) {
+                    if (!$util.isObject(object.instance))
+                        throw $TypeError(".rollcall.v1.SessionUpdate.instance: object expected");
+                    message.instance = $root.rollcall.v1.InstanceSpec.fromObject(object.instance, _depth + 1);
+                }
+                if (object.incarnation != null)
+                    if (typeof object.incarnation === "object" ? object.incarnation.low || object.incarnation.high : $Number(object.incarnation) !== 0)
+                        if ($util.Long)
+                            message.incarnation = $util.Long.fromValue(object.incarnation, true);
+                        else if (typeof object.incarnation === "string")
+                            message.incarnation = $parseInt(object.incarnation, 10);
+                        else if (typeof object.incarnation === "number")
+                            message.incarnation = object.incarnation;
+                        else if (typeof object.incarnation === "object")
+                            message.incarnation = new $util.LongBits(object.incarnation.low >>> 0, object.incarnation.high >>> 0).toNumber(true);
+                return message;
+            };
+
+            SessionUpdate.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    object.instance = null;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.incarnation = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.incarnation = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                }
+                if (message.instance != null && $Object.hasOwnProperty.call(message, "instance"))
+                    object.instance = $root.rollcall.v1.InstanceSpec.toObject(message.instance, options, _depth + 1);
+                if (message.incarnation != null && $Object.hasOwnProperty.call(message, "incarnation"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.incarnation = typeof message.incarnation === "number" ? $BigInt(message.incarnation) : $util.Long.fromBits(message.incarnation.low >>> 0, message.incarnation.high >>> 0, true).toBigInt();
+                    else if (typeof message.incarnation === "number")
+                        object.incarnation = options.longs === $String ? $String(message.incarnation) : message.incarnation;
+                    else
+                        object.incarnation = options.longs === $String ? $util.Long.prototype.toString.call(message.incarnation) : options.longs === $Number ? new $util.LongBits(message.incarnation.low >>> 0, message.incarnation.high >>> 0).toNumber(true) : message.incarnation;
+                return object;
+            };
+
+            SessionUpdate.prototype.toJSON = function() {
+                return SessionUpdate.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            return SessionUpdate;
+        })();
+
+        v1.SessionDeregister = (function() {
+
+            const SessionDeregister = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            SessionDeregister.prototype.key = null;
+            SessionDeregister.prototype.incarnation = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            SessionDeregister.prototype.reason = "";
+
+            SessionDeregister.create = function(properties) {
+                return new SessionDeregister(properties);
+            };
+
+            SessionDeregister.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.key != null && $Object.hasOwnProperty.call(message, "key"))
+                    $root.rollcall.v1.InstanceKey.encode(message.key, writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.incarnation != null && $Object.hasOwnProperty.call(message, "incarnation") && (typeof message.incarnation === "object" ? message.incarnation.low || message.incarnation.high : message.incarnation !== 0))
+                    writer.uint32(16).uint64(message.incarnation);
+                if (message.reason != null && $Object.hasOwnProperty.call(message, "reason") && message.reason !== "")
+                    writer.uint32(26).string(message.reason);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            SessionDeregister.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.SessionDeregister();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.key = $root.rollcall.v1.InstanceKey.decode(reader, reader.size(), $undefined, _depth + 1, message.key);
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.incarnation = value;
+                            else
+                                delete message.incarnation;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.reason = value;
+                            else
+                                delete message.reason;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            SessionDeregister.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.SessionDeregister)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.SessionDeregister: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.SessionDeregister();
+                if (object.key != null) {
+                    if (!$util.isObject(object.key))
+                        throw $TypeError(".rollcall.v1.SessionDeregister.key: object expected");
+                    message.key = $root.rollcall.v1.InstanceKey.fromObject(object.key, _depth + 1);
+                }
+                if (object.incarnation != null)
+                    if (typeof object.incarnation === "object" ? object.incarnation.low || object.incarnation.high : $Number(object.incarnation) !== 0)
+                        if ($util.Long)
+                            message.incarnation = $util.Long.fromValue(object.incarnation, true);
+                        else if (typeof object.incarnation === "string")
+                            message.incarnation = $parseInt(object.incarnation, 10);
+                        else if (typeof object.incarnation === "number")
+                            message.incarnation = object.incarnation;
+                        else if (typeof object.incarnation === "object")
+                            message.incarnation = new $util.LongBits(object.incarnation.low >>> 0, object.incarnation.high >>> 0).toNumber(true);
+                if (object.reason != null)
+                    if (typeof object.reason !== "string" || object.reason.length)
+                        message.reason = $String(object.reason);
+                return message;
+            };
+
+            SessionDeregister.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    object.key = null;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.incarnation = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.incarnation = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    object.reason = "";
+                }
+                if (message.key != null && $Object.hasOwnProperty.call(message, "key"))
+                    object.key = $root.rollcall.v1.InstanceKey.toObject(message.key, options, _depth + 1);
+                if (message.incarnation != null && $Object.hasOwnProperty.call(message, "incarnation"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.incarnation = typeof message.incarnation === "number" ? $BigInt(message.incarnation) : $util.Long.fromBits(message.incarnation.low >>> 0, message.incarnation.high >>> 0, true).toBigInt();
+                    else if (typeof message.incarnation === "number")
+                        object.incarnation = options.longs === $String ? $String(message.incarnation) : message.incarnation;
+                    else
+                        object.incarnation = options.longs === $String ? $util.Long.prototype.toString.call(message.incarnation) : options.longs === $Number ? new $util.LongBits(message.incarnation.low >>> 0, message.incarnation.high >>> 0).toNumber(true) : message.incarnation;
+                if (message.reason != null && $Object.hasOwnProperty.call(message, "reason"))
+                    object.reason = message.reason;
+                return object;
+            };
+
+            SessionDeregister.prototype.toJSON = function() {
+                return SessionDeregister.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            return SessionDeregister;
+        })();
+
+        v1.SessionPing = (function() {
+
+            const SessionPing = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            SessionPing.prototype.pingId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+            SessionPing.create = function(properties) {
+                return new SessionPing(properties);
+            };
+
+            SessionPing.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.pingId != null && $Object.hasOwnProperty.call(message, "pingId") && (typeof message.pingId === "object" ? message.pingId.low || message.pingId.high : message.pingId !== 0))
+                    writer.uint32(8).uint64(message.pingId);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            SessionPing.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.SessionPing();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.pingId = value;
+                            else
+                                delete message.pingId;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            SessionPing.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.SessionPing)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.SessionPing: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.SessionPing();
+                if (object.pingId != null)
+                    if (typeof object.pingId === "object" ? object.pingId.low || object.pingId.high : $Number(object.pingId) !== 0)
+                        if ($util.Long)
+                            message.pingId = $util.Long.fromValue(object.pingId, true);
+                        else if (typeof object.pingId === "string")
+                            message.pingId = $parseInt(object.pingId, 10);
+                        else if (typeof object.pingId === "number")
+                            message.pingId = object.pingId;
+                        else if (typeof object.pingId === "object")
+                            message.pingId = new $util.LongBits(object.pingId.low >>> 0, object.pingId.high >>> 0).toNumber(true);
+                return message;
+            };
+
+            SessionPing.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults)
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.pingId = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.pingId = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                if (message.pingId != null && $Object.hasOwnProperty.call(message, "pingId"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.pingId = typeof message.pingId === "number" ? $BigInt(message.pingId) : $util.Long.fromBits(message.pingId.low >>> 0, message.pingId.high >>> 0, true).toBigInt();
+                    else if (typeof message.pingId === "number")
+                        object.pingId = options.longs === $String ? $String(message.pingId) : message.pingId;
+                    else
+                        object.pingId = options.longs === $String ? $util.Long.prototype.toString.call(message.pingId) : options.longs === $Number ? new $util.LongBits(message.pingId.low >>> 0, message.pingId.high >>> 0).toNumber(true) : message.pingId;
+                return object;
+            };
+
+            SessionPing.prototype.toJSON = function() {
+                return SessionPing.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            return SessionPing;
+        })();
+
+        v1.SessionResponse = (function() {
+
+            const SessionResponse = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            SessionResponse.prototype.opened = null;
+            SessionResponse.prototype.written = null;
+            SessionResponse.prototype.pong = null;
+            SessionResponse.prototype.lost = null;
+
+            let $oneOfFields;
+
+            $Object.defineProperty(SessionResponse.prototype, "response", {
+                get: $util.oneOfGetter($oneOfFields = ["opened", "written", "pong", "lost"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
+
+            SessionResponse.create = function(properties) {
+                return new SessionResponse(properties);
+            };
+
+            SessionResponse.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.opened != null && $Object.hasOwnProperty.call(message, "opened"))
+                    $root.rollcall.v1.SessionOpened.encode(message.opened, writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.written != null && $Object.hasOwnProperty.call(message, "written"))
+                    $root.rollcall.v1.SessionWritten.encode(message.written, writer.uint32(18).fork(), _depth + 1).ldelim();
+                if (message.pong != null && $Object.hasOwnProperty.call(message, "pong"))
+                    $root.rollcall.v1.SessionPong.encode(message.pong, writer.uint32(26).fork(), _depth + 1).ldelim();
+                if (message.lost != null && $Object.hasOwnProperty.call(message, "lost"))
+                    $root.rollcall.v1.SessionLost.encode(message.lost, writer.uint32(34).fork(), _depth + 1).ldelim();
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            SessionResponse.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.SessionResponse();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.opened = $root.rollcall.v1.SessionOpened.decode(reader, reader.size(), $undefined, _depth + 1, message.opened);
+                            message.response = "opened";
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            message.written = $root.rollcall.v1.SessionWritten.decode(reader, reader.size(), $undefined, _depth + 1, message.written);
+                            message.response = "written";
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            message.pong = $root.rollcall.v1.SessionPong.decode(reader, reader.size(), $undefined, _depth + 1, message.pong);
+                            message.response = "pong";
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 2)
+                                break;
+                            message.lost = $root.rollcall.v1.SessionLost.decode(reader, reader.size(), $undefined, _depth + 1, message.lost);
+                            message.response = "lost";
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            SessionResponse.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.SessionResponse)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.SessionResponse: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.SessionResponse();
+                if (object.opened != null) {
+                    if (!$util.isObject(object.opened))
+                        throw $TypeError(".rollcall.v1.SessionResponse.opened: object expected");
+                    message.opened = $root.rollcall.v1.SessionOpened.fromObject(object.opened, _depth + 1);
+                }
+                if (object.written != null) {
+                    if (!$util.isObject(object.written))
+                        throw $TypeError(".rollcall.v1.SessionResponse.written: object expected");
+                    message.written = $root.rollcall.v1.SessionWritten.fromObject(object.written, _depth + 1);
+                }
+                if (object.pong != null) {
+                    if (!$util.isObject(object.pong))
+                        throw $TypeError(".rollcall.v1.SessionResponse.pong: object expected");
+                    message.pong = $root.rollcall.v1.SessionPong.fromObject(object.pong, _depth + 1);
+                }
+                if (object.lost != null) {
+                    if (!$util.isObject(object.lost))
+                        throw $TypeError(".rollcall.v1.SessionResponse.lost: object expected");
+                    message.lost = $root.rollcall.v1.SessionLost.fromObject(object.lost, _depth + 1);
+                }
+                return message;
+            };
+
+            SessionResponse.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (message.opened != null && $Object.hasOwnProperty.call(message, "opened")) {
+                    object.opened = $root.rollcall.v1.SessionOpened.toObject(message.opened, options, _depth + 1);
+                    if (options.oneofs)
+                        object.response = "opened";
+                }
+                if (message.written != null && $Object.hasOwnProperty.call(message, "written")) {
+                    object.written = $root.rollcall.v1.SessionWritten.toObject(message.written, options, _depth + 1);
+                    if (options.oneofs)
+                        object.response = "written";
+                }
+                if (message.pong != null && $Object.hasOwnProperty.call(message, "pong")) {
+                    object.pong = $root.rollcall.v1.SessionPong.toObject(message.pong, options, _depth + 1);
+                    if (options.oneofs)
+                        object.response = "pong";
+                }
+                if (message.lost != null && $Object.hasOwnProperty.call(message, "lost")) {
+                    object.lost = $root.rollcall.v1.SessionLost.toObject(message.lost, options, _depth + 1);
+                    if (options.oneofs)
+                        object.response = "lost";
+                }
+                return object;
+            };
+
+            SessionResponse.prototype.toJSON = function() {
+                return SessionResponse.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            return SessionResponse;
+        })();
+
+        v1.SessionOpened = (function() {
+
+            const SessionOpened = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            SessionOpened.prototype.header = null;
+            SessionOpened.prototype.sessionId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            SessionOpened.prototype.ttlMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            SessionOpened.prototype.lastSequence = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            SessionOpened.prototype.instances = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            SessionOpened.prototype.moreLost = false;
+
+            SessionOpened.create = function(properties) {
+                return new SessionOpened(properties);
+            };
+
+            SessionOpened.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.header != null && $Object.hasOwnProperty.call(message, "header"))
+                    $root.rollcall.v1.ResponseHeader.encode(message.header, writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.sessionId != null && $Object.hasOwnProperty.call(message, "sessionId") && (typeof message.sessionId === "object" ? message.sessionId.low || message.sessionId.high : message.sessionId !== 0))
+                    writer.uint32(16).uint64(message.sessionId);
+                if (message.ttlMs != null && $Object.hasOwnProperty.call(message, "ttlMs") && (typeof message.ttlMs === "object" ? message.ttlMs.low || message.ttlMs.high : message.ttlMs !== 0))
+                    writer.uint32(24).uint64(message.ttlMs);
+                if (message.lastSequence != null && $Object.hasOwnProperty.call(message, "lastSequence") && (typeof message.lastSequence === "object" ? message.lastSequence.low || message.lastSequence.high : message.lastSequence !== 0))
+                    writer.uint32(32).uint64(message.lastSequence);
+                if (message.instances != null && $Object.hasOwnProperty.call(message, "instances") && (typeof message.instances === "object" ? message.instances.low || message.instances.high : message.instances !== 0))
+                    writer.uint32(40).uint64(message.instances);
+                if (message.moreLost != null && $Object.hasOwnProperty.call(message, "moreLost") && message.moreLost !== false)
+                    writer.uint32(48).bool(message.moreLost);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            SessionOpened.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.SessionOpened();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.header = $root.rollcall.v1.ResponseHeader.decode(reader, reader.size(), $undefined, _depth + 1, message.header);
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.sessionId = value;
+                            else
+                                delete message.sessionId;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.ttlMs = value;
+                            else
+                                delete message.ttlMs;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.lastSequence = value;
+                            else
+                                delete message.lastSequence;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.instances = value;
+                            else
+                                delete message.instances;
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.moreLost = value;
+                            else
+                                delete message.moreLost;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            SessionOpened.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.SessionOpened)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.SessionOpened: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.SessionOpened();
+                if (object.header != null) {
+                    if (!$util.isObject(object.header))
+                        throw $TypeError(".rollcall.v1.SessionOpened.header: object expected");
+                    message.header = $root.rollcall.v1.ResponseHeader.fromObject(object.header, _depth + 1);
+                }
+                if (object.sessionId != null)
+                    if (typeof object.sessionId === "object" ? object.sessionId.low || object.sessionId.high : $Number(object.sessionId) !== 0)
+                        if ($util.Long)
+                            message.sessionId = $util.Long.fromValue(object.sessionId, true);
+                        else if (typeof object.sessionId === "string")
+                            message.sessionId = $parseInt(object.sessionId, 10);
+                        else if (typeof object.sessionId === "number")
+                            message.sessionId = object.sessionId;
+                        else if (typeof object.sessionId === "object")
+                            message.sessionId = new $util.LongBits(object.sessionId.low >>> 0, object.sessionId.high >>> 0).toNumber(true);
+                if (object.ttlMs != null)
+                    if (typeof object.ttlMs === "object" ? object.ttlMs.low || object.ttlMs.high : $Number(object.ttlMs) !== 0)
+                        if ($util.Long)
+                            message.ttlMs = $util.Long.fromValue(object.ttlMs, true);
+                        else if (typeof object.ttlMs === "string")
+                            message.ttlMs = $parseInt(object.ttlMs, 10);
+                        else if (typeof object.ttlMs === "number")
+                            message.ttlMs = object.ttlMs;
+                        else if (typeof object.ttlMs === "object")
+                            message.ttlMs = new $util.LongBits(object.ttlMs.low >>> 0, object.ttlMs.high >>> 0).toNumber(true);
+                if (object.lastSequence != null)
+                    if (typeof object.lastSequence === "object" ? object.lastSequence.low || object.lastSequence.high : $Number(object.lastSequence) !== 0)
+                        if ($util.Long)
+                            message.lastSequence = $util.Long.fromValue(object.lastSequence, true);
+                        else if (typeof object.lastSequence === "string")
+                            message.lastSequence = $parseInt(object.lastSequence, 10);
+                        else if (typeof object.lastSequence === "number")
+                            message.lastSequence = object.lastSequence;
+                        else if (typeof object.lastSequence === "object")
+                            message.lastSequence = new $util.LongBits(object.lastSequence.low >>> 0, object.lastSequence.high >>> 0).toNumber(true);
+                if (object.instances != null)
+                    if (typeof object.instances === "object" ? object.instances.low || object.instances.high : $Number(object.instances) !== 0)
+                        if ($util.Long)
+                            message.instances = $util.Long.fromValue(object.instances, true);
+                        else if (typeof object.instances === "string")
+                            message.instances = $parseInt(object.instances, 10);
+                        else if (typeof object.instances === "number")
+                            message.instances = object.instances;
+                        else if (typeof object.instances === "object")
+                            message.instances = new $util.LongBits(object.instances.low >>> 0, object.instances.high >>> 0).toNumber(true);
+                if (object.moreLost != null)
+                    if (object.moreLost)
+                        message.moreLost = $Boolean(object.moreLost);
+                return message;
+            };
+
+            SessionOpened.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    object.header = null;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.sessionId = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.sessionId = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.ttlMs = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.ttlMs = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.lastSequence = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.lastSequence = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.instances = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.instances = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    object.moreLost = false;
+                }
+                if (message.header != null && $Object.hasOwnProperty.call(message, "header"))
+                    object.header = $root.rollcall.v1.ResponseHeader.toObject(message.header, options, _depth + 1);
+                if (message.sessionId != null && $Object.hasOwnProperty.call(message, "sessionId"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.sessionId = typeof message.sessionId === "number" ? $BigInt(message.sessionId) : $util.Long.fromBits(message.sessionId.low >>> 0, message.sessionId.high >>> 0, true).toBigInt();
+                    else if (typeof message.sessionId === "number")
+                        object.sessionId = options.longs === $String ? $String(message.sessionId) : message.sessionId;
+                    else
+                        object.sessionId = options.longs === $String ? $util.Long.prototype.toString.call(message.sessionId) : options.longs === $Number ? new $util.LongBits(message.sessionId.low >>> 0, message.sessionId.high >>> 0).toNumber(true) : message.sessionId;
+                if (message.ttlMs != null && $Object.hasOwnProperty.call(message, "ttlMs"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.ttlMs = typeof message.ttlMs === "number" ? $BigInt(message.ttlMs) : $util.Long.fromBits(message.ttlMs.low >>> 0, message.ttlMs.high >>> 0, true).toBigInt();
+                    else if (typeof message.ttlMs === "number")
+                        object.ttlMs = options.longs === $String ? $String(message.ttlMs) : message.ttlMs;
+                    else
+                        object.ttlMs = options.longs === $String ? $util.Long.prototype.toString.call(message.ttlMs) : options.longs === $Number ? new $util.LongBits(message.ttlMs.low >>> 0, message.ttlMs.high >>> 0).toNumber(true) : message.ttlMs;
+                if (message.lastSequence != null && $Object.hasOwnProperty.call(message, "lastSequence"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.lastSequence = typeof message.lastSequence === "number" ? $BigInt(message.lastSequence) : $util.Long.fromBits(message.lastSequence.low >>> 0, message.lastSequence.high >>> 0, true).toBigInt();
+                    else if (typeof message.lastSequence === "number")
+                        object.lastSequence = options.longs === $String ? $String(message.lastSequence) : message.lastSequence;
+                    else
+                        object.lastSequence = options.longs === $String ? $util.Long.prototype.toString.call(message.lastSequence) : options.longs === $Number ? new $util.LongBits(message.lastSequence.low >>> 0, message.lastSequence.high >>> 0).toNumber(true) : message.lastSequence;
+                if (message.instances != null && $Object.hasOwnProperty.call(message, "instances"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.instances = typeof message.instances === "number" ? $BigInt(message.instances) : $util.Long.fromBits(message.instances.low >>> 0, message.instances.high >>> 0, true).toBigInt();
+                    else if (typeof message.instances === "number")
+                        object.instances = options.longs === $String ? $String(message.instances) : message.instances;
+                    else
+                        object.instances = options.longs === $String ? $util.Long.prototype.toString.call(message.instances) : options.longs === $Number ? new $util.LongBits(message.instances.low >>> 0, message.instances.high >>> 0).toNumber(true) : message.instances;
+                if (message.moreLost != null && $Object.hasOwnProperty.call(message, "moreLost"))
+                    object.moreLost = message.moreLost;
+                return object;
+            };
+
+            SessionOpened.prototype.toJSON = function() {
+                return SessionOpened.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            return SessionOpened;
+        })();
+
+        v1.SessionWritten = (function() {
+
+            const SessionWritten = function (properties) {
+                this.results = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            SessionWritten.prototype.header = null;
+            SessionWritten.prototype.sequence = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            SessionWritten.prototype.results = $util.emptyArray;
+
+            SessionWritten.create = function(properties) {
+                return new SessionWritten(properties);
+            };
+
+            SessionWritten.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.header != null && $Object.hasOwnProperty.call(message, "header"))
+                    $root.rollcall.v1.ResponseHeader.encode(message.header, writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.sequence != null && $Object.hasOwnProperty.call(message, "sequence") && (typeof message.sequence === "object" ? message.sequence.low || message.sequence.high : message.sequence !== 0))
+                    writer.uint32(16).uint64(message.sequence);
+                if (message.results != null && message.results.length)
+                    for (let i = 0; i < message.results.length; ++i)
+                        $root.rollcall.v1.SessionResult.encode(message.results[i], writer.uint32(26).fork(), _depth + 1).ldelim();
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            SessionWritten.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.SessionWritten();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.header = $root.rollcall.v1.ResponseHeader.decode(reader, reader.size(), $undefined, _depth + 1, message.header);
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.sequence = value;
+                            else
+                                delete message.sequence;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.results && message.results.length))
+                                message.results = [];
+                            message.results.push($root.rollcall.v1.SessionResult.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            SessionWritten.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.SessionWritten)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.SessionWritten: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.SessionWritten();
+                if (object.header != null) {
+                    if (!$util.isObject(object.header))
+                        throw $TypeError(".rollcall.v1.SessionWritten.header: object expected");
+                    message.header = $root.rollcall.v1.ResponseHeader.fromObject(object.header, _depth + 1);
+                }
+                if (object.sequence != null)
+                    if (typeof object.sequence === "object" ? object.sequence.low || object.sequence.high : $Number(object.sequence) !== 0)
+                        if ($util.Long)
+                            message.sequence = $util.Long.fromValue(object.sequence, true);
+                        else if (typeof object.sequence === "string")
+                            message.sequence = $parseInt(object.sequence, 10);
+                        else if (typeof object.sequence === "number")
+                            message.sequence = object.sequence;
+                        else if (typeof object.sequence === "object")
+                            message.sequence = new $util.LongBits(object.sequence.low >>> 0, object.sequence.high >>> 0).toNumber(true);
+                if (object.results) {
+                    if (!$Array.isArray(object.results))
+                        throw $TypeError(".rollcall.v1.SessionWritten.results: array expected");
+                    message.results = $Array(object.results.length);
+                    for (let i = 0; i < object.results.length; ++i) {
+                        if (!$util.isObject(object.results[i]))
+                            throw $TypeError(".rollcall.v1.SessionWritten.results: object expected");
+                        message.results[i] = $root.rollcall.v1.SessionResult.fromObject(object.results[i], _depth + 1);
+                    }
+                }
+                return message;
+            };
+
+            SessionWritten.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.arrays || options.defaults)
+                    object.results = [];
+                if (options.defaults) {
+                    object.header = null;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.sequence = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.sequence = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                }
+                if (message.header != null && $Object.hasOwnProperty.call(message, "header"))
+                    object.header = $root.rollcall.v1.ResponseHeader.toObject(message.header, options, _depth + 1);
+                if (message.sequence != null && $Object.hasOwnProperty.call(message, "sequence"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.sequence = typeof message.sequence === "number" ? $BigInt(message.sequence) : $util.Long.fromBits(message.sequence.low >>> 0, message.sequence.high >>> 0, true).toBigInt();
+                    else if (typeof message.sequence === "number")
+                        object.sequence = options.longs === $String ? $String(message.sequence) : message.sequence;
+                    else
+                        object.sequence = options.longs === $String ? $util.Long.prototype.toString.call(message.sequence) : options.longs === $Number ? new $util.LongBits(message.sequence.low >>> 0, message.sequence.high >>> 0).toNumber(true) : message.sequence;
+                if (message.results && message.results.length) {
+                    object.results = $Array(message.results.length);
+                    for (let j = 0; j < message.results.length; ++j)
+                        object.results[j] = $root.rollcall.v1.SessionResult.toObject(message.results[j], options, _depth + 1);
+                }
+                return object;
+            };
+
+            SessionWritten.prototype.toJSON = function() {
+                return SessionWritten.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            return SessionWritten;
+        })();
+
+        v1.SessionResultStatus = (function() {
+            const valuesById = $Object.create(null), values = $Object.create(valuesById);
+            values[valuesById[0] = "SESSION_RESULT_STATUS_UNSPECIFIED"] = 0;
+            values[valuesById[1] = "SESSION_RESULT_STATUS_REGISTERED"] = 1;
+            values[valuesById[2] = "SESSION_RESULT_STATUS_REPLACED"] = 2;
+            values[valuesById[3] = "SESSION_RESULT_STATUS_UPDATED"] = 3;
+            values[valuesById[4] = "SESSION_RESULT_STATUS_UNCHANGED"] = 4;
+            values[valuesById[5] = "SESSION_RESULT_STATUS_DEREGISTERED"] = 5;
+            values[valuesById[6] = "SESSION_RESULT_STATUS_ABSENT"] = 6;
+            values[valuesById[7] = "SESSION_RESULT_STATUS_REFUSED"] = 7;
+            return values;
+        })();
+
+        v1.SessionResult = (function() {
+
+            const SessionResult = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            SessionResult.prototype.status = 0;
+            SessionResult.prototype.incarnation = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            SessionResult.prototype.errorReason = "";
+            SessionResult.prototype.errorMessage = "";
+
+            SessionResult.create = function(properties) {
+                return new SessionResult(properties);
+            };
+
+            SessionResult.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.status != null && $Object.hasOwnProperty.call(message, "status") && message.status !== 0)
+                    writer.uint32(8).int32(message.status);
+                if (message.incarnation != null && $Object.hasOwnProperty.call(message, "incarnation") && (typeof message.incarnation === "object" ? message.incarnation.low || message.incarnation.high : message.incarnation !== 0))
+                    writer.uint32(16).uint64(message.incarnation);
+                if (message.errorReason != null && $Object.hasOwnProperty.call(message, "errorReason") && message.errorReason !== "")
+                    writer.uint32(26).string(message.errorReason);
+                if (message.errorMessage != null && $Object.hasOwnProperty.call(message, "errorMessage") && message.errorMessage !== "")
+                    writer.uint32(34).string(message.errorMessage);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            SessionResult.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.SessionResult();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.status = value;
+                            else
+                                delete message.status;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.incarnation = value;
+                            else
+                                delete message.incarnation;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.errorReason = value;
+                            else
+                                delete message.errorReason;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.errorMessage = value;
+                            else
+                                delete message.errorMessage;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            SessionResult.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.SessionResult)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.SessionResult: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.SessionResult();
+                if (object.status !== 0 && (typeof object.status !== "string" || $root.rollcall.v1.SessionResultStatus[object.status] !== 0))
+                    switch (object.status) {
+                    case "SESSION_RESULT_STATUS_UNSPECIFIED":
+                    case 0:
+                        message.status = 0;
+                        break;
+                    case "SESSION_RESULT_STATUS_REGISTERED":
+                    case 1:
+                        message.status = 1;
+                        break;
+                    case "SESSION_RESULT_STATUS_REPLACED":
+                    case 2:
+                        message.status = 2;
+                        break;
+                    case "SESSION_RESULT_STATUS_UPDATED":
+                    case 3:
+                        message.status = 3;
+                        break;
+                    case "SESSION_RESULT_STATUS_UNCHANGED":
+                    case 4:
+                        message.status = 4;
+                        break;
+                    case "SESSION_RESULT_STATUS_DEREGISTERED":
+                    case 5:
+                        message.status = 5;
+                        break;
+                    case "SESSION_RESULT_STATUS_ABSENT":
+                    case 6:
+                        message.status = 6;
+                        break;
+                    case "SESSION_RESULT_STATUS_REFUSED":
+                    case 7:
+                        message.status = 7;
+                        break;
+                    default:
+                        if (typeof object.status === "number" && (object.status | 0) === object.status)
+                            message.status = object.status;
+                    }
+                if (object.incarnation != null)
+                    if (typeof object.incarnation === "object" ? object.incarnation.low || object.incarnation.high : $Number(object.incarnation) !== 0)
+                        if ($util.Long)
+                            message.incarnation = $util.Long.fromValue(object.incarnation, true);
+                        else if (typeof object.incarnation === "string")
+                            message.incarnation = $parseInt(object.incarnation, 10);
+                        else if (typeof object.incarnation === "number")
+                            message.incarnation = object.incarnation;
+                        else if (typeof object.incarnation === "object")
+                            message.incarnation = new $util.LongBits(object.incarnation.low >>> 0, object.incarnation.high >>> 0).toNumber(true);
+                if (object.errorReason != null)
+                    if (typeof object.errorReason !== "string" || object.errorReason.length)
+                        message.errorReason = $String(object.errorReason);
+                if (object.errorMessage != null)
+                    if (typeof object.errorMessage !== "string" || object.errorMessage.length)
+                        message.errorMessage = $String(object.errorMessage);
+                return message;
+            };
+
+            SessionResult.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    object.status = options.enums === $String ? "SESSION_RESULT_STATUS_UNSPECIFIED" : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.incarnation = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.incarnation = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    object.errorReason = "";
+                    object.errorMessage = "";
+                }
+                if (message.status != null && $Object.hasOwnProperty.call(message, "status"))
+                    object.status = options.enums === $String ? $root.rollcall.v1.SessionResultStatus[message.status] === $undefined ? message.status : $root.rollcall.v1.SessionResultStatus[message.status] : message.status;
+                if (message.incarnation != null && $Object.hasOwnProperty.call(message, "incarnation"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.incarnation = typeof message.incarnation === "number" ? $BigInt(message.incarnation) : $util.Long.fromBits(message.incarnation.low >>> 0, message.incarnation.high >>> 0, true).toBigInt();
+                    else if (typeof message.incarnation === "number")
+                        object.incarnation = options.longs === $String ? $String(message.incarnation) : message.incarnation;
+                    else
+                        object.incarnation = options.longs === $String ? $util.Long.prototype.toString.call(message.incarnation) : options.longs === $Number ? new $util.LongBits(message.incarnation.low >>> 0, message.incarnation.high >>> 0).toNumber(true) : message.incarnation;
+                if (message.errorReason != null && $Object.hasOwnProperty.call(message, "errorReason"))
+                    object.errorReason = message.errorReason;
+                if (message.errorMessage != null && $Object.hasOwnProperty.call(message, "errorMessage"))
+                    object.errorMessage = message.errorMessage;
+                return object;
+            };
+
+            SessionResult.prototype.toJSON = function() {
+                return SessionResult.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            return SessionResult;
+        })();
+
+        v1.SessionPong = (function() {
+
+            const SessionPong = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            SessionPong.prototype.pingId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            SessionPong.prototype.renewed = false;
+
+            SessionPong.create = function(properties) {
+                return new SessionPong(properties);
+            };
+
+            SessionPong.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.pingId != null && $Object.hasOwnProperty.call(message, "pingId") && (typeof message.pingId === "object" ? message.pingId.low || message.pingId.high : message.pingId !== 0))
+                    writer.uint32(8).uint64(message.pingId);
+                if (message.renewed != null && $Object.hasOwnProperty.call(message, "renewed") && message.renewed !== false)
+                    writer.uint32(16).bool(message.renewed);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            SessionPong.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.SessionPong();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.pingId = value;
+                            else
+                                delete message.pingId;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.renewed = value;
+                            else
+                                delete message.renewed;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            SessionPong.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.SessionPong)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.SessionPong: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.SessionPong();
+                if (object.pingId != null)
+                    if (typeof object.pingId === "object" ? object.pingId.low || object.pingId.high : $Number(object.pingId) !== 0)
+                        if ($util.Long)
+                            message.pingId = $util.Long.fromValue(object.pingId, true);
+                        else if (typeof object.pingId === "string")
+                            message.pingId = $parseInt(object.pingId, 10);
+                        else if (typeof object.pingId === "number")
+                            message.pingId = object.pingId;
+                        else if (typeof object.pingId === "object")
+                            message.pingId = new $util.LongBits(object.pingId.low >>> 0, object.pingId.high >>> 0).toNumber(true);
+                if (object.renewed != null)
+                    if (object.renewed)
+                        message.renewed = $Boolean(object.renewed);
+                return message;
+            };
+
+            SessionPong.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.pingId = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.pingId = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    object.renewed = false;
+                }
+                if (message.pingId != null && $Object.hasOwnProperty.call(message, "pingId"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.pingId = typeof message.pingId === "number" ? $BigInt(message.pingId) : $util.Long.fromBits(message.pingId.low >>> 0, message.pingId.high >>> 0, true).toBigInt();
+                    else if (typeof message.pingId === "number")
+                        object.pingId = options.longs === $String ? $String(message.pingId) : message.pingId;
+                    else
+                        object.pingId = options.longs === $String ? $util.Long.prototype.toString.call(message.pingId) : options.longs === $Number ? new $util.LongBits(message.pingId.low >>> 0, message.pingId.high >>> 0).toNumber(true) : message.pingId;
+                if (message.renewed != null && $Object.hasOwnProperty.call(message, "renewed"))
+                    object.renewed = message.renewed;
+                return object;
+            };
+
+            SessionPong.prototype.toJSON = function() {
+                return SessionPong.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            return SessionPong;
+        })();
+
+        v1.SessionLostCause = (function() {
+            const valuesById = $Object.create(null), values = $Object.create(valuesById);
+            values[valuesById[0] = "SESSION_LOST_CAUSE_UNSPECIFIED"] = 0;
+            values[valuesById[1] = "SESSION_LOST_CAUSE_SUPERSEDED"] = 1;
+            values[valuesById[2] = "SESSION_LOST_CAUSE_DEREGISTERED"] = 2;
+            return values;
+        })();
+
+        v1.SessionLost = (function() {
+
+            const SessionLost = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            SessionLost.prototype.key = null;
+            SessionLost.prototype.cause = 0;
+            SessionLost.prototype.incarnation = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+            SessionLost.create = function(properties) {
+                return new SessionLost(properties);
+            };
+
+            SessionLost.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.key != null && $Object.hasOwnProperty.call(message, "key"))
+                    $root.rollcall.v1.InstanceKey.encode(message.key, writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.cause != null && $Object.hasOwnProperty.call(message, "cause") && message.cause !== 0)
+                    writer.uint32(16).int32(message.cause);
+                if (message.incarnation != null && $Object.hasOwnProperty.call(message, "incarnation") && (typeof message.incarnation === "object" ? message.incarnation.low || message.incarnation.high : message.incarnation !== 0))
+                    writer.uint32(24).uint64(message.incarnation);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            SessionLost.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.SessionLost();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.key = $root.rollcall.v1.InstanceKey.decode(reader, reader.size(), $undefined, _depth + 1, message.key);
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.cause = value;
+                            else
+                                delete message.cause;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.incarnation = value;
+                            else
+                                delete message.incarnation;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            SessionLost.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.SessionLost)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.SessionLost: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.SessionLost();
+                if (object.key != null) {
+                    if (!$util.isObject(object.key))
+                        throw $TypeError(".rollcall.v1.SessionLost.key: object expected");
+                    message.key = $root.rollcall.v1.InstanceKey.fromObject(object.key, _depth + 1);
+                }
+                if (object.cause !== 0 && (typeof object.cause !== "string" || $root.rollcall.v1.SessionLostCause[object.cause] !== 0))
+                    switch (object.cause) {
+                    case "SESSION_LOST_CAUSE_UNSPECIFIED":
+                    case 0:
+                        message.cause = 0;
+                        break;
+                    case "SESSION_LOST_CAUSE_SUPERSEDED":
+                    case 1:
+                        message.cause = 1;
+                        break;
+                    case "SESSION_LOST_CAUSE_DEREGISTERED":
+                    case 2:
+                        message.cause = 2;
+                        break;
+                    default:
+                        if (typeof object.cause === "number" && (object.cause | 0) === object.cause)
+                            message.cause = object.cause;
+                    }
+                if (object.incarnation != null)
+                    if (typeof object.incarnation === "object" ? object.incarnation.low || object.incarnation.high : $Number(object.incarnation) !== 0)
+                        if ($util.Long)
+                            message.incarnation = $util.Long.fromValue(object.incarnation, true);
+                        else if (typeof object.incarnation === "string")
+                            message.incarnation = $parseInt(object.incarnation, 10);
+                        else if (typeof object.incarnation === "number")
+                            message.incarnation = object.incarnation;
+                        else if (typeof object.incarnation === "object")
+                            message.incarnation = new $util.LongBits(object.incarnation.low >>> 0, object.incarnation.high >>> 0).toNumber(true);
+                return message;
+            };
+
+            SessionLost.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    object.key = null;
+                    object.cause = options.enums === $String ? "SESSION_LOST_CAUSE_UNSPECIFIED" : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.incarnation = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.incarnation = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                }
+                if (message.key != null && $Object.hasOwnProperty.call(message, "key"))
+                    object.key = $root.rollcall.v1.InstanceKey.toObject(message.key, options, _depth + 1);
+                if (message.cause != null && $Object.hasOwnProperty.call(message, "cause"))
+                    object.cause = options.enums === $String ? $root.rollcall.v1.SessionLostCause[message.cause] === $undefined ? message.cause : $root.rollcall.v1.SessionLostCause[message.cause] : message.cause;
+                if (message.incarnation != null && $Object.hasOwnProperty.call(message, "incarnation"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.incarnation = typeof message.incarnation === "number" ? $BigInt(message.incarnation) : $util.Long.fromBits(message.incarnation.low >>> 0, message.incarnation.high >>> 0, true).toBigInt();
+                    else if (typeof message.incarnation === "number")
+                        object.incarnation = options.longs === $String ? $String(message.incarnation) : message.incarnation;
+                    else
+                        object.incarnation = options.longs === $String ? $util.Long.prototype.toString.call(message.incarnation) : options.longs === $Number ? new $util.LongBits(message.incarnation.low >>> 0, message.incarnation.high >>> 0).toNumber(true) : message.incarnation;
+                return object;
+            };
+
+            SessionLost.prototype.toJSON = function() {
+                return SessionLost.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            return SessionLost;
+        })();
+
+        v1.InstanceFilter = (function() {
+
+            const InstanceFilter = function (properties) {
+                this.tags = [];
+                this.metadata = [];
+                this.zones = [];
+                this.regions = [];
+                this.statuses = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            InstanceFilter.prototype.tags = $util.emptyArray;
+            InstanceFilter.prototype.metadata = $util.emptyArray;
+            InstanceFilter.prototype.versionRange = "";
+            InstanceFilter.prototype.zones = $util.emptyArray;
+            InstanceFilter.prototype.regions = $util.emptyArray;
+            InstanceFilter.prototype.statuses = $util.emptyArray;
+
+            InstanceFilter.create = function(properties) {
+                return new InstanceFilter(properties);
+            };
+
+            InstanceFilter.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.tags != null && message.tags.length)
+                    for (let i = 0; i < message.tags.length; ++i)
+                        writer.uint32(10).string(message.tags[i]);
+                if (message.metadata != null && message.metadata.length)
+                    for (let i = 0; i < message.metadata.length; ++i)
+                        $root.rollcall.v1.MetadataCondition.encode(message.metadata[i], writer.uint32(18).fork(), _depth + 1).ldelim();
+                if (message.versionRange != null && $Object.hasOwnProperty.call(message, "versionRange") && message.versionRange !== "")
+                    writer.uint32(26).string(message.versionRange);
+                if (message.zones != null && message.zones.length)
+                    for (let i = 0; i < message.zones.length; ++i)
+                        writer.uint32(34).string(message.zones[i]);
+                if (message.regions != null && message.regions.length)
+                    for (let i = 0; i < message.regions.length; ++i)
+                        writer.uint32(42).string(message.regions[i]);
+                if (message.statuses != null && message.statuses.length)
+                    writer.uint32(50).int32s(message.statuses);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            InstanceFilter.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.InstanceFilter();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.tags && message.tags.length))
+                                message.tags = [];
+                            message.tags.push(reader.stringVerify());
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.metadata && message.metadata.length))
+                                message.metadata = [];
+                            message.metadata.push($root.rollcall.v1.MetadataCondition.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.versionRange = value;
+                            else
+                                delete message.versionRange;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.zones && message.zones.length))
+                                message.zones = [];
+                            message.zones.push(reader.stringVerify());
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.regions && message.regions.length))
+                                message.regions = [];
+                            message.regions.push(reader.stringVerify());
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType === 2) {
+                                if (!(message.statuses && message.statuses.length))
+                                    message.statuses = [];
+                                reader.int32s(message.statuses);
+                                continue;
+                            }
+                            if (wireType !== 0)
+                                break;
+                            if (!(message.statuses && message.statuses.length))
+                                message.statuses = [];
+                            message.statuses.push(reader.int32());
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            InstanceFilter.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.InstanceFilter)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.InstanceFilter: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.InstanceFilter();
+                if (object.tags) {
+                    if (!$Array.isArray(object.tags))
+                        throw $TypeError(".rollcall.v1.InstanceFilter.tags: array expected");
+                    message.tags = $Array(object.tags.length);
+                    for (let i = 0; i < object.tags.length; ++i)
+                        message.tags[i] = $String(object.tags[i]);
+                }
+                if (object.metadata) {
+                    if (!$Array.isArray(object.metadata))
+                        throw $TypeError(".rollcall.v1.InstanceFilter.metadata: array expected");
+                    message.metadata = $Array(object.metadata.length);
+                    for (let i = 0; i < object.metadata.length; ++i) {
+                        if (!$util.isObject(object.metadata[i]))
+                            throw $TypeError(".rollcall.v1.InstanceFilter.metadata: object expected");
+                        message.metadata[i] = $root.rollcall.v1.MetadataCondition.fromObject(object.metadata[i], _depth + 1);
+                    }
+                }
+                if (object.versionRange != null)
+                    if (typeof object.versionRange !== "string" || object.versionRange.length)
+                        message.versionRange = $String(object.versionRange);
+                if (object.zones) {
+                    if (!$Array.isArray(object.zones))
+                        throw $TypeError(".rollcall.v1.InstanceFilter.zones: array expected");
+                    message.zones = $Array(object.zones.length);
+                    for (let i = 0; i < object.zones.length; ++i)
+                        message.zones[i] = $String(object.zones[i]);
+                }
+                if (object.regions) {
+                    if (!$Array.isArray(object.regions))
+                        throw $TypeError(".rollcall.v1.InstanceFilter.regions: array expected");
+                    message.regions = $Array(object.regions.length);
+                    for (let i = 0; i < object.regions.length; ++i)
+                        message.regions[i] = $String(object.regions[i]);
+                }
+                if (object.statuses) {
+                    if (!$Array.isArray(object.statuses))
+                        throw $TypeError(".rollcall.v1.InstanceFilter.statuses: array expected");
+                    message.statuses = [];
+                    for (let i = 0; i < object.statuses.length; ++i)
+                        switch (object.statuses[i]) {
+                        case "INSTANCE_STATUS_UNSPECIFIED":
+                        case 0:
+                            message.statuses[message.statuses.length] = 0;
+                            break;
+                        case "INSTANCE_STATUS_STARTING":
+                        case 1:
+                            message.statuses[message.statuses.length] = 1;
+                            break;
+                        case "INSTANCE_STATUS_UP":
+                        case 2:
+                            message.statuses[message.statuses.length] = 2;
+                            break;
+                        case "INSTANCE_STATUS_DRAINING":
+                        case 3:
+                            message.statuses[message.statuses.length] = 3;
+                            break;
+                        case "INSTANCE_STATUS_DOWN":
+                        case 4:
+                            message.statuses[message.statuses.length] = 4;
+                            break;
+                        default:
+                            if (typeof object.statuses[i] === "number" && (object.statuses[i] | 0) === object.statuses[i])
+                                message.statuses[message.statuses.length] = object.statuses[i];
+                        }
+                }
+                return message;
+            };
+
+            InstanceFilter.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.arrays || options.defaults) {
+                    object.tags = [];
+                    object.metadata = [];
+                    object.zones = [];
+                    object.regions = [];
+                    object.statuses = [];
+                }
+                if (options.defaults)
+                    object.versionRange = "";
+                if (message.tags && message.tags.length) {
+                    object.tags = $Array(message.tags.length);
+                    for (let j = 0; j < message.tags.length; ++j)
+                        object.tags[j] = message.tags[j];
+                }
+                if (message.metadata && message.metadata.length) {
+                    object.metadata = $Array(message.metadata.length);
+                    for (let j = 0; j < message.metadata.length; ++j)
+                        object.metadata[j] = $root.rollcall.v1.MetadataCondition.toObject(message.metadata[j], options, _depth + 1);
+                }
+                if (message.versionRange != null && $Object.hasOwnProperty.call(message, "versionRange"))
+                    object.versionRange = message.versionRange;
+                if (message.zones && message.zones.length) {
+                    object.zones = $Array(message.zones.length);
+                    for (let j = 0; j < message.zones.length; ++j)
+                        object.zones[j] = message.zones[j];
+                }
+                if (message.regions && message.regions.length) {
+                    object.regions = $Array(message.regions.length);
+                    for (let j = 0; j < message.regions.length; ++j)
+                        object.regions[j] = message.regions[j];
+                }
+                if (message.statuses && message.statuses.length) {
+                    object.statuses = $Array(message.statuses.length);
+                    for (let j = 0; j < message.statuses.length; ++j)
+                        object.statuses[j] = options.enums === $String ? $root.rollcall.v1.InstanceStatus[message.statuses[j]] === $undefined ? message.statuses[j] : $root.rollcall.v1.InstanceStatus[message.statuses[j]] : message.statuses[j];
+                }
+                return object;
+            };
+
+            InstanceFilter.prototype.toJSON = function() {
+                return InstanceFilter.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            return InstanceFilter;
+        })();
+
+        v1.MetadataOperator = (function() {
+            const valuesById = $Object.create(null), values = $Object.create(valuesById);
+            values[valuesById[0] = "METADATA_OPERATOR_UNSPECIFIED"] = 0;
+            values[valuesById[1] = "METADATA_OPERATOR_EQUALS"] = 1;
+            values[valuesById[2] = "METADATA_OPERATOR_IN"] = 2;
+            values[valuesById[3] = "METADATA_OPERATOR_EXISTS"] = 3;
+            return values;
+        })();
+
+        v1.MetadataCondition = (function() {
+
+            const MetadataCondition = function (properties) {
+                this.values = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            MetadataCondition.prototype.key = "";
+            MetadataCondition.prototype.operator = 0;
+            MetadataCondition.prototype.values = $util.emptyArray;
+
+            MetadataCondition.create = function(properties) {
+                return new MetadataCondition(properties);
+            };
+
+            MetadataCondition.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.key != null && $Object.hasOwnProperty.call(message, "key") && message.key !== "")
+                    writer.uint32(10).string(message.key);
+                if (message.operator != null && $Object.hasOwnProperty.call(message, "operator") && message.operator !== 0)
+                    writer.uint32(16).int32(message.operator);
+                if (message.values != null && message.values.length)
+                    for (let i = 0; i < message.values.length; ++i)
+                        writer.uint32(26).string(message.values[i]);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            MetadataCondition.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.MetadataCondition();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.key = value;
+                            else
+                                delete message.key;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.operator = value;
+                            else
+                                delete message.operator;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.values && message.values.length))
+                                message.values = [];
+                            message.values.push(reader.stringVerify());
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            MetadataCondition.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.MetadataCondition)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.MetadataCondition: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.MetadataCondition();
+                if (object.key != null)
+                    if (typeof object.key !== "string" || object.key.length)
+                        message.key = $String(object.key);
+                if (object.operator !== 0 && (typeof object.operator !== "string" || $root.rollcall.v1.MetadataOperator[object.operator] !== 0))
+                    switch (object.operator) {
+                    case "METADATA_OPERATOR_UNSPECIFIED":
+                    case 0:
+                        message.operator = 0;
+                        break;
+                    case "METADATA_OPERATOR_EQUALS":
+                    case 1:
+                        message.operator = 1;
+                        break;
+                    case "METADATA_OPERATOR_IN":
+                    case 2:
+                        message.operator = 2;
+                        break;
+                    case "METADATA_OPERATOR_EXISTS":
+                    case 3:
+                        message.operator = 3;
+                        break;
+                    default:
+                        if (typeof object.operator === "number" && (object.operator | 0) === object.operator)
+                            message.operator = object.operator;
+                    }
+                if (object.values) {
+                    if (!$Array.isArray(object.values))
+                        throw $TypeError(".rollcall.v1.MetadataCondition.values: array expected");
+                    message.values = $Array(object.values.length);
+                    for (let i = 0; i < object.values.length; ++i)
+                        message.values[i] = $String(object.values[i]);
+                }
+                return message;
+            };
+
+            MetadataCondition.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.arrays || options.defaults)
+                    object.values = [];
+                if (options.defaults) {
+                    object.key = "";
+                    object.operator = options.enums === $String ? "METADATA_OPERATOR_UNSPECIFIED" : 0;
+                }
+                if (message.key != null && $Object.hasOwnProperty.call(message, "key"))
+                    object.key = message.key;
+                if (message.operator != null && $Object.hasOwnProperty.call(message, "operator"))
+                    object.operator = options.enums === $String ? $root.rollcall.v1.MetadataOperator[message.operator] === $undefined ? message.operator : $root.rollcall.v1.MetadataOperator[message.operator] : message.operator;
+                if (message.values && message.values.length) {
+                    object.values = $Array(message.values.length);
+                    for (let j = 0; j < message.values.length; ++j)
+                        object.values[j] = message.values[j];
+                }
+                return object;
+            };
+
+            MetadataCondition.prototype.toJSON = function() {
+                return MetadataCondition.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            return MetadataCondition;
+        })();
+
         v1.DiscoverRequest = (function() {
 
             const DiscoverRequest = function (properties) {
@@ -11276,6 +15175,7 @@ export const rollcall = $root.rollcall = (() => {
             DiscoverRequest.prototype.minRevision = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             DiscoverRequest.prototype.pageSize = 0;
             DiscoverRequest.prototype.pageToken = "";
+            DiscoverRequest.prototype.filter = null;
 
             DiscoverRequest.create = function(properties) {
                 return new DiscoverRequest(properties);
@@ -11300,6 +15200,8 @@ export const rollcall = $root.rollcall = (() => {
                     writer.uint32(40).uint32(message.pageSize);
                 if (message.pageToken != null && $Object.hasOwnProperty.call(message, "pageToken") && message.pageToken !== "")
                     writer.uint32(50).string(message.pageToken);
+                if (message.filter != null && $Object.hasOwnProperty.call(message, "filter"))
+                    $root.rollcall.v1.InstanceFilter.encode(message.filter, writer.uint32(58).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -11387,6 +15289,12 @@ export const rollcall = $root.rollcall = (() => {
                                 delete message.pageToken;
                             continue;
                         }
+                    case 7: {
+                            if (wireType !== 2)
+                                break;
+                            message.filter = $root.rollcall.v1.InstanceFilter.decode(reader, reader.size(), $undefined, _depth + 1, message.filter);
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -11450,6 +15358,11 @@ export const rollcall = $root.rollcall = (() => {
                 if (object.pageToken != null)
                     if (typeof object.pageToken !== "string" || object.pageToken.length)
                         message.pageToken = $String(object.pageToken);
+                if (object.filter != null) {
+                    if (!$util.isObject(object.filter))
+                        throw $TypeError(".rollcall.v1.DiscoverRequest.filter: object expected");
+                    message.filter = $root.rollcall.v1.InstanceFilter.fromObject(object.filter, _depth + 1);
+                }
                 return message;
             };
 
@@ -11472,6 +15385,7 @@ export const rollcall = $root.rollcall = (() => {
                         object.minRevision = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
                     object.pageSize = 0;
                     object.pageToken = "";
+                    object.filter = null;
                 }
                 if (message.namespace != null && $Object.hasOwnProperty.call(message, "namespace"))
                     object.namespace = message.namespace;
@@ -11490,6 +15404,8 @@ export const rollcall = $root.rollcall = (() => {
                     object.pageSize = message.pageSize;
                 if (message.pageToken != null && $Object.hasOwnProperty.call(message, "pageToken"))
                     object.pageToken = message.pageToken;
+                if (message.filter != null && $Object.hasOwnProperty.call(message, "filter"))
+                    object.filter = $root.rollcall.v1.InstanceFilter.toObject(message.filter, options, _depth + 1);
                 return object;
             };
 
@@ -12366,11 +16282,12 @@ export const rollcall = $root.rollcall = (() => {
 
             WatchRequest.prototype.create = null;
             WatchRequest.prototype.cancel = null;
+            WatchRequest.prototype.ack = null;
 
             let $oneOfFields;
 
             $Object.defineProperty(WatchRequest.prototype, "request", {
-                get: $util.oneOfGetter($oneOfFields = ["create", "cancel"]),
+                get: $util.oneOfGetter($oneOfFields = ["create", "cancel", "ack"]),
                 set: $util.oneOfSetter($oneOfFields)
             });
 
@@ -12389,6 +16306,8 @@ export const rollcall = $root.rollcall = (() => {
                     $root.rollcall.v1.WatchCreate.encode(message.create, writer.uint32(10).fork(), _depth + 1).ldelim();
                 if (message.cancel != null && $Object.hasOwnProperty.call(message, "cancel"))
                     $root.rollcall.v1.WatchCancel.encode(message.cancel, writer.uint32(18).fork(), _depth + 1).ldelim();
+                if (message.ack != null && $Object.hasOwnProperty.call(message, "ack"))
+                    $root.rollcall.v1.WatchAck.encode(message.ack, writer.uint32(26).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -12436,6 +16355,13 @@ export const rollcall = $root.rollcall = (() => {
                             message.request = "cancel";
                             continue;
                         }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            message.ack = $root.rollcall.v1.WatchAck.decode(reader, reader.size(), $undefined, _depth + 1, message.ack);
+                            message.request = "ack";
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -12473,6 +16399,11 @@ export const rollcall = $root.rollcall = (() => {
                         throw $TypeError(".rollcall.v1.WatchRequest.cancel: object expected");
                     message.cancel = $root.rollcall.v1.WatchCancel.fromObject(object.cancel, _depth + 1);
                 }
+                if (object.ack != null) {
+                    if (!$util.isObject(object.ack))
+                        throw $TypeError(".rollcall.v1.WatchRequest.ack: object expected");
+                    message.ack = $root.rollcall.v1.WatchAck.fromObject(object.ack, _depth + 1);
+                }
                 return message;
             };
 
@@ -12493,6 +16424,11 @@ export const rollcall = $root.rollcall = (() => {
                     object.cancel = $root.rollcall.v1.WatchCancel.toObject(message.cancel, options, _depth + 1);
                     if (options.oneofs)
                         object.request = "cancel";
+                }
+                if (message.ack != null && $Object.hasOwnProperty.call(message, "ack")) {
+                    object.ack = $root.rollcall.v1.WatchAck.toObject(message.ack, options, _depth + 1);
+                    if (options.oneofs)
+                        object.request = "ack";
                 }
                 return object;
             };
@@ -12520,6 +16456,8 @@ export const rollcall = $root.rollcall = (() => {
             WatchCreate.prototype.consistency = 0;
             WatchCreate.prototype.once = false;
             WatchCreate.prototype.progressIntervalMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            WatchCreate.prototype.servicePrefix = "";
+            WatchCreate.prototype.filter = null;
 
             WatchCreate.create = function(properties) {
                 return new WatchCreate(properties);
@@ -12546,6 +16484,10 @@ export const rollcall = $root.rollcall = (() => {
                     writer.uint32(48).bool(message.once);
                 if (message.progressIntervalMs != null && $Object.hasOwnProperty.call(message, "progressIntervalMs") && (typeof message.progressIntervalMs === "object" ? message.progressIntervalMs.low || message.progressIntervalMs.high : message.progressIntervalMs !== 0))
                     writer.uint32(56).uint64(message.progressIntervalMs);
+                if (message.servicePrefix != null && $Object.hasOwnProperty.call(message, "servicePrefix") && message.servicePrefix !== "")
+                    writer.uint32(66).string(message.servicePrefix);
+                if (message.filter != null && $Object.hasOwnProperty.call(message, "filter"))
+                    $root.rollcall.v1.InstanceFilter.encode(message.filter, writer.uint32(74).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -12642,6 +16584,21 @@ export const rollcall = $root.rollcall = (() => {
                                 delete message.progressIntervalMs;
                             continue;
                         }
+                    case 8: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.servicePrefix = value;
+                            else
+                                delete message.servicePrefix;
+                            continue;
+                        }
+                    case 9: {
+                            if (wireType !== 2)
+                                break;
+                            message.filter = $root.rollcall.v1.InstanceFilter.decode(reader, reader.size(), $undefined, _depth + 1, message.filter);
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -12722,6 +16679,14 @@ export const rollcall = $root.rollcall = (() => {
                             message.progressIntervalMs = object.progressIntervalMs;
                         else if (typeof object.progressIntervalMs === "object")
                             message.progressIntervalMs = new $util.LongBits(object.progressIntervalMs.low >>> 0, object.progressIntervalMs.high >>> 0).toNumber(true);
+                if (object.servicePrefix != null)
+                    if (typeof object.servicePrefix !== "string" || object.servicePrefix.length)
+                        message.servicePrefix = $String(object.servicePrefix);
+                if (object.filter != null) {
+                    if (!$util.isObject(object.filter))
+                        throw $TypeError(".rollcall.v1.WatchCreate.filter: object expected");
+                    message.filter = $root.rollcall.v1.InstanceFilter.fromObject(object.filter, _depth + 1);
+                }
                 return message;
             };
 
@@ -12753,6 +16718,8 @@ export const rollcall = $root.rollcall = (() => {
                         object.progressIntervalMs = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
                     } else
                         object.progressIntervalMs = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    object.servicePrefix = "";
+                    object.filter = null;
                 }
                 if (message.watchId != null && $Object.hasOwnProperty.call(message, "watchId"))
                     if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
@@ -12783,6 +16750,10 @@ export const rollcall = $root.rollcall = (() => {
                         object.progressIntervalMs = options.longs === $String ? $String(message.progressIntervalMs) : message.progressIntervalMs;
                     else
                         object.progressIntervalMs = options.longs === $String ? $util.Long.prototype.toString.call(message.progressIntervalMs) : options.longs === $Number ? new $util.LongBits(message.progressIntervalMs.low >>> 0, message.progressIntervalMs.high >>> 0).toNumber(true) : message.progressIntervalMs;
+                if (message.servicePrefix != null && $Object.hasOwnProperty.call(message, "servicePrefix"))
+                    object.servicePrefix = message.servicePrefix;
+                if (message.filter != null && $Object.hasOwnProperty.call(message, "filter"))
+                    object.filter = $root.rollcall.v1.InstanceFilter.toObject(message.filter, options, _depth + 1);
                 return object;
             };
 
@@ -12930,6 +16901,178 @@ export const rollcall = $root.rollcall = (() => {
             return WatchCancel;
         })();
 
+        v1.WatchAck = (function() {
+
+            const WatchAck = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            WatchAck.prototype.watchId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            WatchAck.prototype.revision = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+            WatchAck.create = function(properties) {
+                return new WatchAck(properties);
+            };
+
+            WatchAck.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.watchId != null && $Object.hasOwnProperty.call(message, "watchId") && (typeof message.watchId === "object" ? message.watchId.low || message.watchId.high : message.watchId !== 0))
+                    writer.uint32(8).uint64(message.watchId);
+                if (message.revision != null && $Object.hasOwnProperty.call(message, "revision") && (typeof message.revision === "object" ? message.revision.low || message.revision.high : message.revision !== 0))
+                    writer.uint32(16).uint64(message.revision);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            WatchAck.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.WatchAck();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.watchId = value;
+                            else
+                                delete message.watchId;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.revision = value;
+                            else
+                                delete message.revision;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            WatchAck.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.WatchAck)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.WatchAck: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.WatchAck();
+                if (object.watchId != null)
+                    if (typeof object.watchId === "object" ? object.watchId.low || object.watchId.high : $Number(object.watchId) !== 0)
+                        if ($util.Long)
+                            message.watchId = $util.Long.fromValue(object.watchId, true);
+                        else if (typeof object.watchId === "string")
+                            message.watchId = $parseInt(object.watchId, 10);
+                        else if (typeof object.watchId === "number")
+                            message.watchId = object.watchId;
+                        else if (typeof object.watchId === "object")
+                            message.watchId = new $util.LongBits(object.watchId.low >>> 0, object.watchId.high >>> 0).toNumber(true);
+                if (object.revision != null)
+                    if (typeof object.revision === "object" ? object.revision.low || object.revision.high : $Number(object.revision) !== 0)
+                        if ($util.Long)
+                            message.revision = $util.Long.fromValue(object.revision, true);
+                        else if (typeof object.revision === "string")
+                            message.revision = $parseInt(object.revision, 10);
+                        else if (typeof object.revision === "number")
+                            message.revision = object.revision;
+                        else if (typeof object.revision === "object")
+                            message.revision = new $util.LongBits(object.revision.low >>> 0, object.revision.high >>> 0).toNumber(true);
+                return message;
+            };
+
+            WatchAck.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.watchId = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.watchId = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.revision = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.revision = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                }
+                if (message.watchId != null && $Object.hasOwnProperty.call(message, "watchId"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.watchId = typeof message.watchId === "number" ? $BigInt(message.watchId) : $util.Long.fromBits(message.watchId.low >>> 0, message.watchId.high >>> 0, true).toBigInt();
+                    else if (typeof message.watchId === "number")
+                        object.watchId = options.longs === $String ? $String(message.watchId) : message.watchId;
+                    else
+                        object.watchId = options.longs === $String ? $util.Long.prototype.toString.call(message.watchId) : options.longs === $Number ? new $util.LongBits(message.watchId.low >>> 0, message.watchId.high >>> 0).toNumber(true) : message.watchId;
+                if (message.revision != null && $Object.hasOwnProperty.call(message, "revision"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.revision = typeof message.revision === "number" ? $BigInt(message.revision) : $util.Long.fromBits(message.revision.low >>> 0, message.revision.high >>> 0, true).toBigInt();
+                    else if (typeof message.revision === "number")
+                        object.revision = options.longs === $String ? $String(message.revision) : message.revision;
+                    else
+                        object.revision = options.longs === $String ? $util.Long.prototype.toString.call(message.revision) : options.longs === $Number ? new $util.LongBits(message.revision.low >>> 0, message.revision.high >>> 0).toNumber(true) : message.revision;
+                return object;
+            };
+
+            WatchAck.prototype.toJSON = function() {
+                return WatchAck.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            return WatchAck;
+        })();
+
         v1.WatchBatchKind = (function() {
             const valuesById = $Object.create(null), values = $Object.create(valuesById);
             values[valuesById[0] = "WATCH_BATCH_KIND_UNSPECIFIED"] = 0;
@@ -12946,6 +17089,7 @@ export const rollcall = $root.rollcall = (() => {
             values[valuesById[0] = "WATCH_EVENT_KIND_UNSPECIFIED"] = 0;
             values[valuesById[1] = "WATCH_EVENT_KIND_PUT"] = 1;
             values[valuesById[2] = "WATCH_EVENT_KIND_DELETE"] = 2;
+            values[valuesById[3] = "WATCH_EVENT_KIND_LEAVES"] = 3;
             return values;
         })();
 
@@ -13131,6 +17275,10 @@ export const rollcall = $root.rollcall = (() => {
                     case 2:
                         message.kind = 2;
                         break;
+                    case "WATCH_EVENT_KIND_LEAVES":
+                    case 3:
+                        message.kind = 3;
+                        break;
                     default:
                         if (typeof object.kind === "number" && (object.kind | 0) === object.kind)
                             message.kind = object.kind;
@@ -13271,6 +17419,7 @@ export const rollcall = $root.rollcall = (() => {
             WatchResponse.prototype.header = null;
             WatchResponse.prototype.errorReason = "";
             WatchResponse.prototype.errorMessage = "";
+            WatchResponse.prototype.coalesced = false;
 
             WatchResponse.create = function(properties) {
                 return new WatchResponse(properties);
@@ -13302,6 +17451,8 @@ export const rollcall = $root.rollcall = (() => {
                     writer.uint32(66).string(message.errorReason);
                 if (message.errorMessage != null && $Object.hasOwnProperty.call(message, "errorMessage") && message.errorMessage !== "")
                     writer.uint32(74).string(message.errorMessage);
+                if (message.coalesced != null && $Object.hasOwnProperty.call(message, "coalesced") && message.coalesced !== false)
+                    writer.uint32(80).bool(message.coalesced);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -13410,6 +17561,15 @@ export const rollcall = $root.rollcall = (() => {
                                 message.errorMessage = value;
                             else
                                 delete message.errorMessage;
+                            continue;
+                        }
+                    case 10: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.coalesced = value;
+                            else
+                                delete message.coalesced;
                             continue;
                         }
                     }
@@ -13523,6 +17683,9 @@ export const rollcall = $root.rollcall = (() => {
                 if (object.errorMessage != null)
                     if (typeof object.errorMessage !== "string" || object.errorMessage.length)
                         message.errorMessage = $String(object.errorMessage);
+                if (object.coalesced != null)
+                    if (object.coalesced)
+                        message.coalesced = $Boolean(object.coalesced);
                 return message;
             };
 
@@ -13557,6 +17720,7 @@ export const rollcall = $root.rollcall = (() => {
                     object.header = null;
                     object.errorReason = "";
                     object.errorMessage = "";
+                    object.coalesced = false;
                 }
                 if (message.watchId != null && $Object.hasOwnProperty.call(message, "watchId"))
                     if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
@@ -13594,6 +17758,8 @@ export const rollcall = $root.rollcall = (() => {
                     object.errorReason = message.errorReason;
                 if (message.errorMessage != null && $Object.hasOwnProperty.call(message, "errorMessage"))
                     object.errorMessage = message.errorMessage;
+                if (message.coalesced != null && $Object.hasOwnProperty.call(message, "coalesced"))
+                    object.coalesced = message.coalesced;
                 return object;
             };
 

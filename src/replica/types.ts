@@ -1,5 +1,5 @@
 import type { Registry } from '../state-machine/interfaces.ts';
-import type { Command, CommandResult } from '../state-machine/types.ts';
+import type { Command, CommandResult, SessionChange } from '../state-machine/types.ts';
 import type { MemberId, Role } from '../raft/types.ts';
 import type { PeerStatus } from '../transport/types.ts';
 import type { WatchTurn } from '../watch/types.ts';
@@ -37,7 +37,10 @@ export interface ReplicaStatus {
 }
 
 /** What happened in one turn, for the watch hub: applied changes and the revision reached. */
-export type AppliedTurn = WatchTurn;
+export interface AppliedTurn extends WatchTurn {
+  /** What streams of sessions must be told. */
+  readonly sessions: readonly SessionChange[];
+}
 
 /**
  * One member's running replica as the use cases (api) see it. Every promise rejects with RollcallError: reason
@@ -48,8 +51,13 @@ export interface Replica {
   readonly memberId: MemberId;
   /** The applied state of this member. Read it synchronously after a barrier; never keep what it returns mutable. */
   readonly state: Registry;
-  /** Proposes through the leader (handed on where that is another member) and resolves with what apply answered. */
-  execute(command: Command): Promise<CommandResult>;
+  /**
+   * Proposes through the leader (handed on where that is another member) and resolves with what apply answered.
+   *
+   * @param deadlineMs By the monotonic clock; what is not proposed by then is refused with NOT_PROPOSED, also at the
+   * leader. Absent: none but the replica's own.
+   */
+  execute(command: Command, deadlineMs?: number): Promise<CommandResult>;
   /** Renews leases at the leader behind a quorum round that began after they arrived there. */
   renew(leaseIds: readonly number[]): Promise<readonly RenewResult[]>;
   /** Resolves once this member has applied everything acknowledged anywhere before the call. */

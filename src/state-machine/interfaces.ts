@@ -1,4 +1,4 @@
-import type { ApplyOutcome, ChangeEvent, CommandResult } from './types.ts';
+import type { ApplyOutcome, ChangeEvent, CommandResult, LostInstance } from './types.ts';
 
 /** Where the state stands. */
 export interface StatePosition {
@@ -26,6 +26,18 @@ export interface LeaseInfo {
   readonly ttlMs: number;
   readonly ended: boolean;
   readonly instances: number;
+}
+
+export interface SessionInfo {
+  readonly sessionId: number;
+  readonly attachment: number;
+  readonly lastSequence: number;
+  readonly ttlMs: number;
+  readonly instances: number;
+  /** In key byte order, at most `lostPerSessionMax`. */
+  readonly lost: readonly LostInstance[];
+  /** More were lost than are remembered. */
+  readonly moreLost: boolean;
 }
 
 export interface ServiceSummary {
@@ -80,11 +92,18 @@ export interface Registry {
     countMax: number,
   ): { readonly services: readonly ServiceSummary[]; readonly more: boolean };
   lease(leaseId: number): LeaseInfo | undefined;
-  /** Ids of all leases that have not ended, ascending. */
-  liveLeases(): Iterable<LeaseInfo>;
+  /** Leases that have not ended, ascending by id, those above `afterLeaseId`; at most `countMax`. Changes may come between. */
+  liveLeases(afterLeaseId: number, countMax: number): readonly LeaseInfo[];
+  /** Undefined where it has ended. */
+  session(sessionId: number): SessionInfo | undefined;
   /** Ended leases that still hold instances (to be reaped). */
   endedLeases(): Iterable<LeaseInfo>;
-  counts(): { readonly services: number; readonly instances: number; readonly leases: number };
+  counts(): {
+    readonly services: number;
+    readonly instances: number;
+    readonly leases: number;
+    readonly sessions: number;
+  };
 
   /** The oldest revision from which changes are still known: history holds (floor, position.revision]. */
   readonly historyFloor: number;

@@ -1,3 +1,4 @@
+import type { ViewMatcher } from '../filter/types.ts';
 import type { ChangeEvent } from '../state-machine/types.ts';
 
 /** What one watch asks for, checked by the api. */
@@ -5,8 +6,12 @@ export interface WatchSpec {
   /** Chosen by the client, unique on its stream. */
   readonly watchId: number;
   readonly namespace: string;
-  /** '' = every service of the namespace. */
+  /** '' = every service of the namespace whose name begins with `servicePrefix`. */
   readonly service: string;
+  /** '' with a `service`, and for all. */
+  readonly servicePrefix: string;
+  /** `matchAll` of src/filter for every instance. */
+  readonly matcher: ViewMatcher;
   /** Go on behind this revision; 0 = begin with a snapshot. */
   readonly resumeRevision: number;
   /** End after the snapshot, or once everything behind `resumeRevision` is sent. */
@@ -36,6 +41,11 @@ export interface WatchStream {
   create(spec: WatchSpec): void;
   /** Ends one watch with an ENDED batch; nothing where it is unknown. */
   cancel(watchId: number): void;
+  /**
+   * The client has applied everything up to `revision`. Kept with the watch; nothing where it is unknown. Throws
+   * RollcallError INVALID_FIELD for a revision above what the watch was sent.
+   */
+  ack(watchId: number, revision: number): void;
   /**
    * Ends one watch with an ENDED batch that carries the error, also one that is not known. Throws RollcallError
    * OVERLOADED where the client does not read and `endingsPerStreamMax` such batches wait already.
