@@ -19,6 +19,7 @@ const stages: readonly Stage[] = [
   { name: 'types', command: node, args: [tool('typescript/bin/tsc'), '--noEmit', '-p', '.'] },
   { name: 'build', command: node, args: [...tsx, 'scripts/build.ts'] },
   { name: 'generated code', command: node, args: [...tsx, 'scripts/generate.ts', '--check'] },
+  { name: 'reference of the interface', command: node, args: [...tsx, 'scripts/docs-api.ts', '--check'] },
   { name: 'tests', command: node, args: [tool('vitest/vitest.mjs'), 'run', ...process.argv.slice(2)] },
 ];
 
