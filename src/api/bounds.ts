@@ -42,4 +42,19 @@ export const apiBounds = {
   callsInFlightMax: 2_048,
   /** What a refused caller is asked to wait. */
   overloadedRetryAfterMs: 100,
+
+  /** Operations of one write of a session; each may change one instance, and a revision has 1,000 events at most. */
+  sessionOperationsMax: 1_000,
+  /** Streams of sessions on one member. */
+  sessionStreamsMax: 50_000,
+  /** Writes of one session that are taken and not answered; at this many its stream is not read. */
+  sessionWritesQueuedMax: 8,
+  /** Signs of life of one session that are not answered; more end its stream with OVERLOADED. */
+  sessionPingsQueuedMax: 64,
+  /** Writes of all sessions of a member that are with the leader at once; the others wait for their turn. */
+  sessionWritesInFlightMax: 512,
+  /** Bytes of all writes that wait: above it no stream is read that has one waiting already. */
+  sessionBytesQueuedMax: 64 * 1024 * 1024,
+  /** Sessions whose signs of life go to the leader in one batch. */
+  sessionRenewalsMax: 1_000,
 } as const;

@@ -6,6 +6,7 @@ import type { ClusterApi, ClusterStatus, MemberStatus } from './types.ts';
 export interface ClusterApiOptions {
   readonly replica: Replica;
   readonly hub: WatchHub;
+  readonly sessionStreams: () => number;
   readonly clock: Clock;
   readonly version: string;
   /** This member's own, as others reach it. */
@@ -24,9 +25,11 @@ export class ReplicaClusterApi implements ClusterApi {
   status(): ClusterStatus {
     const { replica, hub, version } = this.#options;
     const status = replica.status();
-    const { instances, services, leases } = replica.state.counts();
+    const { instances, services, leases, sessions } = replica.state.counts();
     const members = [this.#self(status), ...this.#peers(status)].toSorted((a, b) => (a.memberId < b.memberId ? -1 : 1));
-    return { replica: status, members, version, instances, services, leases, watches: hub.counts().watches };
+    const { watches } = hub.counts();
+    const sessionStreams = this.#options.sessionStreams();
+    return { replica: status, members, version, instances, services, leases, sessions, watches, sessionStreams };
   }
 
   #self(status: ReplicaStatus): MemberStatus {

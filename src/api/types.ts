@@ -176,6 +176,8 @@ export interface SessionOpenRequest {
   readonly sessionId: number;
   readonly ttlMs: number;
   readonly requestId: string;
+  /** Which of its streams this is, above 1; 0 with a new session. */
+  readonly attachment: number;
 }
 
 /** What follows on it. */
@@ -287,6 +289,8 @@ export interface ClusterStatus {
   readonly leases: number;
   readonly sessions: number;
   readonly watches: number;
+  /** Streams of sessions that are open on this member. */
+  readonly sessionStreams: number;
 }
 
 /** What an operator asks. */

@@ -3696,6 +3696,12 @@ export namespace rollcall {
             /** StatusResponse watches. */
             watches: number;
 
+            /** StatusResponse sessionStreams. */
+            sessionStreams: number;
+
+            /** StatusResponse sessions. */
+            sessions: number;
+
             /** StatusResponse diskFreeBytes. */
             diskFreeBytes: number;
 
@@ -3826,6 +3832,12 @@ export namespace rollcall {
 
                 /** StatusResponse watches */
                 watches?: (number|null);
+
+                /** StatusResponse sessionStreams */
+                sessionStreams?: (number|null);
+
+                /** StatusResponse sessions */
+                sessions?: (number|null);
 
                 /** StatusResponse diskFreeBytes */
                 diskFreeBytes?: (number|null);
@@ -6628,6 +6640,9 @@ export namespace rollcall {
             /** SessionOpen requestId. */
             requestId: string;
 
+            /** SessionOpen attachment. */
+            attachment: number;
+
             /**
              * Creates a new SessionOpen instance using the specified properties.
              * @param [properties] Properties to set
@@ -6689,6 +6704,9 @@ export namespace rollcall {
 
                 /** SessionOpen requestId */
                 requestId?: (string|null);
+
+                /** SessionOpen attachment */
+                attachment?: (number|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];

@@ -6310,6 +6310,8 @@ export const rollcall = $root.rollcall = (() => {
             StatusResponse.prototype.services = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             StatusResponse.prototype.leases = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             StatusResponse.prototype.watches = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            StatusResponse.prototype.sessionStreams = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            StatusResponse.prototype.sessions = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             StatusResponse.prototype.diskFreeBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             StatusResponse.prototype.logBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             StatusResponse.prototype.waitingFor = "";
@@ -6378,6 +6380,10 @@ export const rollcall = $root.rollcall = (() => {
                     writer.uint32(200).uint64(message.logBytes);
                 if (message.waitingFor != null && $Object.hasOwnProperty.call(message, "waitingFor") && message.waitingFor !== "")
                     writer.uint32(210).string(message.waitingFor);
+                if (message.sessionStreams != null && $Object.hasOwnProperty.call(message, "sessionStreams") && (typeof message.sessionStreams === "object" ? message.sessionStreams.low || message.sessionStreams.high : message.sessionStreams !== 0))
+                    writer.uint32(216).uint64(message.sessionStreams);
+                if (message.sessions != null && $Object.hasOwnProperty.call(message, "sessions") && (typeof message.sessions === "object" ? message.sessions.low || message.sessions.high : message.sessions !== 0))
+                    writer.uint32(224).uint64(message.sessions);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -6615,6 +6621,24 @@ export const rollcall = $root.rollcall = (() => {
                                 message.watches = value;
                             else
                                 delete message.watches;
+                            continue;
+                        }
+                    case 27: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.sessionStreams = value;
+                            else
+                                delete message.sessionStreams;
+                            continue;
+                        }
+                    case 28: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.sessions = value;
+                            else
+                                delete message.sessions;
                             continue;
                         }
                     case 24: {
@@ -6868,6 +6892,26 @@ export const rollcall = $root.rollcall = (() => {
                             message.watches = object.watches;
                         else if (typeof object.watches === "object")
                             message.watches = new $util.LongBits(object.watches.low >>> 0, object.watches.high >>> 0).toNumber(true);
+                if (object.sessionStreams != null)
+                    if (typeof object.sessionStreams === "object" ? object.sessionStreams.low || object.sessionStreams.high : $Number(object.sessionStreams) !== 0)
+                        if ($util.Long)
+                            message.sessionStreams = $util.Long.fromValue(object.sessionStreams, true);
+                        else if (typeof object.sessionStreams === "string")
+                            message.sessionStreams = $parseInt(object.sessionStreams, 10);
+                        else if (typeof object.sessionStreams === "number")
+                            message.sessionStreams = object.sessionStreams;
+                        else if (typeof object.sessionStreams === "object")
+                            message.sessionStreams = new $util.LongBits(object.sessionStreams.low >>> 0, object.sessionStreams.high >>> 0).toNumber(true);
+                if (object.sessions != null)
+                    if (typeof object.sessions === "object" ? object.sessions.low || object.sessions.high : $Number(object.sessions) !== 0)
+                        if ($util.Long)
+                            message.sessions = $util.Long.fromValue(object.sessions, true);
+                        else if (typeof object.sessions === "string")
+                            message.sessions = $parseInt(object.sessions, 10);
+                        else if (typeof object.sessions === "number")
+                            message.sessions = object.sessions;
+                        else if (typeof object.sessions === "object")
+                            message.sessions = new $util.LongBits(object.sessions.low >>> 0, object.sessions.high >>> 0).toNumber(true);
                 if (object.diskFreeBytes != null)
                     if (typeof object.diskFreeBytes === "object" ? object.diskFreeBytes.low || object.diskFreeBytes.high : $Number(object.diskFreeBytes) !== 0)
                         if ($util.Long)
@@ -6994,6 +7038,16 @@ export const rollcall = $root.rollcall = (() => {
                     } else
                         object.logBytes = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
                     object.waitingFor = "";
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.sessionStreams = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.sessionStreams = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.sessions = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.sessions = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
                 }
                 if (message.clusterId != null && $Object.hasOwnProperty.call(message, "clusterId"))
                     object.clusterId = message.clusterId;
@@ -7130,6 +7184,20 @@ export const rollcall = $root.rollcall = (() => {
                         object.logBytes = options.longs === $String ? $util.Long.prototype.toString.call(message.logBytes) : options.longs === $Number ? new $util.LongBits(message.logBytes.low >>> 0, message.logBytes.high >>> 0).toNumber(true) : message.logBytes;
                 if (message.waitingFor != null && $Object.hasOwnProperty.call(message, "waitingFor"))
                     object.waitingFor = message.waitingFor;
+                if (message.sessionStreams != null && $Object.hasOwnProperty.call(message, "sessionStreams"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.sessionStreams = typeof message.sessionStreams === "number" ? $BigInt(message.sessionStreams) : $util.Long.fromBits(message.sessionStreams.low >>> 0, message.sessionStreams.high >>> 0, true).toBigInt();
+                    else if (typeof message.sessionStreams === "number")
+                        object.sessionStreams = options.longs === $String ? $String(message.sessionStreams) : message.sessionStreams;
+                    else
+                        object.sessionStreams = options.longs === $String ? $util.Long.prototype.toString.call(message.sessionStreams) : options.longs === $Number ? new $util.LongBits(message.sessionStreams.low >>> 0, message.sessionStreams.high >>> 0).toNumber(true) : message.sessionStreams;
+                if (message.sessions != null && $Object.hasOwnProperty.call(message, "sessions"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.sessions = typeof message.sessions === "number" ? $BigInt(message.sessions) : $util.Long.fromBits(message.sessions.low >>> 0, message.sessions.high >>> 0, true).toBigInt();
+                    else if (typeof message.sessions === "number")
+                        object.sessions = options.longs === $String ? $String(message.sessions) : message.sessions;
+                    else
+                        object.sessions = options.longs === $String ? $util.Long.prototype.toString.call(message.sessions) : options.longs === $Number ? new $util.LongBits(message.sessions.low >>> 0, message.sessions.high >>> 0).toNumber(true) : message.sessions;
                 return object;
             };
 
@@ -12269,6 +12337,7 @@ export const rollcall = $root.rollcall = (() => {
             SessionOpen.prototype.sessionId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             SessionOpen.prototype.ttlMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             SessionOpen.prototype.requestId = "";
+            SessionOpen.prototype.attachment = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
             SessionOpen.create = function(properties) {
                 return new SessionOpen(properties);
@@ -12287,6 +12356,8 @@ export const rollcall = $root.rollcall = (() => {
                     writer.uint32(16).uint64(message.ttlMs);
                 if (message.requestId != null && $Object.hasOwnProperty.call(message, "requestId") && message.requestId !== "")
                     writer.uint32(26).string(message.requestId);
+                if (message.attachment != null && $Object.hasOwnProperty.call(message, "attachment") && (typeof message.attachment === "object" ? message.attachment.low || message.attachment.high : message.attachment !== 0))
+                    writer.uint32(32).uint64(message.attachment);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -12347,6 +12418,15 @@ export const rollcall = $root.rollcall = (() => {
                                 delete message.requestId;
                             continue;
                         }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.attachment = value;
+                            else
+                                delete message.attachment;
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -12397,6 +12477,16 @@ export const rollcall = $root.rollcall = (() => {
                 if (object.requestId != null)
                     if (typeof object.requestId !== "string" || object.requestId.length)
                         message.requestId = $String(object.requestId);
+                if (object.attachment != null)
+                    if (typeof object.attachment === "object" ? object.attachment.low || object.attachment.high : $Number(object.attachment) !== 0)
+                        if ($util.Long)
+                            message.attachment = $util.Long.fromValue(object.attachment, true);
+                        else if (typeof object.attachment === "string")
+                            message.attachment = $parseInt(object.attachment, 10);
+                        else if (typeof object.attachment === "number")
+                            message.attachment = object.attachment;
+                        else if (typeof object.attachment === "object")
+                            message.attachment = new $util.LongBits(object.attachment.low >>> 0, object.attachment.high >>> 0).toNumber(true);
                 return message;
             };
 
@@ -12420,6 +12510,11 @@ export const rollcall = $root.rollcall = (() => {
                     } else
                         object.ttlMs = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
                     object.requestId = "";
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.attachment = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.attachment = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
                 }
                 if (message.sessionId != null && $Object.hasOwnProperty.call(message, "sessionId"))
                     if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
@@ -12437,6 +12532,13 @@ export const rollcall = $root.rollcall = (() => {
                         object.ttlMs = options.longs === $String ? $util.Long.prototype.toString.call(message.ttlMs) : options.longs === $Number ? new $util.LongBits(message.ttlMs.low >>> 0, message.ttlMs.high >>> 0).toNumber(true) : message.ttlMs;
                 if (message.requestId != null && $Object.hasOwnProperty.call(message, "requestId"))
                     object.requestId = message.requestId;
+                if (message.attachment != null && $Object.hasOwnProperty.call(message, "attachment"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.attachment = typeof message.attachment === "number" ? $BigInt(message.attachment) : $util.Long.fromBits(message.attachment.low >>> 0, message.attachment.high >>> 0, true).toBigInt();
+                    else if (typeof message.attachment === "number")
+                        object.attachment = options.longs === $String ? $String(message.attachment) : message.attachment;
+                    else
+                        object.attachment = options.longs === $String ? $util.Long.prototype.toString.call(message.attachment) : options.longs === $Number ? new $util.LongBits(message.attachment.low >>> 0, message.attachment.high >>> 0).toNumber(true) : message.attachment;
                 return object;
             };
 

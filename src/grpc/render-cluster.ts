@@ -19,6 +19,7 @@ export function renderStatus(status: ClusterStatus): Uint8Array {
   writer.string(18, status.version).uint(19, Math.floor(replica.uptimeMs));
   writer.uint(20, status.instances).uint(21, status.services).uint(22, status.leases).uint(23, status.watches);
   writer.uint(24, replica.diskFreeBytes).uint(25, replica.logBytes).string(26, replica.waitingFor);
+  writer.uint(27, status.sessionStreams).uint(28, status.sessions);
   return writer.finish();
 }
 

@@ -2,7 +2,7 @@ import { assertEqual } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Entry } from '../raft/types.ts';
 import type { Registry } from '../state-machine/interfaces.ts';
-import type { ApplyOutcome, ChangeEvent } from '../state-machine/types.ts';
+import type { ApplyOutcome, ChangeEvent, SessionChange } from '../state-machine/types.ts';
 
 /** Own work of one turn of the loop, ms; what is left goes on in the next. */
 const sliceMsMax = 8;
@@ -12,7 +12,7 @@ export interface ApplyLoopOptions {
   /** After each entry, in order. */
   readonly onEntry: (entry: Entry, outcome: ApplyOutcome) => void;
   /** After each slice: what changed in it. Not called for a slice without entries. */
-  readonly onSlice: (events: readonly ChangeEvent[]) => void;
+  readonly onSlice: (events: readonly ChangeEvent[], sessions: readonly SessionChange[]) => void;
   /** The state was replaced by this one, loaded from an installed snapshot. */
   readonly onReplaced: (state: Registry) => void;
   /** While false nothing is applied: too much is changed and not yet flushed. `resume` goes on. */
@@ -87,31 +87,33 @@ export class ApplyLoop {
   #slice(): void {
     const startMs = this.#options.clock.monotonicMs();
     const events: ChangeEvent[] = [];
+    const sessions: SessionChange[] = [];
     let applied = false;
     for (;;) {
       const item = this.#queue[this.#head];
       if (item === undefined) break;
       if (item.kind === 'replace') {
         this.#take();
-        if (applied) this.#options.onSlice(events);
+        if (applied) this.#options.onSlice(events, sessions);
         this.#load();
         return;
       }
       if (!this.#options.mayApply()) break;
       this.#take();
-      applied = this.#apply(item.entry, events) || applied;
+      this.#apply(item.entry, events, sessions);
+      applied = true;
       if (this.#options.clock.monotonicMs() - startMs > sliceMsMax) break;
     }
-    if (applied) this.#options.onSlice(events);
+    if (applied) this.#options.onSlice(events, sessions);
     if (this.backlog > 0 && this.#options.mayApply()) this.#schedule();
   }
 
-  #apply(entry: Entry, events: ChangeEvent[]): boolean {
+  #apply(entry: Entry, events: ChangeEvent[], sessions: SessionChange[]): void {
     assertEqual(entry.index, this.#state.position.index + 1, 'index of the next entry to apply');
     const outcome = this.#state.apply(entry);
     for (const event of outcome.events) events.push(event);
+    for (const change of outcome.sessions) sessions.push(change);
     this.#options.onEntry(entry, outcome);
-    return true;
   }
 
   #load(): void {

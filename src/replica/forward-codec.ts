@@ -3,10 +3,17 @@ import { WireError, WireReader } from '../base/wire-reader.ts';
 import { WireWriter } from '../base/wire-writer.ts';
 import type { RenewResult } from './types.ts';
 
+export interface ForwardedCommand {
+  /** Encoded. */
+  readonly command: Uint8Array;
+  /** How long its caller still waits, ms, above 0; Infinity where that is not known. Rounded down on its way. */
+  readonly remainingMs: number;
+}
+
 /** What one member's serving side asks another's. */
 export type ForwardRequest =
   /** Encoded commands, to be proposed by the leader in this order. */
-  | { readonly kind: 'execute'; readonly commands: readonly Uint8Array[] }
+  | { readonly kind: 'execute'; readonly commands: readonly ForwardedCommand[] }
   | { readonly kind: 'renew'; readonly leaseIds: readonly number[] }
   /** The asked member's state hash at this applied index. */
   | { readonly kind: 'hash-query'; readonly index: number }
@@ -31,7 +38,10 @@ export function encodeRequest(request: ForwardRequest): Uint8Array {
   switch (request.kind) {
     case 'execute':
       writer.beginMessage(1);
-      for (const command of request.commands) writer.bytesPresent(1, command);
+      for (const { command, remainingMs } of request.commands) {
+        writer.bytesPresent(1, command);
+        if (remainingMs !== Number.POSITIVE_INFINITY) writer.uintPresent(2, Math.max(0, Math.floor(remainingMs)));
+      }
       break;
     case 'renew':
       writer.beginMessage(2);
@@ -55,9 +65,7 @@ export function decodeRequest(bytes: Uint8Array): ForwardRequest {
   const { field, body } = onlyField(bytes);
   switch (field) {
     case 1: {
-      const commands: Uint8Array[] = [];
-      while (body.next()) commands.push(expectField(body, 1).bytes());
-      return { kind: 'execute', commands };
+      return { kind: 'execute', commands: decodeCommands(body) };
     }
     case 2: {
       const leaseIds: number[] = [];
@@ -120,6 +128,22 @@ export function decodeAnswer(bytes: Uint8Array): ForwardAnswer {
     default:
       throw new WireError(`unknown kind ${field} of a forwarded answer`, 0);
   }
+}
+
+/** A number stands behind the command that it belongs to. */
+function decodeCommands(body: WireReader): ForwardedCommand[] {
+  const commands: ForwardedCommand[] = [];
+  while (body.next()) {
+    if (body.field === 1) {
+      commands.push({ command: body.bytes(), remainingMs: Number.POSITIVE_INFINITY });
+      continue;
+    }
+    const remainingMs = expectField(body, 2).uint();
+    const last = commands.pop();
+    if (last === undefined) throw new WireError('a deadline without a command', body.offset);
+    commands.push({ command: last.command, remainingMs });
+  }
+  return commands;
 }
 
 function encodeOutcome(outcome: ExecuteOutcome): void {

@@ -44,6 +44,10 @@ export class LeaseKeeper {
     return this.#slots.size;
   }
 
+  has(leaseId: number): boolean {
+    return this.#slots.has(leaseId);
+  }
+
   /** Takes a lease in, or starts it anew in full: on becoming leader, on grant, attach and takeover. */
   begin(lease: Pick<LeaseInfo, 'leaseId' | 'epoch' | 'ttlMs'>, nowTick: number): void {
     const slot = this.#slots.get(lease.leaseId) ?? this.#allocate(lease.leaseId);

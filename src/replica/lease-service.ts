@@ -1,7 +1,7 @@
 import { encodeCommand } from '../state-machine/command-codec.ts';
 import type { Registry } from '../state-machine/interfaces.ts';
 import type { CommandBody, LeaseChange } from '../state-machine/types.ts';
-import { LeaseKeeper } from './lease-keeper.ts';
+import { type DueLease, LeaseKeeper } from './lease-keeper.ts';
 import type { RenewResult } from './types.ts';
 import type { CallOutcome } from './write-calls.ts';
 
@@ -10,6 +10,9 @@ export const leaseBounds = {
   expiriesPerTickMax: 1_000,
   /** Proposals of this service without an outcome: more ends of leases wait, so that clients' writes find room. */
   proposalsMax: 4_096,
+  /** Leases that a new leader takes in, and ends of leases that are proposed, in one turn of the loop: about 1 ms. */
+  leasesPerTurnMax: 2_000,
+  expiriesPerTurnMax: 250,
 } as const;
 
 export interface LeaseServiceOptions {
@@ -22,6 +25,8 @@ export interface LeaseServiceOptions {
   readonly barrier: () => Promise<void>;
   /** Proposes a command of the member itself, behind the clients' that wait. */
   readonly propose: (command: Uint8Array, onOutcome: (outcome: CallOutcome) => void) => void;
+  /** Runs `work` in a later turn of the loop. */
+  readonly nextTurn: (work: () => void) => void;
   readonly onExpired: (leases: number) => void;
 }
 
@@ -35,6 +40,12 @@ interface EndWaiter {
 interface Leadership {
   readonly term: number;
   readonly keeper: LeaseKeeper;
+  /** Leases up to this id are in the keeper; Infinity once all are. They are taken in over several turns. */
+  takenInTo: number;
+  /** Leases that fell due and whose end is to be proposed in this turn or the next. */
+  readonly toExpire: DueLease[];
+  /** A turn that goes on with them is scheduled. */
+  expiring: boolean;
   readonly waitingForEnd: Map<number, EndWaiter[]>;
   /** Ended leases with instances left, whose removal is to be proposed. */
   readonly toReap: Set<number>;
@@ -66,10 +77,12 @@ export class LeaseService {
   /** This member leads `term` and has applied an entry of it: every lease starts in full. */
   lead(term: number): void {
     const keeper = new LeaseKeeper(this.#options.tickMs, this.#nowTick);
-    for (const lease of this.#options.state().liveLeases()) keeper.begin(lease, this.#nowTick);
     const leadership: Leadership = {
       term,
       keeper,
+      takenInTo: 0,
+      toExpire: [],
+      expiring: false,
       waitingForEnd: new Map(),
       toReap: new Set(),
       underWay: 0,
@@ -77,6 +90,7 @@ export class LeaseService {
       confirming: false,
     };
     this.#leadership = leadership;
+    this.#takeIn(leadership);
     for (const lease of this.#options.state().endedLeases()) leadership.toReap.add(lease.leaseId);
     this.#reap(leadership);
   }
@@ -105,7 +119,7 @@ export class LeaseService {
     if (leadership === undefined) return unavailable(leaseIds);
     // The time to live counts from here, not from the acknowledgement.
     const arrivalTick = this.#nowTick;
-    for (const leaseId of leaseIds) leadership.keeper.touch(leaseId, arrivalTick);
+    for (const leaseId of leaseIds) this.#touch(leadership, leaseId, arrivalTick);
     try {
       await this.#options.barrier();
     } catch {
@@ -129,11 +143,45 @@ export class LeaseService {
       return;
     }
     const { expiriesPerTickMax, proposalsMax } = leaseBounds;
-    const room = Math.min(expiriesPerTickMax, proposalsMax - leadership.underWay);
+    const room = Math.min(expiriesPerTickMax, proposalsMax - leadership.underWay - leadership.toExpire.length);
     const due = leadership.keeper.due(nowTick, room);
-    for (const { leaseId, epoch } of due) this.#expire(leadership, leaseId, epoch);
     if (due.length > 0) this.#options.onExpired(due.length);
+    leadership.toExpire.push(...due);
+    if (!leadership.expiring) this.#expireSome(leadership);
     this.#reap(leadership);
+  }
+
+  /** A million leases at once would hold the loop for a second: a slice a turn, until all are in the keeper. */
+  #takeIn(leadership: Leadership): void {
+    if (this.#leadership !== leadership) return;
+    const { leasesPerTurnMax } = leaseBounds;
+    const leases = this.#options.state().liveLeases(leadership.takenInTo, leasesPerTurnMax);
+    for (const lease of leases) {
+      if (!leadership.keeper.has(lease.leaseId)) leadership.keeper.begin(lease, this.#nowTick);
+    }
+    leadership.takenInTo = leases.at(-1)?.leaseId ?? Number.POSITIVE_INFINITY;
+    if (leases.length > 0) this.#options.nextTurn(() => this.#takeIn(leadership));
+  }
+
+  /** A renewal of a lease that is not taken in yet takes it in. */
+  #touch(leadership: Leadership, leaseId: number, nowTick: number): 'live' | 'expiring' | 'unknown' {
+    if (leaseId > leadership.takenInTo && !leadership.keeper.has(leaseId)) {
+      const lease = this.#options.state().lease(leaseId);
+      if (lease !== undefined && !lease.ended) leadership.keeper.begin(lease, nowTick);
+    }
+    return leadership.keeper.touch(leaseId, nowTick);
+  }
+
+  #expireSome(leadership: Leadership): void {
+    leadership.expiring = false;
+    // After a stall the rest waits for the tick behind the confirmation.
+    if (this.#leadership !== leadership || !leadership.confirmed) return;
+    for (const { leaseId, epoch } of leadership.toExpire.splice(0, leaseBounds.expiriesPerTurnMax)) {
+      this.#expire(leadership, leaseId, epoch);
+    }
+    if (leadership.toExpire.length === 0) return;
+    leadership.expiring = true;
+    this.#options.nextTurn(() => this.#expireSome(leadership));
   }
 
   async #renewed(leadership: Leadership, leaseId: number, deadlineTick: number): Promise<RenewResult> {
@@ -147,7 +195,7 @@ export class LeaseService {
       });
       if (this.#leadership !== leadership) return { leaseId, status: 'unavailable', ttlMs: 0 };
     }
-    if (leadership.keeper.touch(leaseId, this.#nowTick) === 'unknown') return { leaseId, status: 'unknown', ttlMs: 0 };
+    if (this.#touch(leadership, leaseId, this.#nowTick) === 'unknown') return { leaseId, status: 'unknown', ttlMs: 0 };
     const lease = this.#options.state().lease(leaseId);
     if (lease === undefined || lease.ended) return { leaseId, status: 'unknown', ttlMs: 0 };
     return { leaseId, status: 'renewed', ttlMs: lease.ttlMs };

@@ -148,8 +148,8 @@ export class MemberReplica implements Replica {
     if (this.#recovered !== undefined) await closeRecovered(this.#recovered);
   }
 
-  execute(command: Command): Promise<CommandResult> {
-    return this.#live((serving) => serving.execute(command));
+  execute(command: Command, deadlineMs?: number): Promise<CommandResult> {
+    return this.#live((serving) => serving.execute(command, deadlineMs));
   }
 
   renew(leaseIds: readonly number[]): Promise<readonly RenewResult[]> {

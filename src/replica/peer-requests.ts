@@ -1,7 +1,7 @@
 import { InvariantError } from '../base/assert.ts';
 import { RollcallError } from '../base/errors.ts';
 import { decodeCommand } from '../state-machine/command-codec.ts';
-import type { ExecuteOutcome, ForwardAnswer, ForwardRequest } from './forward-codec.ts';
+import type { ExecuteOutcome, ForwardAnswer, ForwardedCommand, ForwardRequest } from './forward-codec.ts';
 import type { HashCheck } from './hash-check.ts';
 import type { LeaseService } from './lease-service.ts';
 import { fenced } from './refusals.ts';
@@ -11,6 +11,7 @@ export interface PeerRequestsOptions {
   readonly calls: WriteCalls;
   readonly leases: LeaseService;
   readonly hashes: HashCheck;
+  readonly nowMs: () => number;
   readonly refusesWrites: () => boolean;
   /** Something was added that waits to be proposed. */
   readonly schedule: () => void;
@@ -45,11 +46,12 @@ export class PeerRequests {
   }
 
   /** Answered as one once the last of them has its outcome. */
-  #execute(commands: readonly Uint8Array[], answer: (answer: ForwardAnswer) => void): void {
+  #execute(commands: readonly ForwardedCommand[], answer: (answer: ForwardAnswer) => void): void {
     const outcomes: ExecuteOutcome[] = [];
+    const nowMs = this.#options.nowMs();
     let open = commands.length;
     if (open === 0) answer({ kind: 'executed', outcomes });
-    commands.forEach((command, i) => {
+    commands.forEach(({ command, remainingMs }, i) => {
       const done = (outcome: ExecuteOutcome): void => {
         outcomes[i] = outcome;
         open--;
@@ -57,7 +59,7 @@ export class PeerRequests {
       };
       const refusal = this.#refusal(command);
       if (refusal !== undefined) done({ ok: false, error: refusal });
-      else this.#options.calls.add(command, 'peer', (outcome) => done(toExecuteOutcome(outcome)));
+      else this.#options.calls.add(command, 'peer', (outcome) => done(toExecuteOutcome(outcome)), nowMs + remainingMs);
     });
     this.#options.schedule();
   }

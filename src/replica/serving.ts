@@ -153,14 +153,19 @@ export class Serving implements ConsensusListener {
     return this.#freshness.ageMs();
   }
 
-  execute(command: Command): Promise<CommandResult> {
+  execute(command: Command, deadlineMs?: number): Promise<CommandResult> {
     return new Promise((resolve, reject) => {
       // What is thrown in here rejects the promise.
       this.#refuseWrites();
-      this.#calls.add(encodeCommand(command), 'client', (outcome) => {
-        if (outcome.ok) resolve(outcome.result);
-        else reject(outcome.error);
-      });
+      this.#calls.add(
+        encodeCommand(command),
+        'client',
+        (outcome) => {
+          if (outcome.ok) resolve(outcome.result);
+          else reject(outcome.error);
+        },
+        deadlineMs,
+      );
       this.#schedule();
     });
   }
@@ -345,6 +350,7 @@ export class Serving implements ConsensusListener {
         this.#calls.add(command, 'own', onOutcome);
         this.#schedule();
       },
+      nextTurn: (work) => void this.#options.clock.nextTurn(work),
       onExpired: (leases) => this.#options.observer.event({ kind: 'expired', leases }),
     });
   }
@@ -374,6 +380,7 @@ export class Serving implements ConsensusListener {
       calls: this.#calls,
       leases: this.#leases,
       hashes: this.#hashes,
+      nowMs: () => this.#options.clock.monotonicMs(),
       refusesWrites: () => this.#fenced || this.#split,
       schedule: () => this.#schedule(),
       onFatal: (error) => this.onFatal(error),
@@ -388,10 +395,10 @@ export class Serving implements ConsensusListener {
         this.#calls.applied(entry.index, entry.term, outcome.results);
         this.#leases.applied(outcome.leases);
       },
-      onSlice: (events) => {
+      onSlice: (events, sessions) => {
         const { index, revision } = this.#state.position;
         this.#consensus.reportApplied(index);
-        this.#options.onApplied({ events, revision });
+        this.#options.onApplied({ events, revision, sessions });
         this.#barriers.applied(index, revision);
         this.#leadIfReady();
       },

@@ -38,6 +38,8 @@ interface Call {
   command: Uint8Array;
   readonly source: CallSource;
   readonly onOutcome: (outcome: CallOutcome) => void;
+  /** By the monotonic clock: behind it nobody waits any more, and what is not proposed by then never is. */
+  readonly deadlineMs: number;
   /** It may be in the log: from now on only its entry, or the deadline, decides. */
   proposed: boolean;
   settled: boolean;
@@ -102,8 +104,13 @@ export class WriteCalls {
   }
 
   /** Takes one encoded command; `dispatch` sends it on its way. */
-  add(command: Uint8Array, source: CallSource, onOutcome: (outcome: CallOutcome) => void): void {
-    const call: Call = { command, source, onOutcome, proposed: false, settled: false };
+  add(
+    command: Uint8Array,
+    source: CallSource,
+    onOutcome: (outcome: CallOutcome) => void,
+    deadlineMs = Number.POSITIVE_INFINITY,
+  ): void {
+    const call: Call = { command, source, onOutcome, deadlineMs, proposed: false, settled: false };
     if (source !== 'own') {
       if (this.#open >= writeBounds.callsMax || this.#openBytes + command.length > writeBounds.callBytesMax) {
         onOutcome({ ok: false, error: new RollcallError('OVERLOADED', 'too many writes wait', { retryAfterMs: 50 }) });
@@ -219,6 +226,8 @@ export class WriteCalls {
 
   #takeBatch(): Call[] {
     const calls: Call[] = [];
+    const late: Call[] = [];
+    const nowMs = this.#options.clock.monotonicMs();
     let bytes = 0;
     let taken = 0;
     for (const call of this.#waiting) {
@@ -226,10 +235,17 @@ export class WriteCalls {
       if (calls.length >= writeBounds.batchCommandsMax) break;
       taken++;
       if (call.settled) continue;
+      if (call.deadlineMs <= nowMs) {
+        late.push(call);
+        continue;
+      }
       calls.push(call);
       bytes += call.command.length;
     }
     this.#waiting.splice(0, taken);
+    for (const call of late) {
+      this.#fail(call, 'NOT_PROPOSED', 'the deadline of the call passed before it could be proposed', 50);
+    }
     return calls;
   }
 
@@ -263,7 +279,11 @@ export class WriteCalls {
       const calls = this.#takeBatch();
       if (calls.length === 0) continue;
       for (const call of calls) call.proposed = true;
-      const request: ForwardRequest = { kind: 'execute', commands: calls.map((call) => call.command) };
+      const nowMs = this.#options.clock.monotonicMs();
+      const request: ForwardRequest = {
+        kind: 'execute',
+        commands: calls.map(({ command, deadlineMs }) => ({ command, remainingMs: deadlineMs - nowMs })),
+      };
       if (!this.#options.ask(this.#leader, request, (answer) => this.#answered(calls, answer))) {
         // Not connected at the moment: it waits for the next tick, or for another leader.
         for (const call of calls) call.proposed = false;
