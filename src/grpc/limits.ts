@@ -40,6 +40,8 @@ export interface GrpcLimits {
   readonly keepAliveUnansweredMax: number;
   /** Lease ids handed to the use case at once. Default 8,192. */
   readonly renewBatchIdsMax: number;
+  /** Answers of one session's stream that HTTP/2 has not taken; the stream is not read beyond. Default 64. */
+  readonly sessionUnsentMax: number;
   /** Bytes of one watch stream that wait inside grpc-js and HTTP/2. Default 1 MiB. */
   readonly watchQueueBytesMax: number;
   /** Message of an error as it is sent, UTF-16 units. Default 1,024. */
@@ -63,6 +65,7 @@ export const grpcLimits: GrpcLimits = {
   acceptBacklogMax: 4_096,
   keepAliveUnansweredMax: 64,
   renewBatchIdsMax: 8_192,
+  sessionUnsentMax: 64,
   watchQueueBytesMax: mib,
   statusMessageUnitsMax: 1_024,
 };
