@@ -93,6 +93,36 @@ export interface Registered {
   readonly replaced: boolean;
 }
 
+/** One instance of a batch, with conditions of its own. */
+export interface BatchInstance extends InstanceInput {
+  /** Only over nothing; otherwise ALREADY_REGISTERED. */
+  readonly ifAbsent?: boolean;
+  /** Only over this incarnation; otherwise SUPERSEDED. */
+  readonly ifIncarnation?: number;
+  /** Only with `persistent`: where it is there, persistent, with this very content, it stays as it is. */
+  readonly keepEqual?: boolean;
+}
+
+export interface BatchRegisterOptions {
+  /** 1 to 1,000, no two with one key; 1 MiB together. */
+  readonly instances: readonly BatchInstance[];
+  /** Of all of them. With `ttlMs` one lease is granted for all. */
+  readonly lifetime: Lifetime;
+}
+
+export interface BatchRegistered {
+  /** Its revision is that of all instances that were registered. */
+  readonly header: Header;
+  /** 0 for persistent instances. */
+  readonly leaseId: number;
+  readonly ttlMs: number;
+  /** One an instance, in their order. `replaced`: an instance with this id was there and has been taken over. */
+  readonly results: readonly {
+    readonly status: 'registered' | 'replaced' | 'kept' | 'unrecognised';
+    readonly incarnation: number;
+  }[];
+}
+
 export interface UpdateOptions {
   readonly instance: InstanceInput;
   readonly incarnation: number;
@@ -138,8 +168,31 @@ export interface ReadOptions {
   readonly minRevision?: number;
 }
 
+export type MetadataCondition =
+  | { readonly key: string; readonly equals: string }
+  /** One of 1 to 16 values. */
+  | { readonly key: string; readonly in: readonly string[] }
+  | { readonly key: string; readonly exists: true };
+
+/** Which instances are meant: every condition that is set must hold. It judges one instance alone. */
+export interface InstanceFilter {
+  /** Each must be among the tags of the instance. At most 16. */
+  readonly tags?: readonly string[];
+  /** Each must hold. At most 16. */
+  readonly metadata?: readonly MetadataCondition[];
+  /** As in `>=1.4.0 <2.0.0` or `^1.2`; an instance whose version is no semantic version does not match. */
+  readonly versionRange?: string;
+  /** One of these, at most 16; none: any. */
+  readonly zones?: readonly string[];
+  readonly regions?: readonly string[];
+  /** One of these; none: any. `up` matches also instances that say nothing. */
+  readonly statuses?: readonly Exclude<InstanceStatus, 'unrecognised'>[];
+}
+
 export interface DiscoverOptions extends ReadOptions {
   readonly service: string;
+  /** Only instances that it matches. */
+  readonly filter?: InstanceFilter;
   /** Instances a page; 0, the default: as many as fit. */
   readonly pageSize?: number;
 }
@@ -157,6 +210,28 @@ export interface Discovered extends Paged {
   /** False: nothing of this service is registered or remembered. */
   readonly known: boolean;
   /** In byte order of their ids. */
+  readonly instances: readonly Instance[];
+}
+
+export interface DiscoverStreamOptions {
+  /** Default `default`. */
+  readonly namespace?: string;
+  /** Default: every service of the namespace. */
+  readonly service?: string;
+  /** Without `service`: only services whose names begin so. */
+  readonly servicePrefix?: string;
+  readonly filter?: InstanceFilter;
+  /** Default `linearizable`. */
+  readonly consistency?: Consistency;
+  /** The whole call with its repetitions, ms; default: the `callTimeoutMs` of the client. */
+  readonly timeoutMs?: number;
+}
+
+/** One consistent cut, however large. */
+export interface DiscoveredCut {
+  readonly header: Header;
+  /** All instances are as of this revision. A watch with `since` goes on behind it. */
+  readonly revision: number;
   readonly instances: readonly Instance[];
 }
 
@@ -223,6 +298,12 @@ export interface WatchOptions {
   readonly namespace?: string;
   /** Default: every service of the namespace. */
   readonly service?: string;
+  /** Without `service`: only services whose names begin so. */
+  readonly servicePrefix?: string;
+  /** Only instances that it matches; one that matched and does no more is told by `leaves`. */
+  readonly filter?: InstanceFilter;
+  /** Tell the member what the reader has applied, which is all but the batch in its hands. Default true. */
+  readonly acks?: boolean;
   /** Go on behind this revision, the `to` of a batch of an earlier watch. Default 0: begin with a snapshot. */
   readonly since?: number;
   /** Of the first snapshot. Default `linearizable`. */
@@ -237,7 +318,8 @@ export interface WatchOptions {
   readonly onInterrupted?: (error: ClientError) => void;
 }
 
-export type RemovalCause = 'deregistered' | 'lease-expired' | 'lease-revoked' | 'unrecognised';
+/** `unspecified`: in a coalesced batch, which does not say. */
+export type RemovalCause = 'deregistered' | 'lease-expired' | 'lease-revoked' | 'unspecified' | 'unrecognised';
 
 export type WatchEvent =
   | { readonly kind: 'put'; readonly revision: number; readonly instance: Instance }
@@ -248,6 +330,13 @@ export type WatchEvent =
       readonly incarnation: number;
       readonly cause: RemovalCause;
       readonly reason: string;
+    }
+  /** The instance is there, and the filter of the watch does not match it any more. */
+  | {
+      readonly kind: 'leaves';
+      readonly revision: number;
+      readonly key: Required<InstanceKey>;
+      readonly incarnation: number;
     };
 
 /**
@@ -262,4 +351,35 @@ export interface WatchBatch {
   readonly to: number;
   readonly events: readonly WatchEvent[];
   readonly header: Header;
+  /**
+   * A delta for a reader that was slow: each instance that changed stands in it once, as of `to`. `delete` and `leaves`
+   * say no incarnation (0) and no cause, and may name instances that were never told.
+   */
+  readonly coalesced: boolean;
+}
+
+/** How one instance of a watched set changed. */
+export type SetChange =
+  | { readonly kind: 'put'; readonly instance: Instance; readonly before: Instance | undefined }
+  | { readonly kind: 'removed'; readonly before: Instance };
+
+export interface WatchedSetOptions {
+  /** Default `default`. */
+  readonly namespace?: string;
+  /** Default: every service of the namespace. */
+  readonly service?: string;
+  readonly servicePrefix?: string;
+  readonly filter?: InstanceFilter;
+  /** Of the first snapshot. Default `linearizable`. */
+  readonly consistency?: Consistency;
+  /** How often a quiet set is confirmed, ms, at least 100; default 5,000. `ageMs` is below it when all is well. */
+  readonly progressIntervalMs?: number;
+  /** The first set must be there in time. Default: wait for ever. */
+  readonly firstBatchTimeoutMs?: number;
+  /** Called after the set has changed, with every instance that differs; the first time with all that is there. */
+  readonly onChange?: (changes: readonly SetChange[]) => void;
+  /** The stream broke: the set stays as it is and gets older, until the watch is resumed by itself. */
+  readonly onInterrupted?: (error: ClientError) => void;
+  /** Called once where the watch cannot go on: the set stays as it is for ever. */
+  readonly onFailed?: (error: ClientError) => void;
 }
