@@ -40,6 +40,8 @@ export interface GrpcLimits {
   readonly keepAliveUnansweredMax: number;
   /** Lease ids handed to the use case at once. Default 8,192. */
   readonly renewBatchIdsMax: number;
+  /** From a client's half-close of a session's stream to its end, which a reset takes back. Default 100 ms. */
+  readonly sessionCloseDelayMs: number;
   /** Answers of one session's stream that HTTP/2 has not taken; the stream is not read beyond. Default 64. */
   readonly sessionUnsentMax: number;
   /** Bytes of one watch stream that wait inside grpc-js and HTTP/2. Default 1 MiB. */
@@ -65,6 +67,7 @@ export const grpcLimits: GrpcLimits = {
   acceptBacklogMax: 4_096,
   keepAliveUnansweredMax: 64,
   renewBatchIdsMax: 8_192,
+  sessionCloseDelayMs: 100,
   sessionUnsentMax: 64,
   watchQueueBytesMax: mib,
   statusMessageUnitsMax: 1_024,

@@ -3,11 +3,13 @@ import type { StatusCode } from '../base/errors.ts';
 /** Methods as metrics name them. */
 export type MethodName =
   | 'Register'
+  | 'BatchRegister'
   | 'Update'
   | 'Deregister'
   | 'GrantLease'
   | 'RevokeLease'
   | 'KeepAlive'
+  | 'Session'
   | 'Discover'
   | 'ListServices'
   | 'Watch'
@@ -25,7 +27,7 @@ export type RefusalCause = 'connections' | 'address' | 'silent' | 'tls' | 'http1
 export interface GrpcObserver {
   /** A call that ended; `durationMs` since its request was complete, for streams since they opened. */
   callEnded(method: MethodName, outcome: CallOutcome, durationMs: number): void;
-  streamsChanged(method: 'KeepAlive' | 'Watch', open: number): void;
+  streamsChanged(method: 'KeepAlive' | 'Session' | 'Watch', open: number): void;
   connectionsChanged(open: number): void;
   connectionRefused(cause: RefusalCause, address: string): void;
   /** Fields of a spec that this version does not know. */

@@ -1,6 +1,7 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { parseSession } from '../api/parse-session.ts';
 import type { RegistryApi, SessionAnswer, SessionCall, SessionOpenRequest, SessionSink } from '../api/types.ts';
+import type { Timer } from '../base/clock.ts';
 import { invalidField, type RollcallError } from '../base/errors.ts';
 import type { CallContext } from './call-context.ts';
 import { callerOf, outcomeOf, StreamRecord, toCallerError } from './call-context.ts';
@@ -12,8 +13,9 @@ import { callStatusOf } from './status-errors.ts';
  * One Session stream. Its first message opens it, the others go to the session that it opened. A session that is full,
  * or a client that does not read its answers, is not read until there is room: flow control holds the client.
  *
- * A client that closes its side ends its session; grpc-js says the same for a stream that broke, so the half-close is
- * carried out a turn of the loop later, unless the call is cancelled by then.
+ * A client that closes its side ends its session. A stream that is cancelled ends only itself, but Node's HTTP/2 client
+ * closes its side first and resets the stream behind that, and a connection that breaks looks the same for a moment: so
+ * a half-close is carried out `sessionCloseDelayMs` later, and not if the call is cancelled by then.
  */
 export class SessionStreamCall implements SessionSink {
   readonly #call: ServerDuplexStream<Buffer, Buffer>;
@@ -25,6 +27,7 @@ export class SessionStreamCall implements SessionSink {
   /** Answers that HTTP/2 has not taken. */
   #unsent = 0;
   #paused = false;
+  #closing: Timer | undefined;
   #ended = false;
   #closed = false;
 
@@ -98,8 +101,12 @@ export class SessionStreamCall implements SessionSink {
       return;
     }
     const session = this.#session;
-    this.#context.clock.nextTurn(() => {
-      if (!this.#call.cancelled && !this.#ended) session.halfClose();
+    const { clock, limits } = this.#context;
+    this.#closing = clock.setTimer(limits.sessionCloseDelayMs, () => {
+      // After a stall timers run before the sockets are read, and the reset may lie in one of them.
+      this.#closing = clock.nextTurn(() => {
+        if (!this.#call.cancelled && !this.#ended) session.halfClose();
+      });
     });
   }
 
@@ -115,6 +122,7 @@ export class SessionStreamCall implements SessionSink {
   #close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#closing?.cancel();
     if (!this.#ended) {
       this.#ended = true;
       this.#session?.close();
