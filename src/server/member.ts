@@ -1,6 +1,7 @@
 import { Admission } from '../api/admission.ts';
 import { ReplicaClusterApi } from '../api/cluster-api.ts';
 import { ReplicatedRegistryApi } from '../api/registry-api.ts';
+import { SessionHub } from '../api/session-hub.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import { GrpcServer } from '../grpc/grpc-server.ts';
@@ -73,6 +74,7 @@ export class Member {
   readonly #lock: DirectoryLock;
   readonly #grpc: GrpcServer;
   readonly #admission: Admission;
+  readonly #sessions: SessionHub;
   #clientPort = 0;
   #stopping: Promise<void> | undefined;
 
@@ -96,16 +98,20 @@ export class Member {
     replica.onApplied((turn) => this.hub.applied(turn));
     replica.onReplaced((revision) => this.hub.replaced(revision));
     this.#admission = new Admission(limits.callsInFlightMax);
+    const onFatal = (error: unknown): void => options.replicaObserver.fatal(error);
+    const sessions = (this.#sessions = new SessionHub({ replica, clock, onFatal }));
     this.#grpc = new GrpcServer({
       registry: new ReplicatedRegistryApi({
         replica,
         hub: this.hub,
         admission: this.#admission,
+        sessions,
         watchesPerConnectionMax: limits.watchesPerConnectionMax,
       }),
       cluster: new ReplicaClusterApi({
         replica,
         hub: this.hub,
+        sessionStreams: () => sessions.streams,
         clock,
         version: options.version,
         peerAddress: options.peerAddress,
@@ -119,7 +125,7 @@ export class Member {
         connectionsPerAddressMax: limits.connectionsPerAddressMax,
         streamsPerConnectionMax: limits.streamsPerConnectionMax,
       },
-      onFatal: (error) => options.replicaObserver.fatal(error),
+      onFatal,
     });
   }
 
@@ -162,6 +168,11 @@ export class Member {
 
   get clientPort(): number {
     return this.#clientPort;
+  }
+
+  /** Streams of sessions that are open on this member. */
+  get sessionStreams(): number {
+    return this.#sessions.streams;
   }
 
   get callsInFlight(): number {

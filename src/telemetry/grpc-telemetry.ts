@@ -29,13 +29,13 @@ export class GrpcTelemetry implements GrpcObserver {
     const { metrics, slowMs } = this.#options;
     metrics.calls.inc({ method, code: outcome });
     // How long a stream was open says nothing of how fast it was served.
-    if (method === 'KeepAlive' || method === 'Watch') return;
+    if (method === 'KeepAlive' || method === 'Session' || method === 'Watch') return;
     metrics.callSeconds.observe({ method }, durationMs / 1_000);
     if (durationMs <= slowMs) return;
     this.#log('warn', `slow ${method}`, 'a slow call', { method, code: outcome, ms: Math.round(durationMs) });
   }
 
-  streamsChanged(method: 'KeepAlive' | 'Watch', open: number): void {
+  streamsChanged(method: 'KeepAlive' | 'Session' | 'Watch', open: number): void {
     this.#options.metrics.openStreams.set({ method }, open);
   }
 
