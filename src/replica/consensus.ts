@@ -15,6 +15,7 @@ import type {
 } from '../raft/types.ts';
 import type { StagedState } from '../storage/state-store.ts';
 import type { Transport } from '../transport/types.ts';
+import { type LateKind, SilenceWatch } from './lateness.ts';
 import type { Persister } from './persister.ts';
 
 /** Outcome of one proposal: where it stands in the log, or why it is not in it. */
@@ -42,6 +43,8 @@ export interface ConsensusListener {
   /** The persisted state is now that of this base: drop all and load it again. Before the turn that follows. */
   onStateReplaced(base: LogBase): void;
   onDurable(): void;
+  /** For metrics: something was this late, ms. */
+  onLate(kind: LateKind, ms: number): void;
   /** A broken invariant or a failed write: the member must end. */
   onFatal(error: unknown): void;
 }
@@ -51,6 +54,7 @@ export interface ConsensusOptions {
   readonly transport: Transport;
   readonly clock: Clock;
   readonly tickMs: number;
+  readonly heartbeatTicks: number;
   /** Half an election timeout, ms: a longer pause of the loop counts as a stall. */
   readonly stallMs: number;
   readonly listener: ConsensusListener;
@@ -83,10 +87,15 @@ export class Consensus {
   /** Peers to which something could not be sent in this turn. */
   readonly #unsent = new Set<MemberId>();
   #inTurn = false;
+  readonly #sentHeartbeats: SilenceWatch;
+  readonly #heardHeartbeats: SilenceWatch;
 
   constructor(options: ConsensusOptions) {
     this.#options = options;
     this.#core = options.core;
+    const heartbeatMs = options.tickMs * options.heartbeatTicks;
+    this.#sentHeartbeats = new SilenceWatch(heartbeatMs);
+    this.#heardHeartbeats = new SilenceWatch(heartbeatMs);
   }
 
   get core(): RaftCore {
@@ -119,6 +128,7 @@ export class Consensus {
       this.#noticeStall();
       for (const message of messages) this.#core.step(message);
     });
+    if (messages.some(({ kind }) => kind === 'heartbeat')) this.#late('heartbeat-heard', this.#heardHeartbeats);
     this.#schedule();
   }
 
@@ -208,6 +218,7 @@ export class Consensus {
       this.#armTick(shortMs);
       return;
     }
+    this.#options.listener.onLate('tick', -shortMs);
     const stalled = now - this.#lastTickMs > this.#options.stallMs;
     this.#guard(() => {
       this.#noticeStall();
@@ -271,6 +282,10 @@ export class Consensus {
       this.#deliver(collected, this.#commitTold);
       this.#options.listener.onStateReplaced(ready.persist.snapshot);
     }
+    if (ready.softState !== undefined) {
+      this.#sentHeartbeats.reset();
+      this.#heardHeartbeats.reset();
+    }
     this.#send(ready.messages);
     if (ready.persist !== undefined) this.#persister?.persist(ready.persist);
     collected.add(ready);
@@ -294,6 +309,12 @@ export class Consensus {
     for (const [peer, list] of byPeer) {
       if (!this.#options.transport.send(peer, list, [])) this.#unsent.add(peer);
     }
+    if (messages.some(({ kind }) => kind === 'heartbeat')) this.#late('heartbeat-sent', this.#sentHeartbeats);
+  }
+
+  #late(kind: LateKind, watch: SilenceWatch): void {
+    const ms = watch.heard(this.#options.clock.monotonicMs());
+    if (ms !== undefined) this.#options.listener.onLate(kind, ms);
   }
 
   /** A breach of an invariant in the core ends the member: nothing it says could be believed. */

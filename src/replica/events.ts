@@ -1,4 +1,5 @@
 import type { LogBase, MemberId, Role } from '../raft/types.ts';
+import type { LateKind } from './lateness.ts';
 
 /** What happened in a replica that operators want to read of, or count. */
 export type ReplicaEvent =
@@ -32,6 +33,8 @@ export type ReplicaEvent =
 
 export interface ReplicaObserver {
   event(event: ReplicaEvent): void;
+  /** For metrics, often: something of the consensus side was this late, ms. */
+  late?(kind: LateKind, ms: number): void;
   /**
    * The member cannot go on: a write failed, data is damaged, or an invariant is broken. Called once; end the process.
    */

@@ -15,6 +15,7 @@ import { Forwarder } from './forwarder.ts';
 import { Freshness } from './freshness.ts';
 import { HashCheck, hashesKeptMax } from './hash-check.ts';
 import { HashRing } from './hash-ring.ts';
+import type { LateKind } from './lateness.ts';
 import { LeaseService, unavailable } from './lease-service.ts';
 import { PeerRequests } from './peer-requests.ts';
 import { Persister } from './persister.ts';
@@ -84,6 +85,7 @@ export class Serving implements ConsensusListener {
       transport,
       clock,
       tickMs: times.tickMs,
+      heartbeatTicks: times.heartbeatTicks,
       stallMs: times.stallMs,
       listener: this,
     });
@@ -251,6 +253,10 @@ export class Serving implements ConsensusListener {
 
   onDurable(): void {
     // What was applied ahead of the own disk may be flushed now; the flusher looks on its next round.
+  }
+
+  onLate(kind: LateKind, ms: number): void {
+    this.#options.observer.late?.(kind, ms);
   }
 
   onFatal(error: unknown): void {

@@ -153,6 +153,7 @@ export class Member {
             if (event.kind === 'fenced') made.member?.hub.stop('the state of this member differs from the majority');
             options.replicaObserver.event(event);
           },
+          late: (kind, ms) => options.replicaObserver.late?.(kind, ms),
           fatal: (error) => options.replicaObserver.fatal(error),
         },
         times: replicaTimes(options.tickMs, options.heartbeatTicks, options.electionTicksMin, options.electionTicksMax),

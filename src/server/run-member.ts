@@ -124,7 +124,11 @@ class MemberRun {
       limits: config.limits,
       clock: this.#clock,
       random: new SystemRandom(),
-      replicaObserver: { event: (event) => this.#event(event), fatal: (error) => this.#fatal(error) },
+      replicaObserver: {
+        event: (event) => this.#event(event),
+        late: (kind, ms) => this.#metrics.raftLatenessSeconds.observe({ kind }, ms / 1_000),
+        fatal: (error) => this.#fatal(error),
+      },
       grpcObserver: new GrpcTelemetry(telemetry),
       wrapDisk: (disk) => measuredDisk(disk, telemetry),
     });

@@ -15,6 +15,11 @@ export interface MetricsSource {
 const latencyBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const diskBuckets = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5];
 const loopBuckets = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5];
+/** Around the heartbeat interval and the election timeout, so fine that a quantile can be read off. */
+const latenessBuckets = [
+  0.001, 0.002, 0.003, 0.005, 0.007, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.065, 0.08, 0.1, 0.125, 0.15, 0.2, 0.25, 0.3,
+  0.4, 0.5, 0.7, 1, 1.5, 2.5, 5,
+];
 const roles: readonly Role[] = ['follower', 'pre-candidate', 'candidate', 'leader'];
 
 /**
@@ -60,6 +65,12 @@ export class MemberMetrics {
   readonly stalls = this.#counter(
     'rollcall_raft_stalls_total',
     'Times the event loop stood still for over half an election timeout.',
+  );
+  readonly raftLatenessSeconds = this.#histogram(
+    'rollcall_raft_lateness_seconds',
+    'How late a tick ran, heartbeats were sent (leader), or heard (follower, beyond the interval).',
+    latenessBuckets,
+    ['kind'],
   );
   readonly peerConnected = this.#gauge('rollcall_peer_connected', '1 while a stream to the peer is open.', ['peer']);
   readonly peerMatchIndex = this.#gauge(
