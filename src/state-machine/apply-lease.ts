@@ -5,7 +5,11 @@ import type { CommandBody, CommandResult, RemovalCause } from './types.ts';
 
 type Expire = Extract<CommandBody, { kind: 'expire-lease' }>;
 
-const causes = { expired: 'lease-expired', revoked: 'lease-revoked' } as const satisfies Record<LeaseEnd, RemovalCause>;
+const causes = {
+  expired: 'lease-expired',
+  revoked: 'lease-revoked',
+  closed: 'deregistered',
+} as const satisfies Record<LeaseEnd, RemovalCause>;
 
 /** A lease that holds nothing yet and stays until it is revoked or expires. */
 export function applyGrant(turn: ApplyTurn, ttlMs: number): CommandResult {
@@ -56,9 +60,16 @@ export function applyReap(turn: ApplyTurn, leaseId: number): CommandResult {
   };
 }
 
-/** Marks the lease first: from then on nothing can be attached to it, however long its instances take. */
-function endLease(turn: ApplyTurn, leaseId: number, end: LeaseEnd, reason: string): CommandResult {
+/**
+ * Marks the lease first: from then on nothing can be attached to it, however long its instances take. Where it is a
+ * session's, that ends with it.
+ */
+export function endLease(turn: ApplyTurn, leaseId: number, end: LeaseEnd, reason: string): CommandResult {
   const instances = turn.leases.info(leaseId)?.instances ?? 0;
+  if (turn.sessions.has(leaseId)) {
+    turn.sessions.end(leaseId);
+    turn.sessionChanged({ kind: 'ended', sessionId: leaseId, end });
+  }
   turn.leases.end(leaseId, end, reason);
   const remaining = instances === 0 ? 0 : removeInstances(turn, leaseId, instances);
   if (instances === 0) turn.leaseEnded(leaseId, 0);

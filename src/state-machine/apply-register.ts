@@ -1,9 +1,13 @@
 import { unreachable } from '../base/assert.ts';
-import { type ApplyTurn, printedName } from './apply-turn.ts';
-import type { CommandBody, CommandResult } from './types.ts';
-import { type InstanceMeta, metaOf } from './view-codec.ts';
+import { type ApplyTurn, printedName, type Refusal } from './apply-turn.ts';
+import type { BatchItem, BatchOutcome, CommandBody, CommandResult, InstanceName, Lifetime } from './types.ts';
+import { type InstanceMeta, metaOf, specOf } from './view-codec.ts';
 
 type Register = Extract<CommandBody, { kind: 'register' }>;
+type BatchRegister = Extract<CommandBody, { kind: 'batch-register' }>;
+
+/** What a registration may be conditional on. */
+type Conditions = Pick<BatchItem, 'name' | 'ifAbsent' | 'ifIncarnation'>;
 
 /**
  * Registers over nothing, or takes over whatever is there: an explicit start. Only the conditions `ifAbsent` and
@@ -11,14 +15,55 @@ type Register = Extract<CommandBody, { kind: 'register' }>;
  */
 export function applyRegister(turn: ApplyTurn, body: Register): CommandResult {
   const { name, lifetime } = body;
-  const view = turn.catalog.view(name);
-  const current = view === undefined ? undefined : metaOf(view);
-  const refusal = refusalOf(turn, body, current);
+  const current = turn.metaOf(name);
+  const refusal = refusalOf(turn, body, current, '') ?? leaseRefusal(turn, lifetime);
   if (refusal !== undefined) return refusal;
 
   const revision = turn.openRevision();
-  const leaseId = takeLease(turn, body);
-  const arena = turn.putInstance(name, body.spec, {
+  const leaseId = takeLease(turn, lifetime);
+  startInstance(turn, name, body.spec, current, leaseId);
+  const ttlMs = ttlOf(turn, lifetime, leaseId);
+  return { kind: 'registered', revision, incarnation: revision, leaseId, ttlMs, replaced: current !== undefined };
+}
+
+/**
+ * Registers all items at one revision, on one lease, or none of them: the first that is refused refuses all. No revision
+ * is opened where each is kept as it is.
+ */
+export function applyBatchRegister(turn: ApplyTurn, { lifetime, items }: BatchRegister): CommandResult {
+  const kept = new Set<BatchItem>();
+  for (const [i, item] of items.entries()) {
+    const view = turn.catalog.view(item.name);
+    const current = view === undefined ? undefined : metaOf(view);
+    const refusal = refusalOf(turn, item, current, `items[${i}].`);
+    if (refusal !== undefined) return refusal;
+    if (view !== undefined && current !== undefined && isKept(item, lifetime, view, current)) kept.add(item);
+  }
+  const refusal = leaseRefusal(turn, lifetime);
+  if (refusal !== undefined) return refusal;
+
+  if (kept.size < items.length) turn.openRevision();
+  const leaseId = takeLease(turn, lifetime);
+  const outcomes = items.map((item): BatchOutcome => {
+    const current = turn.metaOf(item.name);
+    if (current !== undefined && kept.has(item)) return { status: 'kept', incarnation: current.incarnation };
+    startInstance(turn, item.name, item.spec, current, leaseId);
+    return { status: current === undefined ? 'registered' : 'replaced', incarnation: turn.revision };
+  });
+  const ttlMs = ttlOf(turn, lifetime, leaseId);
+  return { kind: 'batch-registered', revision: turn.revision, leaseId, ttlMs, items: outcomes };
+}
+
+/** A new incarnation at the open revision, on this lease (0: none); whoever had the id before has it no more. */
+export function startInstance(
+  turn: ApplyTurn,
+  name: InstanceName,
+  spec: Uint8Array,
+  current: InstanceMeta | undefined,
+  leaseId: number,
+): void {
+  const { revision } = turn;
+  const arena = turn.putInstance(name, spec, {
     incarnation: revision,
     createRevision: current?.createRevision ?? revision,
     modifyRevision: revision,
@@ -27,36 +72,50 @@ export function applyRegister(turn: ApplyTurn, body: Register): CommandResult {
     leaseId,
   });
   const formerLeaseId = current?.leaseId ?? 0;
-  if (formerLeaseId !== leaseId) {
-    if (leaseId !== 0) turn.leases.attach(leaseId, arena, name.id);
-    // An implicit lease goes with its last instance, and so does one that has ended and waits to be reaped.
-    if (formerLeaseId !== 0 && turn.leases.detach(formerLeaseId, arena, name.id)) turn.leaseEnded(formerLeaseId, 0);
-  }
-  const ttlMs = lifetime.kind === 'persistent' ? 0 : (turn.leases.info(leaseId)?.ttlMs ?? 0);
-  return { kind: 'registered', revision, incarnation: revision, leaseId, ttlMs, replaced: current !== undefined };
+  if (formerLeaseId === leaseId) return;
+  if (leaseId !== 0) turn.leases.attach(leaseId, arena, name.id);
+  if (formerLeaseId === 0) return;
+  turn.instanceLost(formerLeaseId, name, revision);
+  // An implicit lease goes with its last instance, and so does one that has ended and waits to be reaped.
+  if (turn.leases.detach(formerLeaseId, arena, name.id)) turn.leaseEnded(formerLeaseId, 0);
 }
 
-function refusalOf(turn: ApplyTurn, body: Register, current: InstanceMeta | undefined): CommandResult | undefined {
-  const printed = printedName(body.name);
+/** Keeps a persistent instance with this very spec where the item asks for it. */
+function isKept(item: BatchItem, lifetime: Lifetime, view: Uint8Array, current: InstanceMeta): boolean {
+  if (!item.keepEqual || lifetime.kind !== 'persistent' || current.leaseId !== 0) return false;
+  return Buffer.compare(specOf(view), item.spec) === 0;
+}
+
+/** @param path Of the item in the request, '' or with a dot at its end. */
+function refusalOf(
+  turn: ApplyTurn,
+  { name, ifAbsent, ifIncarnation }: Conditions,
+  current: InstanceMeta | undefined,
+  path: string,
+): Refusal | undefined {
   if (current === undefined) {
-    if (body.ifIncarnation !== 0) {
-      return turn.refuse('UNKNOWN_INSTANCE', 'if_incarnation', `${printed} is not registered`);
-    }
-  } else {
-    const message = `${printed} is registered as incarnation ${current.incarnation}`;
-    if (body.ifAbsent) return turn.refuse('ALREADY_REGISTERED', 'if_absent', message);
-    if (body.ifIncarnation !== 0 && body.ifIncarnation !== current.incarnation) {
-      return turn.refuse('SUPERSEDED', 'if_incarnation', message);
-    }
+    if (ifIncarnation === 0) return undefined;
+    return turn.refuse('UNKNOWN_INSTANCE', `${path}if_incarnation`, `${printedName(name)} is not registered`);
   }
-  if (body.lifetime.kind === 'lease' && !turn.leases.isLive(body.lifetime.leaseId)) {
-    return turn.refuse('UNKNOWN_LEASE', 'lease_id', `lease ${body.lifetime.leaseId} is not there or has ended`);
-  }
-  return undefined;
+  const message = `${printedName(name)} is registered as incarnation ${current.incarnation}`;
+  if (ifAbsent) return turn.refuse('ALREADY_REGISTERED', `${path}if_absent`, message);
+  if (ifIncarnation === 0 || ifIncarnation === current.incarnation) return undefined;
+  return turn.refuse('SUPERSEDED', `${path}if_incarnation`, message);
 }
 
-/** The lease of the new incarnation, its deadline started; 0 for none. */
-function takeLease(turn: ApplyTurn, { lifetime }: Register): number {
+/** The lease of a session takes only what comes through the session. */
+function leaseRefusal(turn: ApplyTurn, lifetime: Lifetime): Refusal | undefined {
+  if (lifetime.kind !== 'lease') return undefined;
+  const { leaseId } = lifetime;
+  if (turn.sessions.has(leaseId)) {
+    return turn.refuse('UNKNOWN_LEASE', 'lease_id', `${leaseId} is a session: register through its stream`);
+  }
+  if (turn.leases.isLive(leaseId)) return undefined;
+  return turn.refuse('UNKNOWN_LEASE', 'lease_id', `lease ${leaseId} is not there or has ended`);
+}
+
+/** The lease of the new incarnations, its deadline started; 0 for none. */
+function takeLease(turn: ApplyTurn, lifetime: Lifetime): number {
   switch (lifetime.kind) {
     case 'ttl':
       return turn.grantLease(lifetime.ttlMs, true);
@@ -68,4 +127,8 @@ function takeLease(turn: ApplyTurn, { lifetime }: Register): number {
     default:
       return unreachable(lifetime);
   }
+}
+
+function ttlOf(turn: ApplyTurn, lifetime: Lifetime, leaseId: number): number {
+  return lifetime.kind === 'persistent' ? 0 : (turn.leases.info(leaseId)?.ttlMs ?? 0);
 }

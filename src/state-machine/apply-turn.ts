@@ -4,6 +4,7 @@ import type { Catalog } from './catalog.ts';
 import type { History } from './history.ts';
 import type { LeaseTable } from './lease-table.ts';
 import type { ServiceArena } from './service-arena.ts';
+import type { SessionTable } from './session-table.ts';
 import type {
   ApplyOutcome,
   ChangeEvent,
@@ -12,6 +13,7 @@ import type {
   LeaseChange,
   RefusalReason,
   RemovalCause,
+  SessionChange,
   StateMachineBounds,
 } from './types.ts';
 import { type InstanceMeta, metaOf, writeView } from './view-codec.ts';
@@ -29,8 +31,11 @@ export interface StateParts {
   readonly counters: Counters;
   readonly catalog: Catalog;
   readonly leases: LeaseTable;
+  readonly sessions: SessionTable;
   readonly history: History;
 }
+
+export type Refusal = Extract<CommandResult, { kind: 'refused' }>;
 
 const writer = new WireWriter();
 
@@ -39,6 +44,7 @@ export class ApplyTurn {
   readonly bounds: StateMachineBounds;
   readonly catalog: Catalog;
   readonly leases: LeaseTable;
+  readonly sessions: SessionTable;
   /** Term of the entry. */
   readonly term: number;
   readonly wallMs: number;
@@ -47,6 +53,7 @@ export class ApplyTurn {
   readonly #results: CommandResult[] = [];
   readonly #events: ChangeEvent[] = [];
   readonly #leaseChanges: LeaseChange[] = [];
+  readonly #sessionChanges: SessionChange[] = [];
   /** Events of the revision opened by the present command; -1: it has opened none. */
   #eventsOpen = -1;
 
@@ -54,6 +61,7 @@ export class ApplyTurn {
     this.bounds = parts.bounds;
     this.catalog = parts.catalog;
     this.leases = parts.leases;
+    this.sessions = parts.sessions;
     this.#counters = parts.counters;
     this.#history = parts.history;
     this.term = term;
@@ -66,7 +74,12 @@ export class ApplyTurn {
   }
 
   get outcome(): ApplyOutcome {
-    return { results: this.#results, events: this.#events, leases: this.#leaseChanges };
+    return {
+      results: this.#results,
+      events: this.#events,
+      leases: this.#leaseChanges,
+      sessions: this.#sessionChanges,
+    };
   }
 
   /** Ends the present command with its result. */
@@ -86,14 +99,25 @@ export class ApplyTurn {
     return this.#counters.revision;
   }
 
+  /** The revision of the present command, opened by the first of its changes. */
+  obtainRevision(): number {
+    return this.#eventsOpen < 0 ? this.openRevision() : this.revision;
+  }
+
+  /** Of the instance that is there. */
+  metaOf(name: InstanceName): InstanceMeta | undefined {
+    const view = this.catalog.view(name);
+    return view === undefined ? undefined : metaOf(view);
+  }
+
   putInstance(name: InstanceName, spec: Uint8Array, meta: InstanceMeta): ServiceArena {
     this.#countEvent();
     assert(meta.modifyRevision === this.revision, 'put at another revision');
     writer.reset();
     writeView(writer, spec, meta);
     const view = writer.peek();
-    const kept = this.#history.put(this.revision, name, view);
-    this.#events.push({ kind: 'put', revision: this.revision, name, view: kept });
+    const { kept, before } = this.#history.put(this.revision, name, view, this.catalog.view(name));
+    this.#events.push({ kind: 'put', revision: this.revision, name, view: kept, before });
     return this.catalog.put(name, view, kept, this.revision);
   }
 
@@ -102,8 +126,8 @@ export class ApplyTurn {
     this.#countEvent();
     const { arena, view } = this.catalog.remove(name, this.revision);
     const { incarnation, leaseId } = metaOf(view);
-    this.#history.delete(this.revision, name, incarnation, cause, reason);
-    this.#events.push({ kind: 'delete', revision: this.revision, name, incarnation, cause, reason });
+    const before = this.#history.delete(this.revision, name, incarnation, cause, reason, view);
+    this.#events.push({ kind: 'delete', revision: this.revision, name, incarnation, cause, reason, before });
     return leaseId !== 0 && this.leases.detach(leaseId, arena, name.id);
   }
 
@@ -129,7 +153,25 @@ export class ApplyTurn {
     this.#leaseChanges.push({ kind: 'ended', leaseId, remaining });
   }
 
-  refuse(reason: RefusalReason, field: string, message: string): CommandResult {
+  sessionChanged(change: SessionChange): void {
+    this.#sessionChanges.push(change);
+  }
+
+  /**
+   * Where the lease is a session's: it has lost an instance by what another did, and must be told.
+   *
+   * @param incarnation That took over; 0: it was deregistered.
+   */
+  instanceLost(leaseId: number, name: InstanceName, incarnation: number): void {
+    if (!this.sessions.has(leaseId)) return;
+    this.sessionChanged({
+      kind: 'lost',
+      sessionId: leaseId,
+      lost: this.sessions.lose(leaseId, name, incarnation),
+    });
+  }
+
+  refuse(reason: RefusalReason, field: string, message: string): Refusal {
     assert(this.#eventsOpen < 0, 'refused after a change');
     return { kind: 'refused', revision: this.revision, reason, message, field };
   }

@@ -39,6 +39,7 @@ export function applyDeregister(turn: ApplyTurn, body: Deregister, reason: strin
     return superseded(turn, printedName(name), current.incarnation);
   }
   const revision = turn.openRevision();
+  if (current.leaseId !== 0) turn.instanceLost(current.leaseId, name, 0);
   if (turn.removeInstance(name, 'deregistered', reason)) turn.leaseEnded(current.leaseId, 0);
   return { kind: 'deregistered', revision, existed: true };
 }

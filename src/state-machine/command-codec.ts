@@ -10,13 +10,29 @@
  *   update   = namespace service id spec incarnation
  *   deregister = namespace service id incarnation
  *   grant-lease = ttlMs; revoke-lease = leaseId; expire-lease = leaseId epoch term; reap-lease = leaseId
+ *   batch-register = lifetime count {namespace service id spec ifAbsent ifIncarnation keepEqual}
+ *   open-session = ttlMs; attach-session = sessionId attachment; close-session = sessionId attachment
+ *   write-session = sessionId attachment sequence count {operation}
+ *   operation = 0 namespace service id spec restore ownIncarnation   (register)
+ *             | 1 namespace service id spec incarnation              (update)
+ *             | 2 namespace service id incarnation reason            (deregister)
  */
 import { assert, unreachable } from '../base/assert.ts';
 import type { WireReader } from '../base/wire-reader.ts';
 import { WireWriter } from '../base/wire-writer.ts';
+import { instanceKey } from './keys.ts';
 import { isInstanceName, isRequestId } from './names.ts';
 import { decodeStrictly, expectFormat, readChoice, readFlag } from './strict-decode.ts';
-import type { Command, CommandBody, CommandKind, InstanceName, Lifetime } from './types.ts';
+import { stateMachineBounds } from './types.ts';
+import type {
+  BatchItem,
+  Command,
+  CommandBody,
+  CommandKind,
+  InstanceName,
+  Lifetime,
+  SessionOperation,
+} from './types.ts';
 
 /** Relations that a command keeps; the API refuses what breaks them before it becomes one. */
 export const commandBounds = {
@@ -25,6 +41,8 @@ export const commandBounds = {
   reasonBytesMax: 256,
   specBytesMax: 1024 * 1024,
   ttlMsMax: 86_400_000,
+  /** Items of a batch, operations of one write of a session: each may be an event of the one revision. */
+  itemsMax: stateMachineBounds.eventsPerRevisionMax,
 } as const;
 
 const batchFormat = 1;
@@ -38,8 +56,14 @@ const kinds = [
   'revoke-lease',
   'expire-lease',
   'reap-lease',
+  'batch-register',
+  'open-session',
+  'attach-session',
+  'write-session',
+  'close-session',
 ] as const satisfies readonly CommandKind[];
 const lifetimes = ['ttl', 'lease', 'persistent'] as const satisfies readonly Lifetime['kind'][];
+const operationKinds = ['register', 'update', 'deregister'] as const satisfies readonly SessionOperation['kind'][];
 
 // Reset before each use: a broken invariant may have left half a message in it.
 const writer = new WireWriter();
@@ -126,10 +150,10 @@ function decodeWithIdentity(bytes: Uint8Array): DecodedCommand {
 function writeBody(body: CommandBody): void {
   switch (body.kind) {
     case 'register':
-      writeName(body.name).sized(body.spec).byte(lifetimes.indexOf(body.lifetime.kind));
-      if (body.lifetime.kind === 'ttl') writer.varint(body.lifetime.ttlMs);
-      if (body.lifetime.kind === 'lease') writer.varint(body.lifetime.leaseId);
-      writer.byte(body.ifAbsent ? 1 : 0).varint(body.ifIncarnation);
+      writeName(body.name).sized(body.spec);
+      writeLifetime(body.lifetime)
+        .byte(body.ifAbsent ? 1 : 0)
+        .varint(body.ifIncarnation);
       return;
     case 'update':
       writeName(body.name).sized(body.spec).varint(body.incarnation);
@@ -147,8 +171,59 @@ function writeBody(body: CommandBody): void {
     case 'expire-lease':
       writer.varint(body.leaseId).varint(body.epoch).varint(body.term);
       return;
+    case 'batch-register':
+      writeLifetime(body.lifetime).varint(body.items.length);
+      for (const item of body.items) writeItem(item);
+      return;
+    case 'open-session':
+      writer.varint(body.ttlMs);
+      return;
+    case 'write-session':
+      writer.varint(body.sessionId).varint(body.attachment).varint(body.sequence).varint(body.operations.length);
+      for (const operation of body.operations) writeOperation(operation);
+      return;
+    case 'attach-session':
+    case 'close-session':
+      writer.varint(body.sessionId).varint(body.attachment);
+      return;
     default:
       unreachable(body);
+  }
+}
+
+function writeLifetime(lifetime: Lifetime): WireWriter {
+  writer.byte(lifetimes.indexOf(lifetime.kind));
+  if (lifetime.kind === 'ttl') writer.varint(lifetime.ttlMs);
+  if (lifetime.kind === 'lease') writer.varint(lifetime.leaseId);
+  return writer;
+}
+
+function writeItem(item: BatchItem): void {
+  writeName(item.name)
+    .sized(item.spec)
+    .byte(item.ifAbsent ? 1 : 0)
+    .varint(item.ifIncarnation)
+    .byte(item.keepEqual ? 1 : 0);
+}
+
+function writeOperation(operation: SessionOperation): void {
+  writer.byte(operationKinds.indexOf(operation.kind));
+  writeName(operation.name);
+  switch (operation.kind) {
+    case 'register':
+      writer
+        .sized(operation.spec)
+        .byte(operation.restore ? 1 : 0)
+        .varint(operation.ownIncarnation);
+      return;
+    case 'update':
+      writer.sized(operation.spec).varint(operation.incarnation);
+      return;
+    case 'deregister':
+      writer.varint(operation.incarnation).sizedString(operation.reason);
+      return;
+    default:
+      unreachable(operation);
   }
 }
 
@@ -174,6 +249,54 @@ function readBody(reader: WireReader, kind: CommandKind): CommandBody {
       return { kind, leaseId: reader.varint() };
     case 'expire-lease':
       return { kind, leaseId: reader.varint(), epoch: reader.varint(), term: reader.varint() };
+    case 'batch-register':
+      return { kind, lifetime: readLifetime(reader), items: readList(reader, readItem) };
+    case 'open-session':
+      return { kind, ttlMs: reader.varint() };
+    case 'write-session':
+      return {
+        kind,
+        sessionId: reader.varint(),
+        attachment: reader.varint(),
+        sequence: reader.varint(),
+        operations: readList(reader, readOperation),
+      };
+    case 'attach-session':
+    case 'close-session':
+      return { kind, sessionId: reader.varint(), attachment: reader.varint() };
+    default:
+      return unreachable(kind);
+  }
+}
+
+function readList<T>(reader: WireReader, read: (reader: WireReader) => T): T[] {
+  const count = reader.varint();
+  assert(count <= commandBounds.itemsMax, () => `command: ${count} items`);
+  const items: T[] = [];
+  for (let i = 0; i < count; i += 1) items.push(read(reader));
+  return items;
+}
+
+function readItem(reader: WireReader): BatchItem {
+  return {
+    name: readName(reader),
+    spec: reader.sized(),
+    ifAbsent: readFlag(reader),
+    ifIncarnation: reader.varint(),
+    keepEqual: readFlag(reader),
+  };
+}
+
+function readOperation(reader: WireReader): SessionOperation {
+  const kind = readChoice(reader, operationKinds, 'operation');
+  const name = readName(reader);
+  switch (kind) {
+    case 'register':
+      return { kind, name, spec: reader.sized(), restore: readFlag(reader), ownIncarnation: reader.varint() };
+    case 'update':
+      return { kind, name, spec: reader.sized(), incarnation: reader.varint() };
+    case 'deregister':
+      return { kind, name, incarnation: reader.varint(), reason: reader.sizedString() };
     default:
       return unreachable(kind);
   }
@@ -219,8 +342,7 @@ function assertBody(body: CommandBody): void {
   switch (body.kind) {
     case 'register':
       assertInstance(body.name, body.spec);
-      if (body.lifetime.kind === 'ttl') assertTtl(body.lifetime.ttlMs);
-      if (body.lifetime.kind === 'lease') assert(body.lifetime.leaseId > 0, 'command: lease id 0');
+      assertLifetime(body.lifetime);
       return;
     case 'update':
       assertInstance(body.name, body.spec);
@@ -237,9 +359,47 @@ function assertBody(body: CommandBody): void {
     case 'reap-lease':
       assert(body.leaseId > 0, 'command: lease id 0');
       return;
+    case 'batch-register':
+      assertLifetime(body.lifetime);
+      assertDistinct(body.items);
+      for (const { name, spec } of body.items) assertInstance(name, spec);
+      return;
+    case 'open-session':
+      assertTtl(body.ttlMs);
+      return;
+    case 'write-session':
+      assert(body.sessionId > 0 && body.attachment > 0 && body.sequence > 0, 'command: write of no session');
+      assertDistinct(body.operations);
+      for (const operation of body.operations) assertOperation(operation);
+      return;
+    case 'attach-session':
+    case 'close-session':
+      assert(body.sessionId > 0 && body.attachment > 0, 'command: stream of no session');
+      return;
     default:
       unreachable(body);
   }
+}
+
+function assertOperation(operation: SessionOperation): void {
+  if (operation.kind === 'deregister') {
+    assert(isInstanceName(operation.name), 'command: malformed instance name');
+    assertText(operation.reason, commandBounds.reasonBytesMax, 'reason');
+  } else assertInstance(operation.name, operation.spec);
+}
+
+/** One revision may hold each instance once. */
+function assertDistinct(items: readonly { readonly name: InstanceName }[]): void {
+  assert(items.length >= 1 && items.length <= commandBounds.itemsMax, () => `command: ${items.length} items`);
+  if (items.length === 1) return;
+  const keys = new Set<string>();
+  for (const { name } of items) keys.add(instanceKey(name.namespace, name.service, name.id));
+  assert(keys.size === items.length, 'command: two items of one name');
+}
+
+function assertLifetime(lifetime: Lifetime): void {
+  if (lifetime.kind === 'ttl') assertTtl(lifetime.ttlMs);
+  if (lifetime.kind === 'lease') assert(lifetime.leaseId > 0, 'command: lease id 0');
 }
 
 function assertInstance(name: InstanceName, spec: Uint8Array): void {

@@ -2,7 +2,7 @@ import { assert } from '../base/assert.ts';
 import { WireReader } from '../base/wire-reader.ts';
 import { WireWriter } from '../base/wire-writer.ts';
 import { RecordQueue } from './record-queue.ts';
-import { readChoice } from './strict-decode.ts';
+import { readChoice, readFlag } from './strict-decode.ts';
 import type { ChangeEvent, InstanceName, RemovalCause } from './types.ts';
 
 const kinds = ['put', 'delete'] as const;
@@ -20,7 +20,7 @@ export interface HistoryBounds {
  * changes of one service are found without looking at those of others.
  *
  *   record = (sequence of the service's previous record + 1, or 0) revision kind namespace service id
- *            (view | incarnation cause reason)
+ *            (hasBefore [before] view | incarnation cause reason before)
  */
 export class History {
   readonly #bounds: HistoryBounds;
@@ -46,16 +46,40 @@ export class History {
     this.#revision = revision;
   }
 
-  /** Adds a put; returns the view in memory that is never written again. */
-  put(revision: number, name: InstanceName, view: Uint8Array): Uint8Array {
-    this.#begin(revision, 'put', name).raw(view);
-    const record = this.#push(name);
-    return record.subarray(record.length - view.length);
+  /** Adds a put; returns both views in memory that is never written again. */
+  put(
+    revision: number,
+    name: InstanceName,
+    view: Uint8Array,
+    before: Uint8Array | undefined,
+  ): { readonly kept: Uint8Array; readonly before: Uint8Array | undefined } {
+    const record = this.#begin(revision, 'put', name).byte(before === undefined ? 0 : 1);
+    if (before !== undefined) record.sized(before);
+    const beforeEnd = record.length;
+    record.sized(view);
+    const kept = this.#push(name);
+    return {
+      kept: kept.subarray(kept.length - view.length),
+      before: before === undefined ? undefined : kept.subarray(beforeEnd - before.length, beforeEnd),
+    };
   }
 
-  delete(revision: number, name: InstanceName, incarnation: number, cause: RemovalCause, reason: string): void {
-    this.#begin(revision, 'delete', name).varint(incarnation).byte(causes.indexOf(cause)).sizedString(reason);
-    this.#push(name);
+  /** Adds a delete; returns what was there in memory that is never written again. */
+  delete(
+    revision: number,
+    name: InstanceName,
+    incarnation: number,
+    cause: RemovalCause,
+    reason: string,
+    before: Uint8Array,
+  ): Uint8Array {
+    this.#begin(revision, 'delete', name)
+      .varint(incarnation)
+      .byte(causes.indexOf(cause))
+      .sizedString(reason)
+      .sized(before);
+    const kept = this.#push(name);
+    return kept.subarray(kept.length - before.length);
   }
 
   /** Drops the oldest revisions, each as a whole, until the bounds hold. */
@@ -166,9 +190,12 @@ export class History {
     const revision = reader.varint();
     const kind = readChoice(reader, kinds, 'change');
     const name = { namespace: reader.sizedString(), service: reader.sizedString(), id: reader.sizedString() };
-    if (kind === 'put') return { kind, revision, name, view: record.subarray(reader.offset) };
+    if (kind === 'put') {
+      const before = readFlag(reader) ? reader.sized() : undefined;
+      return { kind, revision, name, view: reader.sized(), before };
+    }
     const incarnation = reader.varint();
     const cause = readChoice(reader, causes, 'cause');
-    return { kind, revision, name, incarnation, cause, reason: reader.sizedString() };
+    return { kind, revision, name, incarnation, cause, reason: reader.sizedString(), before: reader.sized() };
   }
 }

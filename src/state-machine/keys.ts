@@ -7,6 +7,9 @@
  *   c/<namespace>/<service>/<id>  an instance: its InstanceView (view-codec.ts)
  *   d/<namespace>/<service>       the last removal from a service that has instances left (catalog.ts)
  *   e/<sequence>                  the result of a request with an id (request-table.ts)
+ *   g/<session id>                a session, whose id is its lease's (session-table.ts)
+ *   h/<session id>/<namespace>/<service>/<id>
+ *                                 an instance that the session lost and never restores (session-table.ts)
  *
  * Keys are ASCII, so their order by code unit is their byte order. Numbers are 14 hexadecimal digits.
  */
@@ -24,7 +27,9 @@ export type ParsedKey =
   | { readonly kind: 'lease'; readonly leaseId: number }
   | { readonly kind: 'instance'; readonly name: InstanceName }
   | { readonly kind: 'service'; readonly namespace: string; readonly service: string }
-  | { readonly kind: 'request'; readonly sequence: number };
+  | { readonly kind: 'request'; readonly sequence: number }
+  | { readonly kind: 'session'; readonly sessionId: number }
+  | { readonly kind: 'lost'; readonly sessionId: number; readonly name: InstanceName };
 
 export function leaseKey(leaseId: number): string {
   return `b/${fixedNumber(leaseId)}`;
@@ -40,6 +45,20 @@ export function serviceKey(namespace: string, service: string): string {
 
 export function requestKey(sequence: number): string {
   return `e/${fixedNumber(sequence)}`;
+}
+
+export function sessionKey(sessionId: number): string {
+  return `g/${fixedNumber(sessionId)}`;
+}
+
+/** @param instance As `instanceText` gives it. */
+export function lostKey(sessionId: number, instance: string): string {
+  return `h/${fixedNumber(sessionId)}/${instance}`;
+}
+
+/** A name as it stands in keys. */
+export function instanceText(name: InstanceName): string {
+  return `${name.namespace}/${name.service}/${name.id}`;
 }
 
 /** Throws InvariantError where the key is none of those above. */
@@ -58,9 +77,24 @@ export function parseKey(key: string): ParsedKey {
     }
     case 'e/':
       return { kind: 'request', sequence: parsedNumber(rest, key) };
+    case 'g/':
+      return { kind: 'session', sessionId: parsedNumber(rest, key) };
+    case 'h/':
+      assert(rest[numberDigits] === '/', () => malformed(key));
+      return {
+        kind: 'lost',
+        sessionId: parsedNumber(rest.slice(0, numberDigits), key),
+        name: parsedName(rest.slice(numberDigits + 1), key),
+      };
     default:
       throw new InvariantError(malformed(key));
   }
+}
+
+/** The name in a text that `instanceText` gave. */
+export function instanceNameIn(text: string): InstanceName {
+  const [namespace = '', service = '', id = ''] = text.split('/');
+  return { namespace, service, id };
 }
 
 /** The name in a key that `instanceKey` gave. */

@@ -11,12 +11,13 @@ import type { InstanceName } from './types.ts';
 const leaseFormat = 1;
 const slotsMin = 16;
 /** The place in the list is the number on disk and in the column: append only. */
-const phases = ['live', 'expired', 'revoked'] as const;
+const phases = ['live', 'expired', 'revoked', 'closed'] as const;
 const live = 0;
-const idsInBlock = 32_768;
+const idsInBlock = 4_096;
 const writer = new WireWriter();
 
-export type LeaseEnd = 'expired' | 'revoked';
+/** Closed: the lease of a session that its owner closed. */
+export type LeaseEnd = 'expired' | 'revoked' | 'closed';
 
 /**
  * The leases, as columns. Which instances a lease holds is not stored with it but follows from their views; a lease
@@ -62,13 +63,30 @@ export class LeaseTable {
     return slot === undefined ? undefined : this.#infoAt(leaseId, slot);
   }
 
-  /** Ascending by id; no change meanwhile. */
-  *live(): Iterable<LeaseInfo> {
-    for (const block of this.#blocks.values()) {
+  /** Those above `afterLeaseId`, ascending by id, at most `countMax`. */
+  live(afterLeaseId: number, countMax: number): LeaseInfo[] {
+    const found: LeaseInfo[] = [];
+    const firstBlock = blockOf(afterLeaseId);
+    for (const [number, block] of this.#blocks) {
+      if (number < firstBlock) continue;
       for (const [leaseId, slot] of block) {
-        if (this.#phases[slot] === live) yield this.#infoAt(leaseId, slot);
+        if (leaseId <= afterLeaseId || this.#phases[slot] !== live) continue;
+        if (found.length === countMax) return found;
+        found.push(this.#infoAt(leaseId, slot));
       }
     }
+    return found;
+  }
+
+  /** A small number that is the live lease's alone while it lives; undefined where it is none. */
+  liveSlot(leaseId: number): number | undefined {
+    const slot = this.#find(leaseId);
+    return slot !== undefined && this.#phases[slot] === live ? slot : undefined;
+  }
+
+  /** Granted with a registration. */
+  isImplicit(leaseId: number): boolean {
+    return this.#implicit[this.#slotOf(leaseId)] === 1;
   }
 
   /** Ascending by id. */

@@ -1,17 +1,19 @@
 import { assert, assertEqual, unreachable } from '../base/assert.ts';
 import { applyExpire, applyGrant, applyReap, applyRevoke } from './apply-lease.ts';
-import { applyRegister } from './apply-register.ts';
+import { applyBatchRegister, applyRegister } from './apply-register.ts';
+import { applyAttachSession, applyCloseSession, applyOpenSession, applyWriteSession } from './apply-session.ts';
 import { ApplyTurn, type StateParts } from './apply-turn.ts';
 import { applyDeregister, applyUpdate } from './apply-update.ts';
 import { Catalog } from './catalog.ts';
 import { type DecodedCommand, decodeBatch } from './command-codec.ts';
 import { History } from './history.ts';
-import type { FrozenChanges, LeaseInfo, Registry, ServiceSummary, StatePosition } from './interfaces.ts';
+import type { FrozenChanges, LeaseInfo, Registry, ServiceSummary, SessionInfo, StatePosition } from './interfaces.ts';
 import { metaKey, parseKey } from './keys.ts';
 import { LeaseTable } from './lease-table.ts';
 import { decodeMeta, encodeMeta, initialMeta } from './meta-codec.ts';
 import { PersistedRecords } from './persisted-records.ts';
 import { RequestTable, requestIdsTrimmedMin } from './request-table.ts';
+import { SessionTable } from './session-table.ts';
 import { type ApplyOutcome, type ChangeEvent, type CommandResult, stateMachineBounds } from './types.ts';
 import type { Command, InstanceName, StateMachineBounds } from './types.ts';
 import { checkedMetaOf, metaOf } from './view-codec.ts';
@@ -36,11 +38,13 @@ export class RegistryState implements Registry {
   #loadedKey = '';
 
   constructor(bounds: StateMachineBounds = stateMachineBounds) {
+    const leases = new LeaseTable(this.#records);
     this.#parts = {
       bounds,
       counters: { ...initialMeta },
       catalog: new Catalog(this.#records),
-      leases: new LeaseTable(this.#records),
+      leases,
+      sessions: new SessionTable(bounds, this.#records, leases),
       history: new History(bounds),
     };
     this.#requests = new RequestTable(bounds, this.#records);
@@ -85,6 +89,7 @@ export class RegistryState implements Registry {
   }
 
   addLoaded(key: string, value: Uint8Array): void {
+    const { counters, leases, sessions, catalog } = this.#parts;
     assertEqual(this.#phase, 'loading', 'phase of a loaded record');
     assert(this.#loadedKey < key, () => `key ${key} loaded after ${this.#loadedKey}`);
     assert(key === metaKey || this.#loadedKey !== '', 'records without counters');
@@ -97,17 +102,23 @@ export class RegistryState implements Registry {
     this.#records.loaded(key, value);
     switch (parsed.kind) {
       case 'lease':
-        assert(parsed.leaseId < this.#parts.counters.nextLeaseId, 'lease from the future');
-        this.#parts.leases.load(parsed.leaseId, value);
+        assert(parsed.leaseId < counters.nextLeaseId, 'lease from the future');
+        leases.load(parsed.leaseId, value);
         return;
       case 'instance':
         this.#loadInstance(parsed.name, value);
         return;
       case 'service':
-        this.#parts.catalog.loadRemoval(parsed.namespace, parsed.service, value, this.#parts.counters.revision);
+        catalog.loadRemoval(parsed.namespace, parsed.service, value, counters.revision);
         return;
       case 'request':
-        this.#requests.load(parsed.sequence, value, this.#parts.counters.replicatedTimeMs);
+        this.#requests.load(parsed.sequence, value, counters.replicatedTimeMs);
+        return;
+      case 'session':
+        sessions.load(parsed.sessionId, value, counters.revision);
+        return;
+      case 'lost':
+        this.#loadLost(parsed.sessionId, parsed.name, value);
         return;
       default:
         unreachable(parsed);
@@ -210,17 +221,26 @@ export class RegistryState implements Registry {
     return this.#parts.leases.info(leaseId);
   }
 
-  liveLeases(): Iterable<LeaseInfo> {
-    return this.#parts.leases.live();
+  liveLeases(afterLeaseId: number, countMax: number): readonly LeaseInfo[] {
+    return this.#parts.leases.live(afterLeaseId, countMax);
+  }
+
+  session(sessionId: number): SessionInfo | undefined {
+    return this.#parts.sessions.info(sessionId);
   }
 
   endedLeases(): Iterable<LeaseInfo> {
     return this.#parts.leases.ended();
   }
 
-  counts(): { readonly services: number; readonly instances: number; readonly leases: number } {
-    const { catalog, leases } = this.#parts;
-    return { services: catalog.services, instances: catalog.instances, leases: leases.count };
+  counts(): ReturnType<Registry['counts']> {
+    const { catalog, leases, sessions } = this.#parts;
+    return {
+      services: catalog.services,
+      instances: catalog.instances,
+      leases: leases.count,
+      sessions: sessions.count,
+    };
   }
 
   get historyFloor(): number {
@@ -262,6 +282,13 @@ export class RegistryState implements Registry {
     this.#metaFrozen = Uint8Array.from(value);
   }
 
+  #loadLost(sessionId: number, name: InstanceName, value: Uint8Array): void {
+    const { catalog, sessions, counters } = this.#parts;
+    const view = catalog.view(name);
+    assert(view === undefined || metaOf(view).leaseId !== sessionId, 'session lost what it holds');
+    sessions.loadLost(sessionId, name, value, counters.revision);
+  }
+
   #loadInstance(name: InstanceName, view: Uint8Array): void {
     const meta = checkedMetaOf(view);
     assert(meta.modifyRevision <= this.#parts.counters.revision, 'instance from the future');
@@ -287,6 +314,16 @@ function applyCommand(turn: ApplyTurn, command: Command): CommandResult {
       return applyExpire(turn, body, reason);
     case 'reap-lease':
       return applyReap(turn, body.leaseId);
+    case 'batch-register':
+      return applyBatchRegister(turn, body);
+    case 'open-session':
+      return applyOpenSession(turn, body.ttlMs);
+    case 'attach-session':
+      return applyAttachSession(turn, body);
+    case 'write-session':
+      return applyWriteSession(turn, body);
+    case 'close-session':
+      return applyCloseSession(turn, body, reason);
     default:
       return unreachable(body);
   }

@@ -1,12 +1,20 @@
 /*
  * Results as they are kept for repeats and handed from the leader to the member that was called. Positional like the
- * commands: format kind, then the fields of the kind in the order below.
+ * commands: format kind revision, then the fields of the kind in the order below.
+ *
+ *   batch-registered = leaseId ttlMs count {status incarnation}
+ *   session-opened   = sessionId ttlMs attachment lastSequence
+ *   session-written  = sequence count {status [reason, where refused] incarnation}
+ *
+ * An incarnation in a list is written as 0 for none, otherwise as its distance below the revision, plus 1: it is never
+ * above, and mostly the revision itself.
  */
-import { unreachable } from '../base/assert.ts';
+import { assert, unreachable } from '../base/assert.ts';
 import type { WireReader } from '../base/wire-reader.ts';
 import { WireWriter } from '../base/wire-writer.ts';
 import { decodeStrictly, expectFormat, readChoice, readFlag } from './strict-decode.ts';
-import type { CommandResult, RefusalReason } from './types.ts';
+import { stateMachineBounds } from './types.ts';
+import type { BatchOutcome, CommandResult, RefusalReason, SessionOutcome } from './types.ts';
 
 const resultFormat = 1;
 /** The place in a list is the number on disk: append only. */
@@ -17,6 +25,9 @@ const kinds = [
   'lease-granted',
   'lease-ended',
   'refused',
+  'batch-registered',
+  'session-opened',
+  'session-written',
 ] as const satisfies readonly CommandResult['kind'][];
 const reasons = [
   'ALREADY_REGISTERED',
@@ -25,7 +36,20 @@ const reasons = [
   'UNKNOWN_LEASE',
   'REQUEST_ID_REUSED',
   'OVERLOADED',
+  'UNKNOWN_SESSION',
+  'SESSION_TAKEN',
+  'INVALID_FIELD',
 ] as const satisfies readonly RefusalReason[];
+const batchStatuses = ['registered', 'replaced', 'kept'] as const satisfies readonly BatchOutcome['status'][];
+const sessionStatuses = [
+  'registered',
+  'replaced',
+  'updated',
+  'unchanged',
+  'deregistered',
+  'absent',
+  'refused',
+] as const satisfies readonly SessionOutcome['status'][];
 
 // Reset before each use: a broken invariant may have left half a message in it.
 const writer = new WireWriter();
@@ -60,10 +84,36 @@ export function encodeResult(result: CommandResult): Uint8Array {
     case 'refused':
       writer.byte(reasons.indexOf(result.reason)).sizedString(result.message).sizedString(result.field);
       break;
+    case 'batch-registered':
+      writer.varint(result.leaseId).varint(result.ttlMs).varint(result.items.length);
+      for (const { status, incarnation } of result.items) {
+        writer.byte(batchStatuses.indexOf(status));
+        writeIncarnation(incarnation, result.revision);
+      }
+      break;
+    case 'session-opened':
+      writer.varint(result.sessionId).varint(result.ttlMs).varint(result.attachment).varint(result.lastSequence);
+      break;
+    case 'session-written':
+      writer.varint(result.sequence).varint(result.outcomes.length);
+      for (const outcome of result.outcomes) writeOutcome(outcome, result.revision);
+      break;
     default:
       unreachable(result);
   }
   return writer.finish();
+}
+
+function writeOutcome({ status, incarnation, reason }: SessionOutcome, revision: number): void {
+  assert((status === 'refused') === (reason !== ''), 'result: a reason for what was not refused');
+  writer.byte(sessionStatuses.indexOf(status));
+  if (reason !== '') writer.byte(reasons.indexOf(reason));
+  writeIncarnation(incarnation, revision);
+}
+
+function writeIncarnation(incarnation: number, revision: number): void {
+  assert(incarnation <= revision, 'result: incarnation above the revision');
+  writer.varint(incarnation === 0 ? 0 : revision - incarnation + 1);
 }
 
 /** Throws InvariantError unless the bytes are exactly what this version writes. */
@@ -108,7 +158,54 @@ function readFields(reader: WireReader, kind: CommandResult['kind'], revision: n
         message: reader.sizedString(),
         field: reader.sizedString(),
       };
+    case 'batch-registered':
+      return {
+        kind,
+        revision,
+        leaseId: reader.varint(),
+        ttlMs: reader.varint(),
+        items: readList(reader, () => ({
+          status: readChoice(reader, batchStatuses, 'status'),
+          incarnation: readIncarnation(reader, revision),
+        })),
+      };
+    case 'session-opened':
+      return {
+        kind,
+        revision,
+        sessionId: reader.varint(),
+        ttlMs: reader.varint(),
+        attachment: reader.varint(),
+        lastSequence: reader.varint(),
+      };
+    case 'session-written':
+      return {
+        kind,
+        revision,
+        sequence: reader.varint(),
+        outcomes: readList(reader, () => readOutcome(reader, revision)),
+      };
     default:
       return unreachable(kind);
   }
+}
+
+function readList<T>(reader: WireReader, read: () => T): T[] {
+  const count = reader.varint();
+  assert(count <= stateMachineBounds.eventsPerRevisionMax, () => `result: ${count} items`);
+  const items: T[] = [];
+  for (let i = 0; i < count; i += 1) items.push(read());
+  return items;
+}
+
+function readOutcome(reader: WireReader, revision: number): SessionOutcome {
+  const status = readChoice(reader, sessionStatuses, 'status');
+  const reason = status === 'refused' ? readChoice(reader, reasons, 'refusal') : '';
+  return { status, incarnation: readIncarnation(reader, revision), reason };
+}
+
+function readIncarnation(reader: WireReader, revision: number): number {
+  const distance = reader.varint();
+  assert(distance <= revision, 'result: incarnation below 1');
+  return distance === 0 ? 0 : revision - distance + 1;
 }

@@ -31,7 +31,7 @@ describe('events of a revision', () => {
     expect(outcomes.map(({ events }) => events.length)).toEqual([1_000, 1_000, 500]);
     const ids = outcomes.flatMap(({ events }) => events.map((event) => event.name.id));
     expect(ids).toEqual(Array.from({ length: 2_500 }, (_, i) => paddedId(i)));
-    expect(driver.state.counts()).toEqual({ services: 0, instances: 0, leases: 0 });
+    expect(driver.state.counts()).toEqual({ services: 0, instances: 0, leases: 0, sessions: 0 });
     expect([...driver.state.changes('default', 'web', 2_501, 2_502)]).toHaveLength(1_000);
   });
 
@@ -119,8 +119,8 @@ describe('history', () => {
   });
 
   it('keeps to its bytes, and may remember nothing', () => {
-    // Previous, revision, kind, and the three names with their lengths stand before the view.
-    const head = 1 + 1 + 1 + 8 + 4 + 2;
+    // Previous, revision, kind, the three names, no view before, and the length of the view stand before it.
+    const head = 1 + 1 + 1 + 8 + 4 + 2 + 1 + 1;
     const probe = new Driver();
     probe.apply(register(nameOf('a')));
     const bytes = head + must(probe.state.view('default', 'web', 'a'), 'view').length;

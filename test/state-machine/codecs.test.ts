@@ -103,7 +103,7 @@ describe('command codec', () => {
     const changed = (at: number, value: number): Uint8Array => Uint8Array.from(bytes).fill(value, at, at + 1);
     expect(decodeCommand(bytes)).toEqual(persistent);
     expect(() => decodeCommand(changed(0, 2))).toThrow('format 2, this version knows 1');
-    expect(() => decodeCommand(changed(kindAt, 7))).toThrow('unknown command kind 7');
+    expect(() => decodeCommand(changed(kindAt, 12))).toThrow('unknown command kind 12');
     expect(() => decodeCommand(changed(bytes.length - 3, 3))).toThrow('unknown lifetime 3');
     expect(() => decodeCommand(changed(bytes.length - 2, 2))).toThrow('flag of 2');
     const batch = encodeBatch({ wallMs: 1, elapsedMs: 1, commands: [bytes] });

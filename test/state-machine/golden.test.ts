@@ -7,7 +7,7 @@ import { must } from '../../src/base/assert.ts';
 import { decodeBatch, decodeCommand, encodeBatch, encodeCommand } from '../../src/state-machine/command-codec.ts';
 import { decodeResult, encodeResult } from '../../src/state-machine/result-codec.ts';
 import type { Command, CommandResult } from '../../src/state-machine/types.ts';
-import { command, Driver, nameOf, register, reload, specBytes } from './driver.ts';
+import { command, Driver, nameOf, persistent, register, reload, specBytes } from './driver.ts';
 
 const who = { actor: 'anonymous', origin: '127.0.0.1:50000', reason: 'scaled up', requestId: 'request-1' };
 const name = nameOf('host-1:8080', 'web', 'default');
@@ -21,6 +21,31 @@ const commands: Readonly<Record<string, Command>> = {
   'revoke-lease': command({ kind: 'revoke-lease', leaseId: 1 }),
   'expire-lease': command({ kind: 'expire-lease', leaseId: 1, epoch: 2, term: 3 }, { actor: 'system', origin: 'a' }),
   'reap-lease': command({ kind: 'reap-lease', leaseId: 128 }, { actor: 'system', origin: 'a' }),
+  'batch-register': command(
+    {
+      kind: 'batch-register',
+      lifetime: persistent,
+      items: [
+        { name, spec: specBytes('one'), ifAbsent: true, ifIncarnation: 0, keepEqual: false },
+        { name: nameOf('b'), spec: specBytes('two'), ifAbsent: false, ifIncarnation: 300, keepEqual: true },
+      ],
+    },
+    who,
+  ),
+  'open-session': command({ kind: 'open-session', ttlMs: 10_000 }, who),
+  'attach-session': command({ kind: 'attach-session', sessionId: 300, attachment: 2 }),
+  'write-session': command({
+    kind: 'write-session',
+    sessionId: 300,
+    attachment: 2,
+    sequence: 1_000,
+    operations: [
+      { kind: 'register', name, spec: specBytes('one'), restore: true, ownIncarnation: 300 },
+      { kind: 'update', name: nameOf('b'), spec: specBytes('two'), incarnation: 0 },
+      { kind: 'deregister', name: nameOf('c'), incarnation: 7, reason: 'scaled down' },
+    ],
+  }),
+  'close-session': command({ kind: 'close-session', sessionId: 300, attachment: 2 }),
 };
 const results: Readonly<Record<string, CommandResult>> = {
   registered: { kind: 'registered', revision: 7, incarnation: 7, leaseId: 300, ttlMs: 10_000, replaced: true },
@@ -37,12 +62,49 @@ const results: Readonly<Record<string, CommandResult>> = {
         'UNKNOWN_LEASE',
         'REQUEST_ID_REUSED',
         'OVERLOADED',
+        'UNKNOWN_SESSION',
+        'SESSION_TAKEN',
+        'INVALID_FIELD',
       ] as const
     ).map((reason) => [
       `refused-${reason}`,
       { kind: 'refused', revision: 9, reason, message: 'why', field: 'incarnation' } as const,
     ]),
   ),
+  'batch-registered': {
+    kind: 'batch-registered',
+    revision: 300,
+    leaseId: 7,
+    ttlMs: 1_000,
+    items: [
+      { status: 'registered', incarnation: 300 },
+      { status: 'replaced', incarnation: 300 },
+      { status: 'kept', incarnation: 1 },
+    ],
+  },
+  'session-opened': {
+    kind: 'session-opened',
+    revision: 300,
+    sessionId: 7,
+    ttlMs: 1_000,
+    attachment: 2,
+    lastSequence: 130,
+  },
+  'session-written': {
+    kind: 'session-written',
+    revision: 300,
+    sequence: 131,
+    outcomes: [
+      { status: 'registered', incarnation: 300, reason: '' },
+      { status: 'replaced', incarnation: 300, reason: '' },
+      { status: 'updated', incarnation: 299, reason: '' },
+      { status: 'unchanged', incarnation: 1, reason: '' },
+      { status: 'deregistered', incarnation: 0, reason: '' },
+      { status: 'absent', incarnation: 0, reason: '' },
+      { status: 'refused', incarnation: 298, reason: 'SUPERSEDED' },
+      { status: 'refused', incarnation: 0, reason: 'UNKNOWN_INSTANCE' },
+    ],
+  },
 };
 
 /** Lines of a name and its bytes. */
@@ -65,6 +127,29 @@ function encoded<T>(samples: Readonly<Record<string, T>>, encode: (sample: T) =>
   return new Map(Object.entries(samples).map(([key, sample]) => [key, encode(sample)]));
 }
 
+/** A session that wrote, lost one instance to another process and one to an operator, and closed no stream. */
+function openedSession(driver: Driver): void {
+  const ids = ['s-1', 's-2', 's-3'];
+  const { result } = driver.apply({ kind: 'open-session', ttlMs: 10_000 });
+  const sessionId = result.kind === 'session-opened' ? result.sessionId : 0;
+  driver.apply({
+    kind: 'write-session',
+    sessionId,
+    attachment: 1,
+    sequence: 1,
+    operations: ids.map((id) => ({
+      kind: 'register',
+      name: nameOf(id),
+      spec: specBytes(id),
+      restore: false,
+      ownIncarnation: 0,
+    })),
+  });
+  driver.apply(register(nameOf('s-1')));
+  driver.apply({ kind: 'deregister', name: nameOf('s-2'), incarnation: 0 });
+  driver.apply({ kind: 'attach-session', sessionId, attachment: 2 });
+}
+
 describe('golden files', () => {
   it('of commands and a batch', () => {
     const kept = golden('command-v1.hex', encoded(commands, encodeCommand));
@@ -82,7 +167,7 @@ describe('golden files', () => {
   });
 
   it('of the state, which loads with the hash it was written with', () => {
-    const driver = new Driver({ eventsPerRevisionMax: 1 });
+    const driver = new Driver({ eventsPerRevisionMax: 3 });
     driver.apply({ kind: 'grant-lease', ttlMs: 20_000 }, { requestId: 'grant' }, { wallMs: 1_790_000_000_000 });
     driver.apply(register(name, { lifetime: { kind: 'ttl', ttlMs: 10_000 } }), who, { elapsedMs: 300 });
     driver.apply(
@@ -90,10 +175,13 @@ describe('golden files', () => {
       {},
       { wallMs: 1_790_000_000_300 },
     );
-    for (const id of ['a', 'b', 'c']) driver.apply(register(nameOf(id), { lifetime: { kind: 'lease', leaseId: 1 } }));
+    for (const id of ['a', 'b', 'c', 'd', 'e']) {
+      driver.apply(register(nameOf(id), { lifetime: { kind: 'lease', leaseId: 1 } }));
+    }
     driver.apply({ kind: 'revoke-lease', leaseId: 1 }, { reason: 'maintenance' });
     driver.apply({ kind: 'grant-lease', ttlMs: 1_000 });
     driver.apply(register(nameOf('x', 'api', 'other')));
+    openedSession(driver);
     const frozen = driver.state.freeze();
     const records = new Map<string, Uint8Array>();
     for (const { key, value } of frozen.changes()) if (value !== undefined) records.set(key, value);
@@ -102,7 +190,7 @@ describe('golden files', () => {
     const kept = golden('state-v1.hex', new Map([...sorted, ...hash]));
     const hashKept = must(kept.get('hash'), 'hash');
     kept.delete('hash');
-    expect(new Set([...kept.keys()].map((key) => key[0]))).toEqual(new Set(['a', 'b', 'c', 'd', 'e']));
+    expect(new Set([...kept.keys()].map((key) => key[0]))).toEqual(new Set(['a', 'b', 'c', 'd', 'e', 'g', 'h']));
     expect(reload(kept, frozen.position).stateHash).toBe(Buffer.from(hashKept).toString('hex'));
   });
 });

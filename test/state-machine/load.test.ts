@@ -30,6 +30,7 @@ describe('loading', () => {
       results: reaped.results,
       events: reaped.events,
       leases: reaped.leases,
+      sessions: [],
     });
   });
 

@@ -64,7 +64,7 @@ describe('register', () => {
       replaced: false,
     });
     const view = must(driver.state.view('default', 'web', 'a'), 'view');
-    expect(events).toEqual([{ kind: 'put', revision: 1, name: nameOf('a'), view }]);
+    expect(events).toEqual([{ kind: 'put', revision: 1, name: nameOf('a'), view, before: undefined }]);
     expect(leases).toEqual([{ kind: 'live', leaseId: 1, epoch: 1, ttlMs: 5_000 }]);
     expect(specOf(view)).toEqual(specBytes('spec of a'));
     expect(metaOf(view)).toEqual({
@@ -97,7 +97,7 @@ describe('register', () => {
       modifyTimeMs: 2,
       leaseId: 2,
     });
-    expect([...driver.state.liveLeases()].map((lease) => lease.leaseId)).toEqual([2]);
+    expect(driver.state.liveLeases(0, 100).map((lease) => lease.leaseId)).toEqual([2]);
   });
 
   it('leaves an explicit lease without instances alive', () => {
@@ -203,6 +203,7 @@ describe('deregister', () => {
   it('removes with reason, and says where nothing was there', () => {
     const driver = new Driver();
     driver.apply(register(nameOf('a'), { lifetime: ttl(5_000) }));
+    const before = must(driver.state.view('default', 'web', 'a'), 'view');
     const { result, events, leases } = driver.apply(deregister('a', 1), { reason: 'scaled down' });
     expect(result).toEqual({ kind: 'deregistered', revision: 2, existed: true });
     expect(events).toEqual([
@@ -213,10 +214,11 @@ describe('deregister', () => {
         incarnation: 1,
         cause: 'deregistered',
         reason: 'scaled down',
+        before,
       },
     ]);
     expect(leases).toEqual([{ kind: 'ended', leaseId: 1, remaining: 0 }]);
-    expect(driver.state.counts()).toEqual({ services: 0, instances: 0, leases: 0 });
+    expect(driver.state.counts()).toEqual({ services: 0, instances: 0, leases: 0, sessions: 0 });
     const again = driver.apply(deregister('a', 1));
     expect(again.result).toEqual({ kind: 'deregistered', revision: 2, existed: false });
     expect(again.events).toEqual([]);
@@ -266,7 +268,7 @@ describe('leases', () => {
       expect(event).toMatchObject({ kind: 'delete', revision: 7, cause: 'lease-expired', reason: 'silent for 9 s' });
     }
     expect(leases).toEqual([{ kind: 'ended', leaseId: 1, remaining: 0 }]);
-    expect(driver.state.counts()).toEqual({ services: 1, instances: 1, leases: 0 });
+    expect(driver.state.counts()).toEqual({ services: 1, instances: 1, leases: 0, sessions: 0 });
   });
 
   it('do not expire by another epoch or term, or twice', () => {
@@ -291,7 +293,7 @@ describe('leases', () => {
     expect(revoked.result).toMatchObject({ revision: 7, existed: true, instances: 6, remaining: 4 });
     expect(revoked.leases).toEqual([{ kind: 'ended', leaseId: 1, remaining: 4 }]);
     expect(driver.state.lease(1)).toMatchObject({ ended: true, instances: 4 });
-    expect([...driver.state.liveLeases()]).toEqual([]);
+    expect(driver.state.liveLeases(0, 100)).toEqual([]);
     expect([...driver.state.endedLeases()]).toEqual([driver.state.lease(1)]);
     expectRefused(driver, expire(1, 7, 1), 'UNKNOWN_LEASE', 'lease_id');
     expectRefused(driver, register(nameOf('g'), { lifetime: onLease(1) }), 'UNKNOWN_LEASE', 'lease_id');
@@ -308,7 +310,7 @@ describe('leases', () => {
     expect(driver.apply(deregister('f', 0)).leases).toEqual([{ kind: 'ended', leaseId: 1, remaining: 0 }]);
     const nothing = { existed: false, instances: 0, remaining: 0 };
     expect(driver.apply({ kind: 'reap-lease', leaseId: 1 }).result).toMatchObject(nothing);
-    expect(driver.state.counts()).toEqual({ services: 1, instances: 1, leases: 0 });
+    expect(driver.state.counts()).toEqual({ services: 1, instances: 1, leases: 0, sessions: 0 });
   });
 
   it('are not reaped while they live', () => {
@@ -368,7 +370,12 @@ describe('apply', () => {
     expect(() => driver.state.apply({ index: 1, term: 2, data })).toThrow('index of the applied entry');
     expect(() => driver.state.apply({ index: 3, term: 2, data })).toThrow(InvariantError);
     expect(() => driver.state.apply({ index: 2, term: 1, data })).toThrow('entry of term 1 after one of term 2');
-    expect(driver.state.apply({ index: 2, term: 2, data })).toEqual({ results: [], events: [], leases: [] });
+    expect(driver.state.apply({ index: 2, term: 2, data })).toEqual({
+      results: [],
+      events: [],
+      leases: [],
+      sessions: [],
+    });
     expect(driver.state.position).toEqual({ index: 2, term: 2, revision: 1, replicatedTimeMs: 0 });
   });
 
