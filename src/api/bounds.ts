@@ -37,6 +37,20 @@ export const apiBounds = {
   listPageSizeMax: 1_000,
   pageTokenBytesMax: 1_024,
   progressIntervalMsMin: 100,
+  batchItemsMax: 1_000,
+
+  filterTagsMax: 16,
+  filterMetadataMax: 16,
+  /** Of one condition. */
+  filterValuesMax: 16,
+  filterZonesMax: 16,
+  filterRegionsMax: 16,
+  filterStatusesMax: 4,
+  versionRangeBytesMax: 256,
+  /** Of a filter as the client sent it: a watch keeps it for as long as it is open. */
+  filterBytesMax: 16 * 1024,
+  /** Instances that a member looks at for one page of a discover with a filter. */
+  discoverScanViewsMax: 10_000,
 
   /** Calls that a member works on at once; more are refused with OVERLOADED. */
   callsInFlightMax: 2_048,

@@ -24,7 +24,7 @@ function checkPattern(field: string, text: string, pattern: RegExp, allowed: str
   if (!pattern.test(text)) throw invalidField(field, `is ${quoted(text)}, allowed are ${allowed}`);
 }
 
-function checkPresent(field: string, text: string): void {
+export function checkPresent(field: string, text: string): void {
   if (text === '') throw invalidField(field, 'is missing or empty, it is required');
 }
 
@@ -35,6 +35,15 @@ export function checkNotEmpty(field: string, count: number, countMax: number): v
 
 export function checkRange(field: string, value: number, min: number, max: number): void {
   if (value < min || value > max) throw invalidField(field, `is ${value}, allowed is ${min} to ${max}`);
+}
+
+/** Refuses none and more than one of the members of a oneof; `field` is its name. */
+export function checkOneOf(field: string, members: Readonly<Record<string, unknown>>): void {
+  const given = Object.keys(members).filter((name) => members[name] !== undefined);
+  if (given.length === 1) return;
+  const allowed = Object.keys(members).join(', ');
+  if (given.length === 0) throw invalidField(field, `is missing, required is one of ${allowed}`);
+  throw invalidField(field, `has ${given.join(' and ')}, allowed is one of ${allowed}`);
 }
 
 /** An id that a server gave: lease, incarnation, watch. */

@@ -8,6 +8,13 @@ import { apiBounds } from './bounds.ts';
 export type FieldShape =
   | { readonly number: number; readonly type: 'string' | 'bool' | 'uint32' | 'uint64'; readonly present?: 'explicit' }
   | { readonly number: number; readonly type: 'enum'; readonly names: readonly string[]; readonly enumName: string }
+  | {
+      readonly number: number;
+      readonly type: 'enums';
+      readonly names: readonly string[];
+      readonly enumName: string;
+      readonly countMax: number;
+    }
   | { readonly number: number; readonly type: 'message'; readonly table: MessageTable }
   | { readonly number: number; readonly type: 'strings' | 'uint64s' | 'string-map'; readonly countMax: number }
   | { readonly number: number; readonly type: 'messages'; readonly table: MessageTable; readonly countMax: number };
@@ -35,7 +42,7 @@ type Value<F> = F extends { readonly type: 'message'; readonly table: infer T ex
     ? readonly Decoded<T>[]
     : F extends { readonly type: 'strings' }
       ? readonly string[]
-      : F extends { readonly type: 'uint64s' }
+      : F extends { readonly type: 'uint64s' | 'enums' }
         ? readonly number[]
         : F extends { readonly type: 'string-map' }
           ? ReadonlyMap<string, string>
@@ -53,6 +60,17 @@ const consistency = {
   type: 'enum',
   enumName: 'rollcall.v1.Consistency',
   names: ['CONSISTENCY_LINEARIZABLE', 'CONSISTENCY_STALE'],
+} as const;
+
+const instanceStatus = {
+  enumName: 'rollcall.v1.InstanceStatus',
+  names: [
+    'INSTANCE_STATUS_UNSPECIFIED',
+    'INSTANCE_STATUS_STARTING',
+    'INSTANCE_STATUS_UP',
+    'INSTANCE_STATUS_DRAINING',
+    'INSTANCE_STATUS_DOWN',
+  ],
 } as const;
 
 const endpointTable = table({
@@ -85,18 +103,7 @@ export const instanceSpecTable = table({
     tags: { number: 7, type: 'strings', countMax: apiBounds.tagsMax },
     metadata: { number: 8, type: 'string-map', countMax: apiBounds.metadataPairsMax },
     locality: { number: 9, type: 'message', table: localityTable },
-    status: {
-      number: 10,
-      type: 'enum',
-      enumName: 'rollcall.v1.InstanceStatus',
-      names: [
-        'INSTANCE_STATUS_UNSPECIFIED',
-        'INSTANCE_STATUS_STARTING',
-        'INSTANCE_STATUS_UP',
-        'INSTANCE_STATUS_DRAINING',
-        'INSTANCE_STATUS_DOWN',
-      ],
-    },
+    status: { number: 10, type: 'enum', ...instanceStatus },
   },
 });
 
@@ -119,6 +126,27 @@ export const registerTable = table({
     if_absent: { number: 5, type: 'bool' },
     if_incarnation: { number: 6, type: 'uint64' },
     request_id: { number: 7, type: 'string' },
+  },
+});
+
+const batchRegisterItemTable = table({
+  name: 'rollcall.v1.BatchRegisterItem',
+  fields: {
+    instance: { number: 1, type: 'message', table: instanceSpecTable },
+    if_absent: { number: 2, type: 'bool' },
+    if_incarnation: { number: 3, type: 'uint64' },
+    keep_equal: { number: 4, type: 'bool' },
+  },
+});
+
+export const batchRegisterTable = table({
+  name: 'rollcall.v1.BatchRegisterRequest',
+  fields: {
+    items: { number: 1, type: 'messages', table: batchRegisterItemTable, countMax: apiBounds.batchItemsMax },
+    ttl_ms: { number: 2, type: 'uint64', present: 'explicit' },
+    lease_id: { number: 3, type: 'uint64', present: 'explicit' },
+    persistent: { number: 4, type: 'bool', present: 'explicit' },
+    request_id: { number: 5, type: 'string' },
   },
 });
 
@@ -163,6 +191,119 @@ export const keepAliveTable = table({
   fields: { lease_ids: { number: 1, type: 'uint64s', countMax: apiBounds.leaseIdsMax } },
 });
 
+const sessionOpenTable = table({
+  name: 'rollcall.v1.SessionOpen',
+  fields: {
+    session_id: { number: 1, type: 'uint64' },
+    ttl_ms: { number: 2, type: 'uint64' },
+    request_id: { number: 3, type: 'string' },
+    attachment: { number: 4, type: 'uint64' },
+  },
+});
+
+const sessionRegisterTable = table({
+  name: 'rollcall.v1.SessionRegister',
+  fields: {
+    instance: { number: 1, type: 'message', table: instanceSpecTable },
+    mode: {
+      number: 2,
+      type: 'enum',
+      enumName: 'rollcall.v1.SessionRegisterMode',
+      names: ['SESSION_REGISTER_MODE_START', 'SESSION_REGISTER_MODE_RESTORE'],
+    },
+    own_incarnation: { number: 3, type: 'uint64' },
+  },
+});
+
+const sessionUpdateTable = table({
+  name: 'rollcall.v1.SessionUpdate',
+  fields: {
+    instance: { number: 1, type: 'message', table: instanceSpecTable },
+    incarnation: { number: 2, type: 'uint64' },
+  },
+});
+
+const sessionDeregisterTable = table({
+  name: 'rollcall.v1.SessionDeregister',
+  fields: {
+    key: { number: 1, type: 'message', table: instanceKeyTable },
+    incarnation: { number: 2, type: 'uint64' },
+    reason: { number: 3, type: 'string' },
+  },
+});
+
+const sessionOperationTable = table({
+  name: 'rollcall.v1.SessionOperation',
+  fields: {
+    register: { number: 1, type: 'message', table: sessionRegisterTable },
+    update: { number: 2, type: 'message', table: sessionUpdateTable },
+    deregister: { number: 3, type: 'message', table: sessionDeregisterTable },
+  },
+});
+
+const sessionWriteTable = table({
+  name: 'rollcall.v1.SessionWrite',
+  fields: {
+    sequence: { number: 1, type: 'uint64' },
+    operations: {
+      number: 2,
+      type: 'messages',
+      table: sessionOperationTable,
+      countMax: apiBounds.sessionOperationsMax,
+    },
+  },
+});
+
+const sessionPingTable = table({
+  name: 'rollcall.v1.SessionPing',
+  fields: { ping_id: { number: 1, type: 'uint64' } },
+});
+
+export const sessionTable = table({
+  name: 'rollcall.v1.SessionRequest',
+  fields: {
+    open: { number: 1, type: 'message', table: sessionOpenTable },
+    write: { number: 2, type: 'message', table: sessionWriteTable },
+    ping: { number: 3, type: 'message', table: sessionPingTable },
+  },
+});
+
+const metadataConditionTable = table({
+  name: 'rollcall.v1.MetadataCondition',
+  fields: {
+    key: { number: 1, type: 'string' },
+    operator: {
+      number: 2,
+      type: 'enum',
+      enumName: 'rollcall.v1.MetadataOperator',
+      names: [
+        'METADATA_OPERATOR_UNSPECIFIED',
+        'METADATA_OPERATOR_EQUALS',
+        'METADATA_OPERATOR_IN',
+        'METADATA_OPERATOR_EXISTS',
+      ],
+    },
+    values: { number: 3, type: 'strings', countMax: apiBounds.filterValuesMax },
+  },
+});
+
+export const instanceFilterTable = table({
+  name: 'rollcall.v1.InstanceFilter',
+  fields: {
+    tags: { number: 1, type: 'strings', countMax: apiBounds.filterTagsMax },
+    metadata: {
+      number: 2,
+      type: 'messages',
+      table: metadataConditionTable,
+      countMax: apiBounds.filterMetadataMax,
+    },
+    version_range: { number: 3, type: 'string' },
+    zones: { number: 4, type: 'strings', countMax: apiBounds.filterZonesMax },
+    regions: { number: 5, type: 'strings', countMax: apiBounds.filterRegionsMax },
+    statuses: { number: 6, type: 'enums', ...instanceStatus, countMax: apiBounds.filterStatusesMax },
+  },
+});
+
 export const discoverTable = table({
   name: 'rollcall.v1.DiscoverRequest',
   fields: {
@@ -172,6 +313,7 @@ export const discoverTable = table({
     min_revision: { number: 4, type: 'uint64' },
     page_size: { number: 5, type: 'uint32' },
     page_token: { number: 6, type: 'string' },
+    filter: { number: 7, type: 'message', table: instanceFilterTable },
   },
 });
 
@@ -197,6 +339,8 @@ const watchCreateTable = table({
     consistency: { number: 5, ...consistency },
     once: { number: 6, type: 'bool' },
     progress_interval_ms: { number: 7, type: 'uint64' },
+    service_prefix: { number: 8, type: 'string' },
+    filter: { number: 9, type: 'message', table: instanceFilterTable },
   },
 });
 
@@ -205,11 +349,20 @@ const watchCancelTable = table({
   fields: { watch_id: { number: 1, type: 'uint64' } },
 });
 
+const watchAckTable = table({
+  name: 'rollcall.v1.WatchAck',
+  fields: {
+    watch_id: { number: 1, type: 'uint64' },
+    revision: { number: 2, type: 'uint64' },
+  },
+});
+
 export const watchTable = table({
   name: 'rollcall.v1.WatchRequest',
   fields: {
     create: { number: 1, type: 'message', table: watchCreateTable },
     cancel: { number: 2, type: 'message', table: watchCancelTable },
+    ack: { number: 3, type: 'message', table: watchAckTable },
   },
 });
 

@@ -1,8 +1,10 @@
+import { must } from '../base/assert.ts';
 import { invalidField } from '../base/errors.ts';
 import { apiBounds } from './bounds.ts';
 import {
   checkBytesMax,
   checkNotZero,
+  checkOneOf,
   checkRange,
   checkRequestBytes,
   checkService,
@@ -11,6 +13,7 @@ import {
 } from './field-checks.ts';
 import type { Decoded } from './message-table.ts';
 import { discoverTable, listServicesTable, statusTable, watchTable } from './message-table.ts';
+import { checkedFilter } from './parse-filter.ts';
 import { decodeStrictly, joinPath } from './strict-decoder.ts';
 import type { Consistency, DiscoverRequest, ListServicesRequest, WatchCreateRequest } from './types.ts';
 
@@ -20,7 +23,8 @@ import type { Consistency, DiscoverRequest, ListServicesRequest, WatchCreateRequ
 /** One message of a watch stream. */
 export type WatchCommand =
   | { readonly kind: 'create'; readonly request: WatchCreateRequest }
-  | { readonly kind: 'cancel'; readonly watchId: number };
+  | { readonly kind: 'cancel'; readonly watchId: number }
+  | { readonly kind: 'ack'; readonly watchId: number; readonly revision: number };
 
 export function parseDiscover(bytes: Uint8Array): DiscoverRequest {
   checkRequestBytes(bytes);
@@ -35,6 +39,7 @@ export function parseDiscover(bytes: Uint8Array): DiscoverRequest {
     minRevision: values.min_revision,
     pageSize: values.page_size,
     pageToken: values.page_token,
+    matcher: checkedFilter(values.filter, 'filter'),
   };
 }
 
@@ -58,14 +63,16 @@ export function parseListServices(bytes: Uint8Array): ListServicesRequest {
 export function parseWatch(bytes: Uint8Array): WatchCommand {
   checkRequestBytes(bytes);
   const { values } = decodeStrictly(watchTable, bytes);
-  const { create, cancel } = values;
-  if (create !== undefined && cancel !== undefined) {
-    throw invalidField('request', 'has create and cancel, allowed is one of them');
-  }
+  const { create, cancel, ack } = values;
+  checkOneOf('request', { create, cancel, ack });
   if (create !== undefined) return { kind: 'create', request: checkedCreate(create.values, 'create') };
-  if (cancel === undefined) throw invalidField('request', 'is missing, required is create or cancel');
-  checkNotZero('cancel.watch_id', cancel.values.watch_id);
-  return { kind: 'cancel', watchId: cancel.values.watch_id };
+  if (cancel !== undefined) {
+    checkNotZero('cancel.watch_id', cancel.values.watch_id);
+    return { kind: 'cancel', watchId: cancel.values.watch_id };
+  }
+  const { watch_id: watchId, revision } = must(ack, 'one of the kinds').values;
+  checkNotZero('ack.watch_id', watchId);
+  return { kind: 'ack', watchId, revision };
 }
 
 type CreateMessage = Exclude<Decoded<typeof watchTable>['values']['create'], undefined>;
@@ -74,6 +81,10 @@ function checkedCreate(values: CreateMessage['values'], path: string): WatchCrea
   checkNotZero(joinPath(path, 'watch_id'), values.watch_id);
   const namespace = checkedNamespace(joinPath(path, 'namespace'), values.namespace);
   checkServicePrefix(joinPath(path, 'service'), values.service);
+  checkServicePrefix(joinPath(path, 'service_prefix'), values.service_prefix);
+  if (values.service !== '' && values.service_prefix !== '') {
+    throw invalidField(joinPath(path, 'service_prefix'), 'is there together with service, allowed is one of them');
+  }
   const { progress_interval_ms: progressIntervalMs } = values;
   if (progressIntervalMs > 0 && progressIntervalMs < apiBounds.progressIntervalMsMin) {
     const allowed = `0 (never) or at least ${apiBounds.progressIntervalMsMin}`;
@@ -83,6 +94,8 @@ function checkedCreate(values: CreateMessage['values'], path: string): WatchCrea
     watchId: values.watch_id,
     namespace,
     service: values.service,
+    servicePrefix: values.service_prefix,
+    matcher: checkedFilter(values.filter, joinPath(path, 'filter')),
     resumeRevision: values.resume_revision,
     consistency: consistencyOf(values.consistency),
     once: values.once,

@@ -4,13 +4,14 @@ import { apiBounds } from './bounds.ts';
 import {
   checkNotEmpty,
   checkNotZero,
+  checkOneOf,
   checkReason,
   checkRequestBytes,
   checkRequestId,
   checkTtl,
 } from './field-checks.ts';
-import type { Decoded } from './message-table.ts';
 import {
+  batchRegisterTable,
   deregisterTable,
   grantLeaseTable,
   keepAliveTable,
@@ -19,14 +20,16 @@ import {
   updateTable,
 } from './message-table.ts';
 import { checkedName, checkedSpec } from './parse-spec.ts';
-import { decodeStrictly } from './strict-decoder.ts';
+import { decodeStrictly, joinPath } from './strict-decoder.ts';
 import type {
+  BatchRegisterRequest,
   DeregisterRequest,
   GrantLeaseRequest,
   RegisterRequest,
   RevokeLeaseRequest,
   UpdateRequest,
 } from './types.ts';
+import { UniqueNames } from './unique-names.ts';
 
 // Requests that change something, from the bytes of the call. Each function throws RollcallError INVALID_FIELD or
 // MALFORMED_MESSAGE and nothing else, whatever the bytes are.
@@ -36,9 +39,7 @@ export function parseRegister(bytes: Uint8Array): RegisterRequest {
   const { values } = decodeStrictly(registerTable, bytes);
   const spec = checkedSpec(values.instance, 'instance');
   const lifetime = checkedLifetime(values);
-  if (values.if_absent && values.if_incarnation !== 0) {
-    throw invalidField('if_incarnation', `is ${values.if_incarnation} together with if_absent, allowed is one of them`);
-  }
+  checkConditions('', values.if_absent, values.if_incarnation);
   checkRequestId('request_id', values.request_id);
   return {
     spec,
@@ -49,14 +50,42 @@ export function parseRegister(bytes: Uint8Array): RegisterRequest {
   };
 }
 
-function checkedLifetime(values: Decoded<typeof registerTable>['values']): Lifetime {
-  const { ttl_ms: ttlMs, lease_id: leaseId, persistent } = values;
-  const given = Object.entries({ ttl_ms: ttlMs, lease_id: leaseId, persistent })
-    .filter(([, value]) => value !== undefined)
-    .map(([name]) => name);
-  if (given.length > 1) {
-    throw invalidField('lifetime', `has ${given.join(' and ')}, allowed is one of ttl_ms, lease_id and persistent`);
-  }
+/** All or nothing: what is wrong with one item refuses them all. */
+export function parseBatchRegister(bytes: Uint8Array): BatchRegisterRequest {
+  checkRequestBytes(bytes);
+  const { values } = decodeStrictly(batchRegisterTable, bytes);
+  checkNotEmpty('items', values.items.length, apiBounds.batchItemsMax);
+  const lifetime = checkedLifetime(values);
+  const names = new UniqueNames();
+  const items = values.items.map((item, i) => {
+    const path = `items[${i}]`;
+    const { instance, if_absent: ifAbsent, if_incarnation: ifIncarnation, keep_equal: keepEqual } = item.values;
+    const spec = checkedSpec(instance, `${path}.instance`);
+    names.add(path, spec.name);
+    checkConditions(path, ifAbsent, ifIncarnation);
+    if (keepEqual && lifetime.kind !== 'persistent') {
+      throw invalidField(`${path}.keep_equal`, 'is set without persistent, which it needs');
+    }
+    return { spec, ifAbsent, ifIncarnation, keepEqual };
+  });
+  checkRequestId('request_id', values.request_id);
+  return { items, lifetime, requestId: values.request_id };
+}
+
+function checkConditions(path: string, ifAbsent: boolean, ifIncarnation: number): void {
+  if (!ifAbsent || ifIncarnation === 0) return;
+  const problem = `is ${ifIncarnation} together with if_absent, allowed is one of them`;
+  throw invalidField(joinPath(path, 'if_incarnation'), problem);
+}
+
+interface LifetimeFields {
+  readonly ttl_ms: number | undefined;
+  readonly lease_id: number | undefined;
+  readonly persistent: boolean | undefined;
+}
+
+function checkedLifetime({ ttl_ms: ttlMs, lease_id: leaseId, persistent }: LifetimeFields): Lifetime {
+  checkOneOf('lifetime', { ttl_ms: ttlMs, lease_id: leaseId, persistent });
   if (ttlMs !== undefined) {
     checkTtl('ttl_ms', ttlMs);
     return { kind: 'ttl', ttlMs };
@@ -65,10 +94,8 @@ function checkedLifetime(values: Decoded<typeof registerTable>['values']): Lifet
     checkNotZero('lease_id', leaseId);
     return { kind: 'lease', leaseId };
   }
-  if (persistent === undefined) {
-    throw invalidField('lifetime', 'is missing, required is one of ttl_ms, lease_id and persistent');
-  }
-  if (!persistent) throw invalidField('persistent', 'is false, allowed is true; for a lease set ttl_ms or lease_id');
+  if (persistent !== true)
+    throw invalidField('persistent', 'is false, allowed is true; for a lease set ttl_ms or lease_id');
   return { kind: 'persistent' };
 }
 

@@ -97,7 +97,11 @@ function slotsOf(table: MessageTable): readonly (Slot | undefined)[] {
 
 function isRepeated(shape: FieldShape): boolean {
   return (
-    shape.type === 'strings' || shape.type === 'uint64s' || shape.type === 'string-map' || shape.type === 'messages'
+    shape.type === 'strings' ||
+    shape.type === 'uint64s' ||
+    shape.type === 'enums' ||
+    shape.type === 'string-map' ||
+    shape.type === 'messages'
   );
 }
 
@@ -122,6 +126,7 @@ function emptyValue(shape: FieldShape): unknown {
       return undefined;
     case 'strings':
     case 'uint64s':
+    case 'enums':
     case 'messages':
       return [];
     case 'string-map':
@@ -165,6 +170,13 @@ function decodeField(slot: Slot, source: Source, values: Values, field: string):
     case 'uint64s':
       readNumbers(values[name] as number[], reader, field, shape.countMax);
       return 0;
+    case 'enums': {
+      const list = values[name] as number[];
+      const before = list.length;
+      readNumbers(list, reader, field, shape.countMax);
+      for (let i = before; i < list.length; i++) checkEnum(list[i] as number, `${field}[${i}]`, shape.names);
+      return 0;
+    }
     case 'messages': {
       const list = values[name] as Decoded<MessageTable>[];
       checkRoom(list.length, shape.countMax, field);
@@ -262,10 +274,21 @@ function checkRoom(count: number, countMax: number, field: string): void {
 
 function readEnum(reader: WireReader, field: string, names: readonly string[]): number {
   expectWire(reader, varintWire, field);
-  const allowed = (): string => names.map((name, value) => `${value} (${name})`).join(', ');
-  const value = readValue(field, allowed, () => reader.uint());
-  if (value >= names.length) throw invalidField(field, `is ${value}, allowed is ${allowed()}`);
+  const value = readValue(
+    field,
+    () => namesText(names),
+    () => reader.uint(),
+  );
+  checkEnum(value, field, names);
   return value;
+}
+
+function checkEnum(value: number, field: string, names: readonly string[]): void {
+  if (value >= names.length) throw invalidField(field, `is ${value}, allowed is ${namesText(names)}`);
+}
+
+function namesText(names: readonly string[]): string {
+  return names.map((name, value) => `${value} (${name})`).join(', ');
 }
 
 function expectWire(reader: WireReader, expected: WireType, field: string): void {
