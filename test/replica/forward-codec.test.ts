@@ -11,7 +11,14 @@ import {
 } from '../../src/replica/forward-codec.ts';
 
 const requests: ForwardRequest[] = [
-  { kind: 'execute', commands: [new Uint8Array([1, 2, 3]), new Uint8Array()] },
+  {
+    kind: 'execute',
+    commands: [
+      { command: new Uint8Array([1, 2, 3]), remainingMs: Number.POSITIVE_INFINITY },
+      { command: new Uint8Array(), remainingMs: 0 },
+      { command: new Uint8Array([4]), remainingMs: 1_500 },
+    ],
+  },
   { kind: 'renew', leaseIds: [1, 2 ** 40, 3] },
   { kind: 'hash-query', index: 12 },
   {

@@ -14,6 +14,7 @@ const ttlTicks = 20;
 class Bench {
   readonly state = new RegistryState();
   readonly proposals: { command: Uint8Array; onOutcome: (outcome: CallOutcome) => void }[] = [];
+  readonly turns: (() => void)[] = [];
   readonly rounds: { confirm: () => void; fail: () => void }[] = [];
   readonly leases: LeaseService;
   tick = 0;
@@ -38,8 +39,14 @@ class Bench {
         this.refusals++;
         onOutcome({ ok: false, error: new RollcallError('OVERLOADED', '') });
       },
+      nextTurn: (work) => this.turns.push(work),
       onExpired: () => undefined,
     });
+  }
+
+  /** All later turns of the loop that were asked for. */
+  runTurns(): void {
+    while (this.turns.length > 0) this.turns.shift()?.();
   }
 
   apply(commands: readonly Uint8Array[], entryTerm: number = term): ApplyOutcome {
@@ -68,7 +75,10 @@ class Bench {
   }
 
   ticks(count: number, stalled: boolean = false): void {
-    for (let i = 0; i < count; i++) this.leases.tick(++this.tick, stalled && i === 0);
+    for (let i = 0; i < count; i++) {
+      this.leases.tick(++this.tick, stalled && i === 0);
+      this.runTurns();
+    }
   }
 }
 
@@ -220,6 +230,39 @@ describe('LeaseService', () => {
     expect(bench.proposals).toHaveLength(11);
     bench.commitProposals();
     expect(bench.state.counts().leases).toBe(0);
+  });
+
+  it('takes many leases in over several turns, each in full, and one at once that is renewed before its turn', async () => {
+    bench.leases.follow();
+    const count = 2 * leaseBounds.leasesPerTurnMax + 5;
+    for (let i = 0; i < count; i++) bench.run({ kind: 'grant-lease', ttlMs: ttlTicks * 50 });
+    bench.leases.lead(term);
+    const renewal = bench.leases.renew([count, count + 2]);
+    bench.rounds.at(-1)?.confirm();
+    expect((await renewal).map(({ status }) => status)).toEqual(['renewed', 'unknown']);
+    // Nothing falls due before its time, though some were taken in at once and some later.
+    bench.ticks(ttlTicks);
+    expect(bench.proposals).toEqual([]);
+    bench.ticks(10);
+    bench.commitProposals();
+    bench.ticks(10);
+    bench.commitProposals();
+    expect(bench.state.counts().leases).toBe(0);
+  });
+
+  it('proposes no more of the ends that fell due after a stall, until a quorum has confirmed it', async () => {
+    for (let i = 0; i < leaseBounds.expiriesPerTurnMax + 10; i++)
+      bench.run({ kind: 'grant-lease', ttlMs: ttlTicks * 50 });
+    for (let i = 0; i <= ttlTicks; i++) bench.leases.tick(++bench.tick, false);
+    expect(bench.proposals).toHaveLength(leaseBounds.expiriesPerTurnMax);
+    bench.leases.tick(++bench.tick, true);
+    bench.runTurns();
+    expect(bench.proposals).toHaveLength(leaseBounds.expiriesPerTurnMax);
+    bench.rounds.at(-1)?.confirm();
+    await Promise.resolve();
+    await Promise.resolve();
+    bench.ticks(2);
+    expect(bench.proposals).toHaveLength(leaseBounds.expiriesPerTurnMax + 11);
   });
 
   it('waits for the next tick where a removal is refused on the spot', () => {

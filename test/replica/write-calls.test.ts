@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ManualClock } from '../../src/base/manual-clock.ts';
+import { RollcallError } from '../../src/base/errors.ts';
 import type { ForwardAnswer, ForwardRequest } from '../../src/replica/forward-codec.ts';
 import { stopping } from '../../src/replica/refusals.ts';
 import { type CallOutcome, toExecuteOutcome, WriteCalls, writeBounds } from '../../src/replica/write-calls.ts';
@@ -69,6 +70,34 @@ describe('WriteCalls', () => {
     calls.applied(5, 2, [result, refused]);
     expect(outcomes).toEqual(['one: lease-granted', 'two: refused']);
     expect(calls.open).toBe(0);
+  });
+
+  it('proposes nothing that nobody waits for any more', () => {
+    calls.leaderChanged('a');
+    calls.add(command(1_000), 'client', record('late'), clock.monotonicMs() + 100);
+    calls.add(command(1_000), 'client', record('in time'), clock.monotonicMs() + 101);
+    clock.advance(100);
+    calls.dispatch();
+    expect(outcomes).toEqual(['late: NOT_PROPOSED']);
+    expect(proposals.map(({ data }) => decodeBatch(data).commands.length)).toEqual([1]);
+  });
+
+  it('hands on how long the caller still waits, and ends what the leader found too late', () => {
+    calls.leaderChanged('b');
+    calls.add(command(1_000), 'client', record('a'), clock.monotonicMs() + 100);
+    calls.add(command(1_000), 'client', record('b'));
+    clock.advance(40);
+    calls.dispatch();
+    const request = asks[0]?.request;
+    if (request?.kind !== 'execute') throw new Error('nothing was handed on');
+    expect(request.commands.map(({ remainingMs }) => remainingMs)).toEqual([60, Number.POSITIVE_INFINITY]);
+    clock.advance(60);
+    const late = { ok: false, error: new RollcallError('NOT_PROPOSED', 'too late', { retryAfterMs: 50 }) } as const;
+    asks[0]?.onAnswer({ kind: 'executed', outcomes: [late, late] });
+    calls.tick(1);
+    // The other goes on: nobody said when its caller leaves.
+    expect(outcomes).toEqual(['a: NOT_PROPOSED']);
+    expect(asks).toHaveLength(2);
   });
 
   it('cuts entries at the bound on commands', () => {
