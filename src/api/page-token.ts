@@ -3,27 +3,38 @@ import type { RollcallError } from '../base/errors.ts';
 import { WireError, WireReader } from '../base/wire-reader.ts';
 import { WireWriter } from '../base/wire-writer.ts';
 
-/** Where the next page of a query begins. */
-export interface PageToken {
-  readonly query: 'discover' | 'list-services';
+/** What is asked for page by page: a token is good for the same query only. */
+export interface PageQuery {
+  readonly kind: 'discover' | 'list-services';
   readonly namespace: string;
   /** The service asked for, or the prefix. */
   readonly name: string;
+  /** Names the filter, in few bytes; '' for none. */
+  readonly filter: string;
+}
+
+/** Where a page begins. */
+export interface PageStart {
   /** Revision of the first page. */
   readonly firstRevision: number;
-  /** Last id, or last service, of the page before. */
+  /** Last id, or last service, that was looked at for the page before. */
   readonly last: string;
 }
 
-const version = 1;
-const queryNumbers = { discover: 1, 'list-services': 2 } as const satisfies Record<PageToken['query'], number>;
+export interface PageToken extends PageStart {
+  readonly query: PageQuery;
+}
+
+const version = 2;
+const kindNumbers = { discover: 1, 'list-services': 2 } as const satisfies Record<PageQuery['kind'], number>;
 const writer = new WireWriter();
 
 /** As a client sees it: opaque, of base64url characters. */
-export function encodePageToken(token: PageToken): string {
+export function encodePageToken({ query, firstRevision, last }: PageToken): string {
   writer.reset();
-  writer.varint(version).varint(queryNumbers[token.query]).sizedString(token.namespace).sizedString(token.name);
-  writer.varint(token.firstRevision).sizedString(token.last);
+  writer.varint(version).varint(kindNumbers[query.kind]);
+  writer.sizedString(query.namespace).sizedString(query.name).sizedString(query.filter);
+  writer.varint(firstRevision).sizedString(last);
   return Buffer.from(writer.finish()).toString('base64url');
 }
 
@@ -32,28 +43,24 @@ export function encodePageToken(token: PageToken): string {
  *
  * @throws RollcallError INVALID_FIELD page_token
  */
-export function decodePageToken(
-  text: string,
-  query: PageToken['query'],
-  namespace: string,
-  name: string,
-): Pick<PageToken, 'firstRevision' | 'last'> {
-  const token = decoded(text, query);
+export function decodePageToken(text: string, query: PageQuery): PageStart {
+  const token = decoded(text, query.kind);
   // Base64 has more than one text for some bytes; only ours is taken.
   if (token === undefined || encodePageToken(token) !== text) throw refused('is not one that a member gave');
-  if (token.namespace !== namespace || token.name !== name) throw refused('was given for another query');
+  const { namespace, name, filter } = token.query;
+  if (namespace !== query.namespace || name !== query.name) throw refused('was given for another query');
+  if (filter !== query.filter) throw refused('was given for another filter');
   return token;
 }
 
-function decoded(text: string, query: PageToken['query']): PageToken | undefined {
+function decoded(text: string, kind: PageQuery['kind']): PageToken | undefined {
   const reader = new WireReader(Buffer.from(text, 'base64url'));
   try {
-    if (reader.varint() !== version || reader.varint() !== queryNumbers[query]) return undefined;
-    const namespace = reader.sizedString();
-    const name = reader.sizedString();
+    if (reader.varint() !== version || reader.varint() !== kindNumbers[kind]) return undefined;
+    const query = { kind, namespace: reader.sizedString(), name: reader.sizedString(), filter: reader.sizedString() };
     const firstRevision = reader.varint();
     const last = reader.sizedString();
-    return reader.left === 0 ? { query, namespace, name, firstRevision, last } : undefined;
+    return reader.left === 0 ? { query, firstRevision, last } : undefined;
   } catch (error) {
     if (error instanceof WireError) return undefined;
     throw error;

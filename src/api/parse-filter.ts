@@ -4,8 +4,7 @@ import type { InstanceStatus, MetadataCondition, ViewMatcher } from '../filter/t
 import { parseVersionRange } from '../filter/version-range.ts';
 import { apiBounds } from './bounds.ts';
 import { checkBytesMax, checkPresent } from './field-checks.ts';
-import type { Decoded } from './message-table.ts';
-import { instanceFilterTable } from './message-table.ts';
+import type { Decoded, instanceFilterTable } from './message-table.ts';
 import { joinPath } from './strict-decoder.ts';
 
 type FilterMessage = Decoded<typeof instanceFilterTable>;

@@ -7,8 +7,12 @@ import type { WatchSink } from '../watch/types.ts';
 import type { WatchHub } from '../watch/watch-hub.ts';
 import type { Admission } from './admission.ts';
 import { apiBounds } from './bounds.ts';
+import { filterHash, readPage } from './discover-page.ts';
+import type { PageStart } from './page-token.ts';
 import { decodePageToken, encodePageToken } from './page-token.ts';
 import type {
+  BatchRegisterAnswer,
+  BatchRegisterRequest,
   Caller,
   Consistency,
   DeregisterAnswer,
@@ -26,6 +30,9 @@ import type {
   RenewAnswer,
   RevokeLeaseAnswer,
   RevokeLeaseRequest,
+  SessionCall,
+  SessionOpenRequest,
+  SessionSink,
   UpdateAnswer,
   UpdateRequest,
   WatchSession,
@@ -33,17 +40,16 @@ import type {
 import { WatchRooms } from './watch-rooms.ts';
 import { HubWatchSession } from './watch-session.ts';
 
-/**
- * Of the views of a page: the rest of `pageBytesMax` is for the header, the token and the two to four bytes in front of
- * each view, which has at least 43 itself.
- */
-const pageViewBytesMax = apiBounds.pageBytesMax - apiBounds.pageBytesMax / 16;
-const pageViewsMax = 2 ** 31 - 1;
+/** Where the streams of sessions are opened; throws RollcallError OVERLOADED where there is no room for one more. */
+export interface SessionOpener {
+  open(request: SessionOpenRequest, sink: SessionSink, caller: Caller): SessionCall;
+}
 
 export interface RegistryApiOptions {
   readonly replica: Replica;
   readonly hub: WatchHub;
   readonly admission: Admission;
+  readonly sessions: SessionOpener;
   /** Default 1,000. The hub's bound of one stream is to be the same, or higher. */
   readonly watchesPerConnectionMax?: number;
 }
@@ -58,12 +64,14 @@ export class ReplicatedRegistryApi implements RegistryApi {
   readonly #replica: Replica;
   readonly #hub: WatchHub;
   readonly #admission: Admission;
+  readonly #sessions: SessionOpener;
   readonly #rooms: WatchRooms;
 
   constructor(options: RegistryApiOptions) {
     this.#replica = options.replica;
     this.#hub = options.hub;
     this.#admission = options.admission;
+    this.#sessions = options.sessions;
     this.#rooms = new WatchRooms(options.watchesPerConnectionMax ?? watchBounds.watchesPerStreamMax);
   }
 
@@ -74,6 +82,20 @@ export class ReplicatedRegistryApi implements RegistryApi {
     const result = await this.#write('registered', body, caller, request.requestId);
     const { incarnation, leaseId, ttlMs, replaced } = result;
     return { header: this.#writeHeader(result), incarnation, leaseId, ttlMs, replaced };
+  }
+
+  async batchRegister(request: BatchRegisterRequest, caller: Caller): Promise<BatchRegisterAnswer> {
+    const { items, lifetime, requestId } = request;
+    const body: CommandBody = {
+      kind: 'batch-register',
+      lifetime,
+      items: items.map(({ spec, ifAbsent, ifIncarnation, keepEqual }) => {
+        return { name: spec.name, spec: spec.bytes, ifAbsent, ifIncarnation, keepEqual };
+      }),
+    };
+    const result = await this.#write('batch-registered', body, caller, requestId);
+    const { leaseId, ttlMs, items: results } = result;
+    return { header: this.#writeHeader(result), leaseId, ttlMs, results };
   }
 
   async update(request: UpdateRequest, caller: Caller): Promise<UpdateAnswer> {
@@ -109,17 +131,15 @@ export class ReplicatedRegistryApi implements RegistryApi {
 
   discover(request: DiscoverRequest, _caller: Caller): Promise<DiscoverAnswer> {
     return this.#admission.run(async () => {
-      const { namespace, service, pageSize, pageToken } = request;
-      const token = pageToken === '' ? undefined : decodePageToken(pageToken, 'discover', namespace, service);
-      await this.#fresh(request.consistency, Math.max(request.minRevision, token?.firstRevision ?? 0));
+      const { namespace, service, pageToken, matcher } = request;
+      const query = { kind: 'discover', namespace, name: service, filter: filterHash(matcher) } as const;
+      const token = pageToken === '' ? undefined : decodePageToken(pageToken, query);
+      await this.#fresh(request.consistency, request.minRevision, token);
       const { state } = this.#replica;
-      const countMax = pageSize === 0 ? pageViewsMax : pageSize;
-      const { views, lastId, more } = state.views(namespace, service, token?.last ?? '', countMax, pageViewBytesMax);
+      const { views, lastId, more } = readPage(state, request, token?.last ?? '');
       const header = this.#header(request.consistency);
       const firstRevision = token?.firstRevision ?? header.revision;
-      const nextPageToken = more
-        ? encodePageToken({ query: 'discover', namespace, name: service, firstRevision, last: lastId })
-        : '';
+      const nextPageToken = more ? encodePageToken({ query, firstRevision, last: lastId }) : '';
       return { header, known: state.isKnown(namespace, service), views, nextPageToken, firstRevision };
     });
   }
@@ -127,20 +147,22 @@ export class ReplicatedRegistryApi implements RegistryApi {
   listServices(request: ListServicesRequest, _caller: Caller): Promise<ListServicesAnswer> {
     return this.#admission.run(async () => {
       const { namespace, prefix, pageSize, pageToken } = request;
-      const token = pageToken === '' ? undefined : decodePageToken(pageToken, 'list-services', namespace, prefix);
-      await this.#fresh(request.consistency, Math.max(request.minRevision, token?.firstRevision ?? 0));
+      const query = { kind: 'list-services', namespace, name: prefix, filter: '' } as const;
+      const token = pageToken === '' ? undefined : decodePageToken(pageToken, query);
+      await this.#fresh(request.consistency, request.minRevision, token);
       const { state } = this.#replica;
       const countMax = pageSize === 0 ? apiBounds.listPageSizeMax : pageSize;
       const { services, more } = state.services(namespace, prefix, token?.last ?? '', countMax);
       const header = this.#header(request.consistency);
       const firstRevision = token?.firstRevision ?? header.revision;
       const last = services.at(-1)?.service;
-      const nextPageToken =
-        more && last !== undefined
-          ? encodePageToken({ query: 'list-services', namespace, name: prefix, firstRevision, last })
-          : '';
+      const nextPageToken = more && last !== undefined ? encodePageToken({ query, firstRevision, last }) : '';
       return { header, services, nextPageToken, firstRevision };
     });
+  }
+
+  openSession(request: SessionOpenRequest, sink: SessionSink, caller: Caller): SessionCall {
+    return this.#sessions.open(request, sink, caller);
   }
 
   openWatch(sink: WatchSink, caller: Caller): WatchSession {
@@ -156,19 +178,29 @@ export class ReplicatedRegistryApi implements RegistryApi {
     reason = '',
   ): Promise<ResultOf<Kind>> {
     return this.#admission.run(async () => {
-      const { actor, origin } = caller;
-      const result = await this.#replica.execute({ actor, origin, reason, requestId, body });
+      const { actor, origin, deadlineMs } = caller;
+      const result = await this.#replica.execute({ actor, origin, reason, requestId, body }, deadlineMs);
       if (result.kind === 'refused') throw refusal(result);
       if (!isOfKind(result, kind)) throw new InvariantError(`${body.kind} answered with ${result.kind}`);
       return result;
     });
   }
 
-  /** Resolves when this member may answer from what it has applied; read right after it, before anything else runs. */
-  async #fresh(consistency: Consistency, minRevision: number): Promise<void> {
-    if (consistency === 'linearizable') await this.#replica.readBarrier();
-    else this.#replica.assertServing();
-    if (minRevision > this.#replica.state.position.revision) await this.#replica.waitForRevision(minRevision);
+  /**
+   * Resolves when this member may answer from what it has applied, not older than the first page where there was one;
+   * read right after it, before anything else runs.
+   */
+  async #fresh(consistency: Consistency, minRevision: number, page: PageStart | undefined): Promise<void> {
+    const firstRevision = page?.firstRevision ?? 0;
+    if (consistency === 'linearizable') {
+      await this.#replica.readBarrier();
+      // Behind a barrier everything that any member ever answered from is applied here.
+      if (firstRevision > this.#replica.state.position.revision) throw outOfHistory(firstRevision);
+    } else {
+      this.#replica.assertServing();
+    }
+    const needed = Math.max(minRevision, firstRevision);
+    if (needed > this.#replica.state.position.revision) await this.#replica.waitForRevision(needed);
   }
 
   #header(consistency: Consistency): Header {
@@ -184,6 +216,11 @@ export class ReplicatedRegistryApi implements RegistryApi {
 
 function isOfKind<Kind extends CommandResult['kind']>(result: CommandResult, kind: Kind): result is ResultOf<Kind> {
   return result.kind === kind;
+}
+
+function outOfHistory(revision: number): RollcallError {
+  const message = `page_token: is of revision ${revision}, which this cluster has never had; begin with the first page`;
+  return new RollcallError('OUT_OF_HISTORY', message, { field: 'page_token' });
 }
 
 function refusal(result: ResultOf<'refused'>): RollcallError {

@@ -27,6 +27,20 @@ export function callerOf(call: AnyCall): Caller {
 }
 
 /**
+ * The same with the end of a unary call by the monotonic clock. grpc-js keeps it by the wall clock, as it was when the
+ * call came in; what that clock jumped since then is not known.
+ */
+export function callerUntilDeadline(context: CallContext, call: AnyCall): Caller {
+  const deadlineMs = context.clock.monotonicMs() + msLeft(context, call);
+  return deadlineMs === Infinity ? callerOf(call) : { ...callerOf(call), deadlineMs };
+}
+
+/** Until the deadline of a call: 0 or less where it has passed, Infinity where there is none. */
+export function msLeft(context: CallContext, call: AnyCall): number {
+  return Number(call.getDeadline()) - context.clock.wallMs();
+}
+
+/**
  * The error as the caller is told it. Anything but a RollcallError is a broken invariant: the owner is told, who ends
  * the process, and the caller learns no more than that.
  */
@@ -39,7 +53,7 @@ export function toCallerError(context: CallContext, error: unknown): RollcallErr
 /** How a call ended as its client saw it: an answer that came too late for it is no success. */
 export function outcomeOf(context: CallContext, call: AnyCall, error: RollcallError | undefined): CallOutcome {
   if (!call.cancelled) return error === undefined ? 'OK' : error.code;
-  return Number(call.getDeadline()) <= context.clock.wallMs() ? 'DEADLINE_EXCEEDED' : 'CANCELLED';
+  return msLeft(context, call) <= 0 ? 'DEADLINE_EXCEEDED' : 'CANCELLED';
 }
 
 /** Tells the observer once how a stream ended. */

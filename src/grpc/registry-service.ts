@@ -1,6 +1,13 @@
 import type { ServerDuplexStream, ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { parseDiscover, parseListServices } from '../api/parse-reads.ts';
-import { parseDeregister, parseGrantLease, parseRegister, parseRevokeLease, parseUpdate } from '../api/parse-writes.ts';
+import {
+  parseBatchRegister,
+  parseDeregister,
+  parseGrantLease,
+  parseRegister,
+  parseRevokeLease,
+  parseUpdate,
+} from '../api/parse-writes.ts';
 import type { CheckedSpec, RegistryApi } from '../api/types.ts';
 import type { RollcallError } from '../base/errors.ts';
 import type { CallContext } from './call-context.ts';
@@ -10,6 +17,7 @@ import { bytesService } from './method-table.ts';
 import type { EndableStream } from './open-streams.ts';
 import { OpenStreams } from './open-streams.ts';
 import {
+  renderBatchRegister,
   renderDeregister,
   renderDiscover,
   renderGrantLease,
@@ -18,6 +26,7 @@ import {
   renderRevokeLease,
   renderUpdate,
 } from './render-registry.ts';
+import { SessionStreamCall } from './session-call.ts';
 import { callStatusOf } from './status-errors.ts';
 import { unaryHandler } from './unary-call.ts';
 import { WatchCall } from './watch-call.ts';
@@ -30,11 +39,13 @@ type BytesStream = ServerDuplexStream<Buffer, Buffer>;
 export class RegistryService {
   readonly definition: ServiceDefinition = bytesService(registryServiceName, {
     Register: 'unary',
+    BatchRegister: 'unary',
     Update: 'unary',
     Deregister: 'unary',
     GrantLease: 'unary',
     RevokeLease: 'unary',
     KeepAlive: 'bidi',
+    Session: 'bidi',
     Discover: 'unary',
     ListServices: 'unary',
     Watch: 'bidi',
@@ -43,19 +54,22 @@ export class RegistryService {
   readonly #registry: RegistryApi;
   readonly #context: CallContext;
   readonly #keepAlives: OpenStreams;
+  readonly #sessions: OpenStreams;
   readonly #watches: OpenStreams;
 
   constructor(registry: RegistryApi, context: CallContext) {
     this.#registry = registry;
     this.#context = context;
     this.#keepAlives = new OpenStreams((open) => context.observer.streamsChanged('KeepAlive', open));
+    this.#sessions = new OpenStreams((open) => context.observer.streamsChanged('Session', open));
     this.#watches = new OpenStreams((open) => context.observer.streamsChanged('Watch', open));
     this.implementation = { ...this.#writes(), ...this.#reads(), ...this.#streams() };
   }
 
-  /** Ends every stream with `error`: renewals already taken are answered first. */
+  /** Ends every stream with `error`, no session: renewals already taken are answered first. */
   endStreams(error: RollcallError): void {
     this.#watches.endAll(error);
+    this.#sessions.endAll(error);
     this.#keepAlives.endAll(error);
   }
 
@@ -68,6 +82,16 @@ export class RegistryService {
         parse: (bytes) => this.#counted(parseRegister(bytes)),
         run: (request, caller) => registry.register(request, caller),
         render: renderRegister,
+      }),
+      BatchRegister: unaryHandler(context, {
+        name: 'BatchRegister',
+        parse: (bytes) => {
+          const request = parseBatchRegister(bytes);
+          for (const item of request.items) this.#counted(item);
+          return request;
+        },
+        run: (request, caller) => registry.batchRegister(request, caller),
+        render: renderBatchRegister,
       }),
       Update: unaryHandler(context, {
         name: 'Update',
@@ -120,6 +144,8 @@ export class RegistryService {
     return {
       KeepAlive: (call: BytesStream) =>
         this.#open(call, this.#keepAlives, (closed) => new KeepAliveCall(call, registry, context, closed)),
+      Session: (call: BytesStream) =>
+        this.#open(call, this.#sessions, (closed) => new SessionStreamCall(call, registry, context, closed)),
       Watch: (call: BytesStream) =>
         this.#open(call, this.#watches, (closed) => new WatchCall(call, registry, context, closed)),
     };

@@ -1,8 +1,8 @@
 import type { sendUnaryData, ServerUnaryCall } from '@grpc/grpc-js';
 import type { Caller } from '../api/types.ts';
-import type { RollcallError } from '../base/errors.ts';
+import { RollcallError } from '../base/errors.ts';
 import type { CallContext } from './call-context.ts';
-import { callerOf, outcomeOf, toCallerError } from './call-context.ts';
+import { callerUntilDeadline, msLeft, outcomeOf, toCallerError } from './call-context.ts';
 import { asBuffer } from './method-table.ts';
 import type { MethodName } from './observer.ts';
 import { callStatusOf } from './status-errors.ts';
@@ -18,8 +18,8 @@ export interface UnaryMethod<Request, Answer> {
 export type UnaryHandler = (call: ServerUnaryCall<Buffer, Buffer>, callback: sendUnaryData<Buffer>) => void;
 
 /**
- * The handler of a unary method for grpc-js. A call that is over (cancelled, or past its deadline, which grpc-js
- * answers itself) before it gets here starts no work.
+ * The handler of a unary method for grpc-js. A call that is over before it gets here starts no work: one that is
+ * cancelled has nobody left to answer, one past its deadline is refused with DEADLINE.
  */
 export function unaryHandler<Request, Answer>(
   context: CallContext,
@@ -41,12 +41,13 @@ export function unaryHandler<Request, Answer>(
       record(undefined);
       callback(null, asBuffer(bytes));
     };
-    if (isOver(context, call)) {
+    if (call.cancelled) {
       record(undefined);
       return;
     }
     try {
-      method.run(method.parse(call.request), callerOf(call)).then(succeed).catch(fail);
+      refuseLate(context, call);
+      method.run(method.parse(call.request), callerUntilDeadline(context, call)).then(succeed).catch(fail);
     } catch (thrown) {
       fail(thrown);
     }
@@ -54,6 +55,7 @@ export function unaryHandler<Request, Answer>(
 }
 
 /** After a stall of the loop the deadline's own timer may be late: what nobody waits for is not begun. */
-function isOver(context: CallContext, call: ServerUnaryCall<Buffer, Buffer>): boolean {
-  return call.cancelled || Number(call.getDeadline()) <= context.clock.wallMs();
+function refuseLate(context: CallContext, call: ServerUnaryCall<Buffer, Buffer>): void {
+  if (msLeft(context, call) > 0) return;
+  throw new RollcallError('DEADLINE', 'the deadline of the call passed before it was worked on; nothing was done');
 }
