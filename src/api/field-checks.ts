@@ -39,9 +39,10 @@ export function checkRange(field: string, value: number, min: number, max: numbe
 
 /** Refuses none and more than one of the members of a oneof; `field` is its name. */
 export function checkOneOf(field: string, members: Readonly<Record<string, unknown>>): void {
-  const given = Object.keys(members).filter((name) => members[name] !== undefined);
+  const names = Object.keys(members);
+  const given = names.filter((name) => members[name] !== undefined);
   if (given.length === 1) return;
-  const allowed = Object.keys(members).join(', ');
+  const allowed = `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
   if (given.length === 0) throw invalidField(field, `is missing, required is one of ${allowed}`);
   throw invalidField(field, `has ${given.join(' and ')}, allowed is one of ${allowed}`);
 }

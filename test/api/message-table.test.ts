@@ -3,6 +3,7 @@ import protobuf from 'protobufjs';
 import { describe, expect, it } from 'vitest';
 import type { FieldShape, MessageTable } from '../../src/api/message-table.ts';
 import {
+  batchRegisterTable,
   deregisterTable,
   discoverTable,
   grantLeaseTable,
@@ -11,6 +12,7 @@ import {
   listServicesTable,
   registerTable,
   revokeLeaseTable,
+  sessionTable,
   statusTable,
   updateTable,
   watchTable,
@@ -24,6 +26,8 @@ root.loadSync(['rollcall/v1/registry.proto', 'rollcall/v1/cluster.proto']).resol
 const tables: readonly MessageTable[] = [
   instanceSpecTable,
   registerTable,
+  batchRegisterTable,
+  sessionTable,
   updateTable,
   deregisterTable,
   grantLeaseTable,
@@ -56,6 +60,8 @@ function written(shape: FieldShape): string {
       return `${number} repeated string`;
     case 'uint64s':
       return `${number} repeated uint64`;
+    case 'enums':
+      return `${number} repeated ${shape.enumName}`;
     case 'string-map':
       return `${number} map of string to string`;
     case 'string':
@@ -83,7 +89,7 @@ describe('the tables of requests', () => {
 
     it(`${table.name} names every value of its enums`, () => {
       for (const shape of Object.values(table.fields)) {
-        if (shape.type !== 'enum') continue;
+        if (shape.type !== 'enum' && shape.type !== 'enums') continue;
         const values = Object.entries(root.lookupEnum(shape.enumName).values).toSorted((a, b) => a[1] - b[1]);
         expect(values).toEqual(shape.names.map((name, value) => [name, value]));
       }

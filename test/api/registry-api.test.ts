@@ -5,16 +5,18 @@ import { ReplicaClusterApi } from '../../src/api/cluster-api.ts';
 import { decodePageToken, encodePageToken } from '../../src/api/page-token.ts';
 import { checkSpec } from '../../src/api/parse-spec.ts';
 import { ReplicatedRegistryApi } from '../../src/api/registry-api.ts';
-import type { DiscoverRequest, ListServicesRequest, RegisterRequest } from '../../src/api/types.ts';
+import type { BatchRegisterItem, DiscoverRequest, ListServicesRequest, RegisterRequest } from '../../src/api/types.ts';
 import { RollcallError } from '../../src/base/errors.ts';
-import { ReplicaDouble } from './replica-double.ts';
+import { matchAll } from '../../src/filter/compile-filter.ts';
+import { noSessions, ReplicaDouble } from './replica-double.ts';
 import { fieldOf, specBytes } from './requests.ts';
 
 const caller = { actor: 'anonymous', origin: '127.0.0.1:9' };
 
 function setUp(callsMax?: number): { readonly replica: ReplicaDouble; readonly api: ReplicatedRegistryApi } {
   const replica = new ReplicaDouble();
-  const api = new ReplicatedRegistryApi({ replica, hub: replica.hub, admission: new Admission(callsMax) });
+  const admission = new Admission(callsMax);
+  const api = new ReplicatedRegistryApi({ replica, hub: replica.hub, admission, sessions: noSessions });
   return { replica, api };
 }
 
@@ -30,6 +32,7 @@ const discover: DiscoverRequest = {
   minRevision: 0,
   pageSize: 0,
   pageToken: '',
+  matcher: matchAll,
 };
 const list: ListServicesRequest = {
   namespace: 'shop',
@@ -81,6 +84,43 @@ describe('writes', () => {
     expect(absent.reason).toBe('UNKNOWN_INSTANCE');
     const lease = await errorOf(api.register(register('k', { lifetime: { kind: 'lease', leaseId: 77 } }), caller));
     expect(lease.reason).toBe('UNKNOWN_LEASE');
+  });
+
+  it('register many at one revision, or none', async () => {
+    const { replica, api } = setUp();
+    const item = (id: string, rest: Partial<BatchRegisterItem> = {}): BatchRegisterItem => {
+      return { spec: register(id).spec, ifAbsent: false, ifIncarnation: 0, keepEqual: false, ...rest };
+    };
+    const lifetime = { kind: 'persistent' } as const;
+    await api.register(register('b'), caller);
+    const items = [item('a'), item('b')];
+    expect(await api.batchRegister({ items, lifetime, requestId: 'r1' }, caller)).toEqual({
+      header: { revision: 2, member: 'a', consistency: 'linearizable', ageMs: 0 },
+      leaseId: 0,
+      ttlMs: 0,
+      results: [
+        { status: 'registered', incarnation: 2 },
+        { status: 'replaced', incarnation: 2 },
+      ],
+    });
+    expect(replica.commands.at(-1)).toMatchObject({ ...caller, requestId: 'r1' });
+    const again = [item('a', { keepEqual: true }), item('c')];
+    expect((await api.batchRegister({ items: again, lifetime, requestId: '' }, caller)).results).toEqual([
+      { status: 'kept', incarnation: 2 },
+      { status: 'registered', incarnation: 3 },
+    ]);
+    const refused = [item('d'), item('a', { ifAbsent: true })];
+    const error = await errorOf(api.batchRegister({ items: refused, lifetime, requestId: '' }, caller));
+    expect(error.reason).toBe('ALREADY_REGISTERED');
+    expect((await api.discover(discover, caller)).views.length).toBe(3);
+  });
+
+  it('say until when their caller waits', async () => {
+    const { replica, api } = setUp();
+    await api.register(register('i'), { ...caller, deadlineMs: 1_234 });
+    await api.grantLease({ ttlMs: 3_000, requestId: '' }, caller);
+    expect(replica.deadlines).toEqual([1_234, undefined]);
+    expect(replica.commands[0]).not.toHaveProperty('deadlineMs');
   });
 
   it('grant, renew and revoke leases', async () => {
@@ -170,22 +210,52 @@ describe('reads', () => {
   });
 
   it('refuse a token of another query, or none of ours', async () => {
-    const token = encodePageToken({ query: 'discover', namespace: 'n', name: 's', firstRevision: 7, last: 'id' });
-    expect(decodePageToken(token, 'discover', 'n', 's')).toMatchObject({ firstRevision: 7, last: 'id' });
-    expect(fieldOf(() => decodePageToken(token, 'list-services', 'n', 's'))).toBe('page_token');
-    expect(fieldOf(() => decodePageToken(token, 'discover', 'n', 't'))).toBe('page_token');
-    expect(fieldOf(() => decodePageToken(token, 'discover', 'm', 's'))).toBe('page_token');
+    const query = { kind: 'discover', namespace: 'n', name: 's', filter: 'f' } as const;
+    const token = encodePageToken({ query, firstRevision: 7, last: 'id' });
+    expect(decodePageToken(token, query)).toMatchObject({ firstRevision: 7, last: 'id' });
+    const others = [
+      { kind: 'list-services' },
+      { name: 't' },
+      { namespace: 'm' },
+      { filter: '' },
+      { filter: 'g' },
+    ] as const;
+    for (const other of others) {
+      expect(fieldOf(() => decodePageToken(token, { ...query, ...other }))).toBe('page_token');
+    }
     for (let i = 0; i < token.length; i++) {
-      expect(fieldOf(() => decodePageToken(token.slice(0, i), 'discover', 'n', 's'))).toBe('page_token');
+      expect(fieldOf(() => decodePageToken(token.slice(0, i), query))).toBe('page_token');
     }
     for (const other of [`${token}=`, `${token}A`, ` ${token}`, 'x', '!']) {
-      expect(fieldOf(() => decodePageToken(other, 'discover', 'n', 's'))).toBe('page_token');
+      expect(fieldOf(() => decodePageToken(other, query))).toBe('page_token');
     }
     const { api } = setUp();
     expect((await errorOf(api.discover({ ...discover, pageToken: token }, caller))).field).toBe('page_token');
-    const longest = { namespace: 'n'.repeat(128), name: 's'.repeat(128), last: 'i'.repeat(256) };
-    const long = encodePageToken({ query: 'discover', firstRevision: Number.MAX_SAFE_INTEGER, ...longest });
+    const longest = {
+      kind: 'discover',
+      namespace: 'n'.repeat(128),
+      name: 's'.repeat(128),
+      filter: 'f'.repeat(32),
+    } as const;
+    const last = 'i'.repeat(256);
+    const long = encodePageToken({ query: longest, firstRevision: Number.MAX_SAFE_INTEGER, last });
     expect(long.length).toBeLessThanOrEqual(apiBounds.pageTokenBytesMax);
+  });
+
+  it('refuse a token of a revision that the cluster never had', async () => {
+    const { replica, api } = setUp();
+    await api.register(register('i'), caller);
+    const tokenOf = (firstRevision: number): string => {
+      const query = { kind: 'discover', namespace: 'shop', name: 'cart', filter: '' } as const;
+      return encodePageToken({ query, firstRevision, last: '' });
+    };
+    expect((await api.discover({ ...discover, pageToken: tokenOf(1) }, caller)).views.length).toBe(1);
+    const never = await errorOf(api.discover({ ...discover, pageToken: tokenOf(2) }, caller));
+    expect([never.reason, never.field]).toEqual(['OUT_OF_HISTORY', 'page_token']);
+    expect(replica.waits).toEqual([]);
+    // Without a barrier this member may just be behind the one that gave it.
+    const stale: DiscoverRequest = { ...discover, consistency: 'stale', pageToken: tokenOf(2) };
+    expect((await errorOf(api.discover(stale, caller))).reason).toBe('MEMBER_BEHIND');
   });
 });
 
@@ -218,12 +288,20 @@ describe('status', () => {
     const status = new ReplicaClusterApi({
       replica,
       hub: replica.hub,
+      sessionStreams: () => 4,
       clock: replica.clock,
       version: '0.1.0',
       peerAddress: 'a:7401',
       clientAddress: 'a:7400',
     }).status();
-    expect(status).toMatchObject({ version: '0.1.0', instances: 1, services: 1, leases: 0, watches: 0 });
+    expect(status).toMatchObject({
+      version: '0.1.0',
+      instances: 1,
+      services: 1,
+      leases: 0,
+      watches: 0,
+      sessionStreams: 4,
+    });
     expect(status.members).toEqual([
       expect.objectContaining({
         memberId: 'a',

@@ -1,3 +1,4 @@
+import type { SessionOpener } from '../../src/api/registry-api.ts';
 import { assert } from '../../src/base/assert.ts';
 import { RollcallError } from '../../src/base/errors.ts';
 import { ManualClock } from '../../src/base/manual-clock.ts';
@@ -6,6 +7,13 @@ import type { Registry } from '../../src/state-machine/interfaces.ts';
 import type { Command, CommandResult } from '../../src/state-machine/types.ts';
 import { WatchHub } from '../../src/watch/watch-hub.ts';
 import { RegistryDriver } from '../watch/registry-driver.ts';
+
+/** For tests that open no session. */
+export const noSessions: SessionOpener = {
+  open: () => {
+    throw new Error('a session was opened');
+  },
+};
 
 /**
  * The edge of the replica without a cluster behind it: a real state to which commands are applied at once. Barriers and
@@ -18,6 +26,8 @@ export class ReplicaDouble implements Replica {
   readonly clock = new ManualClock();
   readonly hub: WatchHub;
   readonly commands: Command[] = [];
+  /** With each command: until when its caller waits. */
+  readonly deadlines: (number | undefined)[] = [];
   readonly waits: number[] = [];
   barriers = 0;
   /** What every call is refused with. */
@@ -33,8 +43,9 @@ export class ReplicaDouble implements Replica {
     return this.driver.state;
   }
 
-  execute(command: Command): Promise<CommandResult> {
+  execute(command: Command, deadlineMs?: number): Promise<CommandResult> {
     if (this.refusal !== undefined) return Promise.reject(this.refusal);
+    this.deadlines.push(deadlineMs);
     this.commands.push(command);
     const result = this.driver.execute(command);
     this.hub.applied(this.driver.takeTurn());

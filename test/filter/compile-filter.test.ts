@@ -102,11 +102,11 @@ describe('a filter', () => {
         if (expected) matched++;
         expect(compileFilter(one).matches(viewOf(instance))).toBe(expected);
       }),
-      { numRuns: 20_000, seed: 20_261_121 },
+      { numRuns: 8_000, seed: 20_261_121 },
     );
     // Neither answer is rare: the property is about both.
-    expect(matched).toBeGreaterThan(2_000);
-    expect(matched).toBeLessThan(18_000);
+    expect(matched).toBeGreaterThan(1_000);
+    expect(matched).toBeLessThan(7_000);
   });
 
   it('matches every instance where it asks for nothing', () => {
