@@ -17,7 +17,11 @@ const hashDigitsShown = 12;
 const header = ['ID', 'ROLE', 'TERM', 'COMMIT', 'APPLIED', 'REVISION', 'STATE HASH', 'HEARD', 'VERSION', 'ADDRESS'];
 
 export function addClusterCommand(program: Command, io: CliIo, done: (exitCode: number) => void): void {
-  const cluster = program.command('cluster').summary('look after the members').description('Looks after the members.');
+  const cluster = program
+    .command('cluster')
+    .summary('look after the members')
+    .description('Looks after the members.')
+    .addHelpText('after', examples);
   cluster
     .command('status')
     .summary('what each member knows')
@@ -42,7 +46,12 @@ async function show({ output }: CliContext, view: ClusterView): Promise<void> {
   const { asked, leader, clusterIds } = view;
   if (output.format === 'json') {
     const members = asked.map(({ address, report, error }) => ({ address, error: error ?? null, ...report }));
-    await output.json({ leader: leader?.memberId ?? null, term: leader?.term ?? null, clusterIds, members });
+    await output.json('rollcall.cluster-status.v1', {
+      leader: leader?.memberId ?? null,
+      term: leader?.term ?? null,
+      clusterIds,
+      members,
+    });
     return;
   }
   if (asked.length === 0) return;
@@ -81,11 +90,12 @@ function judge({ output, servers }: CliContext, { asked, leader, clusterIds }: C
   if (leader !== undefined) return;
   if (asked.every(({ report }) => report === undefined)) {
     const hint = 'name running members with --server host:port,host:port, or start one to try: `rollcall dev`';
-    throw new CliError(exitCodes.unavailable, `no member answers at ${servers.join(', ')}`, hint);
+    const message = `no member answers at ${servers.join(', ')}`;
+    throw new CliError(exitCodes.unavailable, message, hint, { reason: 'UNREACHABLE' });
   }
   const forming = asked.some(({ report }) => report?.role === 'forming');
   const hint = forming
     ? 'start the members that are waited for'
     : 'start the silent members; a majority of them must hear each other';
-  throw new CliError(exitCodes.unavailable, 'no leader with a majority answers', hint);
+  throw new CliError(exitCodes.unavailable, 'no leader with a majority answers', hint, { reason: 'NO_LEADER' });
 }

@@ -1,8 +1,8 @@
-import type { Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import { RollcallClient } from '../client/client.ts';
-import type { OutputFormat } from './output.ts';
+import type { OutputFormat, OutputOptions } from './output.ts';
 import { Output } from './output.ts';
 import { parseDuration, parseServers } from './values.ts';
 
@@ -11,9 +11,21 @@ export interface CliIo {
   readonly stdout: Writable;
   readonly stderr: Writable;
   readonly workingDirectory: string;
+  /** How the user starts this program: `rollcall`, or `npx rollcall`. */
+  readonly programName: string;
+  /** Opened by the first call: what is never read must be left to the commands that are started here. */
+  stdin(): Readable;
+  /** Of this process; commands that it starts get it with what they are told on top. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
   /** Aborted by Ctrl-C, SIGTERM, or when nobody reads standard output any more. From its first use on, only so. */
   interrupted(): AbortSignal;
+  /** Hands every signal of `passedSignals` to the listener, and only there, until the function returned is called. */
+  onSignal(listener: (signal: PassedSignal) => void): () => void;
 }
+
+/** Signals that a command started here gets too. */
+export const passedSignals = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
+export type PassedSignal = (typeof passedSignals)[number];
 
 /** A single member, then the three of the cluster that `npm start` runs. All on this machine. */
 const defaultServers = '127.0.0.1:7400,127.0.0.1:7410,127.0.0.1:7420,127.0.0.1:7430';
@@ -42,7 +54,7 @@ export function addGlobalOptions(program: Command): void {
       new Option('--server <addresses>', 'members to talk to, host:port separated by commas')
         .env('ROLLCALL_SERVER')
         .argParser(parseServers)
-        .default(parseServers(defaultServers), defaultServers),
+        .default(parseServers(defaultServers), defaultServers.replaceAll(',', ', ')),
     )
     .addOption(
       new Option('--output <format>', 'table for people, json for programs')
@@ -63,7 +75,7 @@ export function contextOf(command: Command, io: CliIo): CliContext {
   const { server, output, timeout, namespace } = command.optsWithGlobals<GlobalOptions>();
   return {
     io,
-    output: new Output(io.stdout, io.stderr, output),
+    output: new Output({ ...streamsOf(io), format: output }),
     servers: server,
     serversGiven: command.getOptionValueSourceWithGlobals('server') !== 'default',
     timeoutMs: timeout,
@@ -71,14 +83,26 @@ export function contextOf(command: Command, io: CliIo): CliContext {
   };
 }
 
-/** Runs `use` with a client, and closes it whatever happens. */
-export async function withClient<R>(context: CliContext, use: (client: RollcallClient) => Promise<R>): Promise<R> {
+export function streamsOf({ stdout, stderr, programName }: CliIo): Omit<OutputOptions, 'format'> {
+  return { stdout, stderr, programName };
+}
+
+/**
+ * Runs `use` with a client, and closes it whatever happens.
+ *
+ * @param patient Waits for members that are away, and spreads over those named; for what stays.
+ */
+export async function withClient<R>(
+  context: CliContext,
+  use: (client: RollcallClient) => Promise<R>,
+  patient = false,
+): Promise<R> {
   const client = new RollcallClient({
     servers: context.servers,
     callTimeoutMs: Math.min(context.timeoutMs, 600_000),
     // The order that the user gave; and an answer at once where nothing listens.
-    spread: false,
-    failFast: true,
+    spread: patient,
+    failFast: !patient,
   });
   try {
     return await use(client);

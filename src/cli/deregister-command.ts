@@ -1,15 +1,16 @@
 import type { Command } from 'commander';
-import { ClientError } from '../client/client-error.ts';
 import { checkInstanceId, checkName } from '../client/input-checks.ts';
 import type { CliIo } from './context.ts';
 import { contextOf, withClient } from './context.ts';
 import { exitCodes } from './exit-codes.ts';
+import { checkService } from './instance-options.ts';
 import { parseInteger } from './values.ts';
 
 const examples = `
 Examples:
   rollcall deregister web --id web-1
-  rollcall deregister web --id web-1 --incarnation 17 --reason "host is being replaced"`;
+  rollcall deregister web --id web-1 --reason "host is being replaced"
+  rollcall deregister web --id web-1 --incarnation 17 --dry-run`;
 
 interface DeregisterFlags {
   readonly id: string;
@@ -34,20 +35,20 @@ export function addDeregisterCommand(program: Command, io: CliIo, done: (exitCod
       const context = contextOf(command, io);
       const { output, namespace } = context;
       checkName('namespace', namespace);
-      if (service === '') throw ClientError.invalidField('service', 'is empty');
-      checkName('service', service);
+      checkService(service);
       checkInstanceId('id', flags.id);
       const { id, incarnation = 0, reason = '' } = flags;
       const request = { namespace, service, id, incarnation, reason };
       if (flags.dryRun === true) {
-        await output.json({ dryRun: true, request: 'Deregister', ...request });
+        await output.json('rollcall.deregister-request.v1', { dryRun: true, ...request });
         done(exitCodes.ok);
         return;
       }
       const { existed, header } = await withClient(context, (client) => client.deregister(request));
       const { revision, member } = header;
-      if (output.format === 'json') await output.json({ namespace, service, id, existed, revision, member });
-      else if (existed) await output.lines([`deregistered ${service}/${id}: revision ${revision}`]);
+      if (output.format === 'json') {
+        await output.json('rollcall.deregister.v1', { namespace, service, id, existed, revision, member });
+      } else if (existed) await output.lines([`deregistered ${service}/${id}: revision ${revision}`]);
       if (!existed) output.message(`${service}/${id} was not registered; nothing changed`);
       done(exitCodes.ok);
     });

@@ -13,28 +13,66 @@ export const exitCodes = {
   timeout: 7,
 } as const;
 
-export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+/** What went wrong beside the texts; `rollcall.error.v1` of docs/reference/json.md. */
+export interface ErrorFacts {
+  /** Default: one for the exit code, as `USAGE`. */
+  readonly reason?: string;
+  /** Name of a gRPC status code. Default: the one for the exit code. */
+  readonly code?: ClientCode;
+  /** Field, option or argument that is to blame. */
+  readonly field?: string | undefined;
+  readonly mayHaveApplied?: boolean;
+  readonly retryAfterMs?: number | undefined;
+}
 
 /** A failure of a command: what happened, and what to try next. */
 export class CliError extends Error {
   override readonly name = 'CliError';
-  readonly exitCode: ExitCode;
+  /** One of `exitCodes`, or what a command that was started here stands for. */
+  readonly exitCode: number;
   readonly hint: string;
+  readonly reason: string;
+  readonly code: ClientCode;
+  readonly field: string | undefined;
+  readonly mayHaveApplied: boolean;
+  readonly retryAfterMs: number | undefined;
 
-  constructor(exitCode: ExitCode, message: string, hint: string) {
+  constructor(exitCode: number, message: string, hint: string, facts: ErrorFacts = {}) {
     super(message);
+    const [reason, code] = usualFacts.get(exitCode) ?? ['OTHER', 'UNKNOWN'];
     this.exitCode = exitCode;
     this.hint = hint;
+    this.reason = facts.reason ?? reason;
+    this.code = facts.code ?? code;
+    this.field = facts.field;
+    this.mayHaveApplied = facts.mayHaveApplied ?? false;
+    this.retryAfterMs = facts.retryAfterMs;
   }
 }
 
+const usualFacts: ReadonlyMap<number, readonly [string, ClientCode]> = new Map([
+  [exitCodes.usage, ['USAGE', 'INVALID_ARGUMENT']],
+  [exitCodes.notFound, ['NOT_FOUND', 'NOT_FOUND']],
+  [exitCodes.denied, ['DENIED', 'PERMISSION_DENIED']],
+  [exitCodes.unavailable, ['UNAVAILABLE', 'UNAVAILABLE']],
+  [exitCodes.conflict, ['CONFLICT', 'FAILED_PRECONDITION']],
+  [exitCodes.timeout, ['TIMEOUT', 'DEADLINE_EXCEEDED']],
+]);
+
 /** The same for what the client failed with. */
 export function cliErrorOf(error: ClientError): CliError {
-  const maybe = error.mayHaveApplied ? '. The change may have been applied all the same' : '';
-  return new CliError(exitCodeOf(error.code, error.reason), `${error.message}${maybe}`, hintOf(error));
+  const { code, reason, field, mayHaveApplied, retryAfterMs } = error;
+  const maybe = mayHaveApplied ? '. The change may have been applied all the same' : '';
+  return new CliError(exitCodeOf(code, reason), `${error.message}${maybe}`, hintOf(error), {
+    reason,
+    code,
+    field,
+    mayHaveApplied,
+    retryAfterMs,
+  });
 }
 
-function exitCodeOf(code: ClientCode, reason: ClientReason): ExitCode {
+function exitCodeOf(code: ClientCode, reason: ClientReason): number {
   if (reason === 'BAD_ANSWER') return exitCodes.other;
   switch (code) {
     case 'OK':
@@ -96,6 +134,9 @@ function hintOf(error: ClientError): string {
       return 'see what is registered now, and its incarnation: `rollcall discover SERVICE`';
     case 'UNKNOWN_LEASE':
       return 'register with --ttl, or grant a lease first';
+    case 'UNKNOWN_SESSION':
+    case 'SESSION_TAKEN':
+      return 'run the command again: it begins a new session';
     case 'HISTORY_CHANGED':
     case 'OUT_OF_HISTORY':
       return 'begin anew without the old revision';

@@ -1,4 +1,5 @@
-import type { CliIo } from './context.ts';
+import type { CliIo, PassedSignal } from './context.ts';
+import { passedSignals } from './context.ts';
 import { runCli } from './program.ts';
 
 /** Nobody reads any more, as behind `| head`: the end of a command, not its failure. */
@@ -17,11 +18,23 @@ function interrupted(): AbortSignal {
   return AbortSignal.any([signalled.signal, readerGone.signal]);
 }
 
+function onSignal(listener: (signal: PassedSignal) => void): () => void {
+  for (const signal of passedSignals) process.on(signal, listener);
+  return () => {
+    for (const signal of passedSignals) process.off(signal, listener);
+  };
+}
+
 const io: CliIo = {
   stdout: process.stdout,
   stderr: process.stderr,
   workingDirectory: process.cwd(),
+  // npm tells what it runs that it was `npx`.
+  programName: process.env['npm_lifecycle_event'] === 'npx' ? 'npx rollcall' : 'rollcall',
+  stdin: () => process.stdin,
+  environment: process.env,
   interrupted,
+  onSignal,
 };
 
 process.stdout.on('error', onOutputError);

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { InvalidArgumentError } from 'commander';
-import type { CliIo } from './context.ts';
+import type { CliContext, CliIo } from './context.ts';
+import { contextOf } from './context.ts';
 import { CliError, exitCodes } from './exit-codes.ts';
 import { packageVersion } from './package-version.ts';
 import { parseInteger } from './values.ts';
@@ -61,12 +62,12 @@ export function addDevCommand(program: Command, io: CliIo, done: (exitCode: numb
       devPort,
     )
     .addHelpText('after', devExamples)
-    .action(async ({ data, port }: { readonly data?: string; readonly port: number }) => {
+    .action(async ({ data, port }: DevFlags, command: Command) => {
       const ports = await takenPorts(port);
       const temporary = data === undefined ? await mkdtemp(join(tmpdir(), 'rollcall-dev-')) : undefined;
       const directory = resolve(io.workingDirectory, temporary ?? data ?? '.');
       try {
-        done(await runDev(io, directory, ports, temporary !== undefined));
+        done(await runDev(contextOf(command, io), directory, ports, temporary !== undefined));
       } finally {
         // A member that failed closes nothing: LevelDB may be writing a last file into what is being removed.
         if (temporary !== undefined) await rm(temporary, { recursive: true, force: true, maxRetries: 10 });
@@ -74,7 +75,12 @@ export function addDevCommand(program: Command, io: CliIo, done: (exitCode: numb
     });
 }
 
-async function runDev(io: CliIo, directory: string, ports: Ports, isTemporary: boolean): Promise<number> {
+async function runDev(
+  { io, output }: CliContext,
+  directory: string,
+  ports: Ports,
+  isTemporary: boolean,
+): Promise<number> {
   const { memberConfigOf } = await import('../server/config.ts');
   const { runMember } = await import('../server/run-member.ts');
   const [client, peer, http] = ports.map((port) => `${loopback}:${port}`);
@@ -91,15 +97,21 @@ async function runDev(io: CliIo, directory: string, ports: Ports, isTemporary: b
     version: packageVersion(),
     onReady: ({ clientAddress, httpAddress }) => {
       const server = clientAddress === `${loopback}:${devPort}` ? '' : ` --server ${clientAddress}`;
+      if (output.format === 'json') {
+        const http = httpAddress;
+        void output.json('rollcall.dev.v1', { server: clientAddress, http, directory, temporary: isTemporary });
+        return;
+      }
       const lines = [
         `clients (gRPC)   ${clientAddress}`,
         `metrics, health  http://${httpAddress}/metrics  http://${httpAddress}/healthz`,
         `data             ${directory}${isTemporary ? ' (removed at the end)' : ''}`,
         '',
         'Try, in another terminal:',
-        `  rollcall watch${server}`,
-        `  rollcall register web --id web-1 --endpoint main=http://127.0.0.1:8080 --ttl 10s --keep-alive${server}`,
-        `  rollcall discover web${server}`,
+        `  ${io.programName} watch${server}`,
+        `  ${io.programName} run web --port-env PORT --endpoint 'main=http://127.0.0.1:{port}'${server} \\`,
+        `      -- node -e 'http.createServer((q, a) => a.end("hi\\n")).listen(process.env.PORT)'`,
+        `  ${io.programName} discover web${server}`,
         '',
         'Ctrl-C ends it.',
       ];
@@ -112,6 +124,11 @@ function parsePort(text: string): number {
   const port = parseInteger(text);
   if (port > devPortMax) throw new InvalidArgumentError(`"${text}" leaves no room for the two ports behind it.`);
   return port;
+}
+
+interface DevFlags {
+  readonly data?: string;
+  readonly port: number;
 }
 
 type Ports = readonly [number, number, number];
@@ -128,7 +145,7 @@ async function takenPorts(first: number): Promise<Ports> {
   for (const each of probes) await each?.release();
   const busy = wanted.filter((_, i) => probes[i] === undefined).join(', ');
   const hint = 'end what runs there (another `rollcall dev`?), or take free ports with --port 0';
-  throw new CliError(exitCodes.other, `${loopback} port ${busy} is in use`, hint);
+  throw new CliError(exitCodes.other, `${loopback} port ${busy} is in use`, hint, { reason: 'PORT_IN_USE' });
 }
 
 interface Probe {

@@ -1,21 +1,27 @@
 import type { Writable } from 'node:stream';
-
-/**
- * Version of the JSON that commands print. It rises when a field changes its meaning or goes, not when one is added.
- */
-export const jsonSchema = 1;
+import type { JsonDocumentName, JsonFields } from './json-documents.ts';
 
 export type OutputFormat = 'table' | 'json';
+
+export interface OutputOptions {
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+  readonly format: OutputFormat;
+  /** How the user started this program: what advice names. */
+  readonly programName: string;
+}
 
 /** What a command says: data on standard output, messages on standard error. */
 export class Output {
   readonly #stdout: Writable;
   readonly #stderr: Writable;
+  readonly #programName: string;
   readonly format: OutputFormat;
 
-  constructor(stdout: Writable, stderr: Writable, format: OutputFormat) {
+  constructor({ stdout, stderr, format, programName }: OutputOptions) {
     this.#stdout = stdout;
     this.#stderr = stderr;
+    this.#programName = programName;
     this.format = format;
   }
 
@@ -36,25 +42,41 @@ export class Output {
     });
   }
 
-  /** One line of JSON with the schema's version first. */
-  json(value: object): Promise<void> {
-    return this.lines([JSON.stringify({ schema: jsonSchema, ...value })]);
+  /** One line of JSON, the name of its schema first. */
+  json<N extends JsonDocumentName>(schema: N, fields: JsonFields<N>): Promise<void> {
+    return this.lines([jsonLine(schema, fields)]);
+  }
+
+  /** The same on standard error: a failure. */
+  jsonError(fields: JsonFields<'rollcall.error.v1'>): void {
+    if (!this.#stderr.destroyed) this.#stderr.write(`${jsonLine('rollcall.error.v1', fields)}\n`);
   }
 
   table(header: readonly string[], rows: readonly (readonly string[])[]): Promise<void> {
     return this.lines(tableLines(header, rows));
   }
 
+  /** Commands in back quotes are named as the user starts them. */
   message(text: string): void {
     if (this.#stderr.destroyed) return;
-    for (const line of text.split('\n')) this.#stderr.write(`${printable(line)}\n`);
+    for (const line of this.advice(text).split('\n')) this.#stderr.write(`${printable(line)}\n`);
   }
+
+  /** The text with its commands in back quotes as the user starts them. */
+  advice(text: string): string {
+    return text.replaceAll('`rollcall ', `\`${this.#programName} `);
+  }
+}
+
+/** One document as a line, without its end. */
+export function jsonLine<N extends JsonDocumentName>(schema: N, fields: JsonFields<N>): string {
+  return JSON.stringify({ schema, ...fields });
 }
 
 /** Columns two spaces apart, as wide as their widest cell. */
 export function tableLines(header: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const cells = [header, ...rows].map((row) => row.map((cell) => printable(cell === '' ? '-' : cell)));
-  const widths = header.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
+  const widths = header.map((_, column) => cells.reduce((max, row) => Math.max(max, row[column]?.length ?? 0), 0));
   return cells.map((row) =>
     row
       .map((cell, column) => cell.padEnd(widths[column] ?? 0))

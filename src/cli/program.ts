@@ -1,36 +1,69 @@
 import { Command, CommanderError } from 'commander';
 import { ClientError } from '../client/client-error.ts';
+import { addApplyCommand } from './apply-command.ts';
 import { addClusterCommand } from './cluster-command.ts';
+import { addCompletionCommand } from './completion-command.ts';
 import type { CliIo } from './context.ts';
-import { addGlobalOptions } from './context.ts';
+import { addGlobalOptions, streamsOf } from './context.ts';
 import { addDeregisterCommand } from './deregister-command.ts';
 import { CliError, cliErrorOf, exitCodes } from './exit-codes.ts';
 import { addDevCommand, addServeCommand } from './member-commands.ts';
+import type { OutputFormat } from './output.ts';
 import { Output } from './output.ts';
 import { packageVersion } from './package-version.ts';
 import { addDiscoverCommand, addServicesCommand } from './read-commands.ts';
 import { addRegisterCommand } from './register-command.ts';
+import { addRunCommand } from './run-command.ts';
 import { addWatchCommand } from './watch-command.ts';
 
+/** Columns of the help, whatever the terminal has: it stands in docs/reference/cli.md as well. */
+const helpColumns = 80;
+
 const footer = `
-Every global option can be given as ROLLCALL_SERVER, ROLLCALL_OUTPUT, ... in the environment.
-Exit codes: 0 ok, 1 other, 2 usage, 3 not found, 4 denied, 5 no quorum, 6 conflict, 7 timeout.`;
+Examples:
+  rollcall dev
+  rollcall run web --endpoint main=http://127.0.0.1:8080 -- node server.js
+  rollcall discover web
+
+Exit codes: 0 ok, 1 other, 2 usage, 3 not found, 4 denied, 5 no quorum,
+6 conflict, 7 timeout. \`run\` ends as the command does that it runs.`;
 
 /** Runs one command line, without the name of the program. Resolves with the exit code; never rejects. */
 export async function runCli(args: readonly string[], io: CliIo): Promise<number> {
   let exitCode: number = exitCodes.other;
-  const program = buildProgram(io, (code) => {
-    exitCode = code;
+  const { own, command } = split(args);
+  const format = wantedFormat(own, io);
+  const program = buildProgram(io, {
+    command,
+    quietErrors: format === 'json',
+    done: (code) => {
+      exitCode = code;
+    },
   });
   try {
-    await program.parseAsync([...args], { from: 'user' });
+    await program.parseAsync(own, { from: 'user' });
     return exitCode;
   } catch (error) {
-    return tell(error, io);
+    return tell(error, io, format);
   }
 }
 
-function buildProgram(io: CliIo, done: (exitCode: number) => void): Command {
+/** What stands behind the first `--` is a command to start, and none of our business. */
+function split(args: readonly string[]): { readonly own: string[]; readonly command: readonly string[] | undefined } {
+  const at = args.indexOf('--');
+  return at < 0 ? { own: [...args], command: undefined } : { own: args.slice(0, at), command: args.slice(at + 1) };
+}
+
+export interface ProgramOptions {
+  /** What stands behind `--`; undefined: there is no `--`. */
+  readonly command: readonly string[] | undefined;
+  /** Leave the telling of wrong usage to the caller. */
+  readonly quietErrors: boolean;
+  readonly done: (exitCode: number) => void;
+}
+
+/** The whole command line, also to be looked at by what explains or completes it. */
+export function buildProgram(io: CliIo, { command, quietErrors, done }: ProgramOptions): Command {
   const program = new Command('rollcall')
     .description('A service registry: processes register, clients discover and watch.')
     .version(packageVersion(), '--version', 'print the version')
@@ -38,40 +71,78 @@ function buildProgram(io: CliIo, done: (exitCode: number) => void): Command {
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void io.stdout.write(text),
-      writeErr: (text) => void io.stderr.write(text),
+      writeErr: (text) => void (quietErrors || io.stderr.write(text)),
+      getOutHelpWidth: () => helpColumns,
+      getErrHelpWidth: () => helpColumns,
     })
-    .configureHelp({ showGlobalOptions: true, sortOptions: false })
+    .configureHelp({ showGlobalOptions: true, sortOptions: false, minWidthToWrap: 20 })
     .showHelpAfterError('next: the same with --help explains the command and shows examples')
-    .addHelpText('after', footer);
+    .addHelpText('after', footer)
+    .hook('preAction', (_, action) => {
+      if (command !== undefined && !['run', 'watch'].includes(action.name())) {
+        const hint = '`rollcall run` and `rollcall watch` start a command';
+        throw new CliError(exitCodes.usage, `${action.name()} takes no command behind --`, hint);
+      }
+    });
   addGlobalOptions(program);
   program.commandsGroup('Run:');
   addDevCommand(program, io, done);
   addServeCommand(program, io, done);
   program.commandsGroup('Register:');
+  addRunCommand(program, io, command, done);
   addRegisterCommand(program, io, done);
   addDeregisterCommand(program, io, done);
+  addApplyCommand(program, io, done);
   program.commandsGroup('Look:');
   addServicesCommand(program, io, done);
   addDiscoverCommand(program, io, done);
-  addWatchCommand(program, io, done);
+  addWatchCommand(program, io, command, done);
   program.commandsGroup('Members:');
   addClusterCommand(program, io, done);
   program.commandsGroup('Help:');
+  addCompletionCommand(program, io, done);
+  program.helpCommand('help [command]', 'explain a command');
   return program;
 }
 
+/** As the options will say it; needed also where they cannot be read. */
+function wantedFormat(args: readonly string[], { environment }: CliIo): OutputFormat {
+  const given = args.flatMap((arg, i) => {
+    if (arg === '--output') return [args[i + 1] ?? ''];
+    return arg.startsWith('--output=') ? [arg.slice('--output='.length)] : [];
+  });
+  return (given.at(-1) ?? environment['ROLLCALL_OUTPUT']) === 'json' ? 'json' : 'table';
+}
+
 /** What a failed command prints, and its exit code. */
-function tell(error: unknown, io: CliIo): number {
-  // Commander has printed its own.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
-  const output = new Output(io.stdout, io.stderr, 'table');
-  const told = error instanceof ClientError ? cliErrorOf(error) : error;
-  if (told instanceof CliError) {
+function tell(error: unknown, io: CliIo, format: OutputFormat): number {
+  if (error instanceof CommanderError && (format === 'table' || error.exitCode === 0)) {
+    // Commander has printed its own.
+    return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+  }
+  const output = new Output({ ...streamsOf(io), format });
+  const told = toldAs(error);
+  if (format === 'json') {
+    const { reason, code, message, field = null, hint, exitCode, mayHaveApplied, retryAfterMs = null } = told;
+    const facts = { field, exitCode, mayHaveApplied, retryAfterMs };
+    output.jsonError({ reason, code, message: output.advice(message), hint: output.advice(hint), ...facts });
+  } else {
     output.message(`error: ${told.message}`);
     output.message(`next: ${told.hint}`);
-    return told.exitCode;
   }
-  output.message(`error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-  output.message('next: this is a fault of rollcall itself; please report it with the lines above');
-  return exitCodes.other;
+  return told.exitCode;
+}
+
+function toldAs(error: unknown): CliError {
+  if (error instanceof CliError) return error;
+  if (error instanceof ClientError) return cliErrorOf(error);
+  if (error instanceof CommanderError) {
+    const message = error.code === 'commander.help' ? 'no command is given' : error.message.replace(/^error: /, '');
+    const [, field] = /(?:option|argument) '(?:-\w, )?(?:--)?([\w-]+)/.exec(message) ?? [];
+    const hint = 'the same with --help explains the command and shows examples';
+    return new CliError(exitCodes.usage, message, hint, { field });
+  }
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  const hint = 'this is a fault of rollcall itself; please report it with the lines above';
+  return new CliError(exitCodes.other, text, hint, { reason: 'FAULT', code: 'INTERNAL' });
 }

@@ -3,6 +3,8 @@ import type { Discovered, Paged, ServicesListed } from '../client/types.ts';
 import type { CliContext, CliIo } from './context.ts';
 import { contextOf, withClient } from './context.ts';
 import { CliError, exitCodes } from './exit-codes.ts';
+import type { FilterFlags } from './filter-options.ts';
+import { filterOf, withFilterOptions } from './filter-options.ts';
 import type { Output } from './output.ts';
 import { counted, instanceHeader, instanceRow } from './render.ts';
 import { formatDuration, parseInteger } from './values.ts';
@@ -10,15 +12,18 @@ import { formatDuration, parseInteger } from './values.ts';
 const servicesExamples = `
 Examples:
   rollcall services
-  rollcall services --prefix shop. --output json`;
+  rollcall services --prefix shop.
+  rollcall services --namespace staging --output json`;
 
 const discoverExamples = `
 Examples:
   rollcall discover web
+  rollcall discover web --tag blue --zone eu-1a --version-range '^1.4'
+  rollcall discover web --meta 'track in stable,canary' --status up
   rollcall discover web --stale --output json
   rollcall discover web --min-revision 1234`;
 
-interface ReadFlags {
+interface ReadFlags extends FilterFlags {
   readonly stale?: true;
   readonly minRevision?: number;
   readonly prefix?: string;
@@ -56,7 +61,7 @@ export function addServicesCommand(program: Command, io: CliIo, done: (exitCode:
 async function showServices({ output, namespace }: CliContext, listed: ServicesListed): Promise<void> {
   const { services } = listed;
   if (output.format === 'json') {
-    await output.json({ namespace, ...freshness(listed), services });
+    await output.json('rollcall.services.v1', { namespace, ...freshness(listed), services });
     return;
   }
   const rows = services.map((each) => [each.service, String(each.instances), String(each.modifyRevision)]);
@@ -65,21 +70,21 @@ async function showServices({ output, namespace }: CliContext, listed: ServicesL
 }
 
 export function addDiscoverCommand(program: Command, io: CliIo, done: (exitCode: number) => void): void {
-  withReadOptions(
-    program
-      .command('discover <service>')
-      .summary('list the instances of a service')
-      .description('Lists the instances of a service. Ends with 3 where the service is not known.'),
-  )
+  const discover = program
+    .command('discover <service>')
+    .summary('list the instances of a service')
+    .description('Lists the instances of a service. Ends with 3 where the service is not known.');
+  withFilterOptions(withReadOptions(discover))
     .addHelpText('after', discoverExamples)
-    .action(async (service: string, flags: ReadFlags, command: Command) => {
-      const context = contextOf(command, io);
-      const found = await withClient(context, (client) => client.discover({ ...readOptions(context, flags), service }));
+    .action(async (service: string, flags: ReadFlags) => {
+      const context = contextOf(discover, io);
+      const request = { ...readOptions(context, flags), service, ...filterOf(flags) };
+      const found = await withClient(context, (client) => client.discover(request));
       await showInstances(context, service, found);
       if (!found.known) {
         const hint = `\`rollcall services --namespace ${context.namespace}\` lists what is there`;
         const message = `nothing is known of service ${service} in namespace ${context.namespace}`;
-        throw new CliError(exitCodes.notFound, message, hint);
+        throw new CliError(exitCodes.notFound, message, hint, { reason: 'UNKNOWN_SERVICE', field: 'service' });
       }
       done(exitCodes.ok);
     });
@@ -88,7 +93,7 @@ export function addDiscoverCommand(program: Command, io: CliIo, done: (exitCode:
 async function showInstances({ output, namespace }: CliContext, service: string, found: Discovered): Promise<void> {
   const { instances, known } = found;
   if (output.format === 'json') {
-    await output.json({ namespace, service, known, ...freshness(found), instances });
+    await output.json('rollcall.discover.v1', { namespace, service, known, ...freshness(found), instances });
     return;
   }
   if (!known) return;

@@ -1,39 +1,36 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import type { RollcallClient } from '../client/client.ts';
-import { ClientError } from '../client/client-error.ts';
-import { checkInstanceId, checkName } from '../client/input-checks.ts';
-import type { Endpoint, InstanceInput, Lifetime, Registered, RegisterOptions } from '../client/types.ts';
+import type { Endpoint, Lifetime, Registered, RegisterOptions } from '../client/types.ts';
 import type { CliContext, CliIo } from './context.ts';
 import { contextOf, withClient } from './context.ts';
 import { CliError, exitCodes } from './exit-codes.ts';
-import { collecting, formatDuration, parseDuration, parseEndpoint, parseInteger, parsePair } from './values.ts';
+import type { InstanceFlags } from './instance-options.ts';
+import { instanceOf, withInstanceOptions } from './instance-options.ts';
+import { collecting, formatDuration, parseDuration, parseEndpoint, parseInteger } from './values.ts';
 
 const examples = `
 Examples:
-  rollcall register web --id web-1 --endpoint main=http://10.0.0.7:8080 --ttl 10s --keep-alive
-  rollcall register db --id db-1 --endpoint sql=postgres://db.local:5432 --persistent --zone eu-1a --meta role=primary
-  rollcall register web --id web-1 --endpoint main=http://10.0.0.7:8080 --ttl 30s --dry-run`;
+  rollcall register web --id web-1 --endpoint main=http://10.0.0.7:8080 \\
+      --ttl 10s --keep-alive
+  rollcall register db --id db-1 --endpoint sql=postgres://db.local:5432 \\
+      --persistent --zone eu-1a --meta role=primary
+  rollcall register web --id web-1 --endpoint main=http://10.0.0.7:8080 \\
+      --ttl 30s --dry-run`;
 
-interface RegisterFlags {
+interface RegisterFlags extends InstanceFlags {
   readonly id: string;
   readonly endpoint: readonly Endpoint[];
   readonly ttl?: number;
   readonly lease?: number;
   readonly persistent?: true;
-  readonly tag?: readonly string[];
-  readonly meta?: readonly (readonly [string, string])[];
-  readonly versionLabel?: string;
-  readonly weight?: number;
-  readonly region?: string;
-  readonly zone?: string;
   readonly ifAbsent?: true;
   readonly keepAlive?: true;
   readonly dryRun?: true;
 }
 
 export function addRegisterCommand(program: Command, io: CliIo, done: (exitCode: number) => void): void {
-  program
+  const command = program
     .command('register <service>')
     .summary('register an instance')
     .description(
@@ -41,8 +38,8 @@ export function addRegisterCommand(program: Command, io: CliIo, done: (exitCode:
     )
     .requiredOption('--id <id>', 'id of the instance, unique within the service')
     .requiredOption(
-      '--endpoint <name=protocol://host:port>',
-      'where it is reached; may be given up to 16 times',
+      '--endpoint <endpoint>',
+      'where it is reached: name=protocol://host:port; may be given up to 16 times',
       collecting(parseEndpoint),
     )
     .addOption(
@@ -56,52 +53,23 @@ export function addRegisterCommand(program: Command, io: CliIo, done: (exitCode:
         .conflicts(['persistent', 'keepAlive']),
     )
     .addOption(new Option('--persistent', 'stay until deregistered').conflicts('keepAlive'))
-    .option('--keep-alive', 'with --ttl: stay in the foreground and renew; Ctrl-C deregisters')
-    .option('--tag <tag>', 'may be given up to 64 times', collecting(String))
-    .option('--meta <key=value>', 'metadata; may be given up to 64 times', collecting(parsePair))
-    .option('--version-label <text>', 'version of the service')
-    .option('--weight <number>', '0 to 1000000, relative to the others; 100 if not given', (text) => parseInteger(text))
-    .option('--region <name>', 'where it runs')
-    .option('--zone <name>', 'where it runs')
+    .option('--keep-alive', 'with --ttl: stay in the foreground and renew; Ctrl-C deregisters');
+  withInstanceOptions(command)
     .option('--if-absent', 'fail (exit code 6) where the id is registered already')
     .option('--dry-run', 'check, and print what would be sent')
     .addHelpText('after', examples)
-    .action(async (service: string, flags: RegisterFlags, command: Command) => {
+    .action(async (service: string, flags: RegisterFlags) => {
       const context = contextOf(command, io);
       const options = requestOf(service, flags, context);
-      if (flags.dryRun === true) await context.output.json({ dryRun: true, request: 'Register', ...options });
+      if (flags.dryRun === true) await tellRequest(context, options);
       else await withClient(context, (client) => register(client, context, options, flags.keepAlive === true));
       done(exitCodes.ok);
     });
 }
 
 function requestOf(service: string, flags: RegisterFlags, { namespace }: CliContext): RegisterOptions {
-  checkName('namespace', namespace);
-  if (service === '') throw ClientError.invalidField('service', 'is empty');
-  checkName('service', service);
-  checkInstanceId('id', flags.id);
-  const { versionLabel: version, weight, region, zone } = flags;
-  const instance: InstanceInput = {
-    namespace,
-    service,
-    id: flags.id,
-    endpoints: flags.endpoint,
-    tags: flags.tag ?? [],
-    metadata: metadataOf(flags.meta ?? []),
-    ...(version === undefined ? {} : { version }),
-    ...(weight === undefined ? {} : { weight }),
-    ...(region === undefined ? {} : { region }),
-    ...(zone === undefined ? {} : { zone }),
-  };
+  const instance = instanceOf({ namespace, service, id: flags.id }, flags.endpoint, flags);
   return { instance, lifetime: lifetimeOf(flags), ifAbsent: flags.ifAbsent === true };
-}
-
-function metadataOf(pairs: readonly (readonly [string, string])[]): Record<string, string> {
-  const metadata = Object.fromEntries(pairs);
-  if (Object.keys(metadata).length < pairs.length) {
-    throw new CliError(exitCodes.usage, 'a key of --meta is given twice', 'give each key once');
-  }
-  return metadata;
 }
 
 function lifetimeOf({ ttl, lease, persistent, keepAlive }: RegisterFlags): Lifetime {
@@ -130,15 +98,21 @@ async function register(
 }
 
 async function tell({ output }: CliContext, { instance }: RegisterOptions, answer: Registered): Promise<void> {
-  const { namespace, service, id } = instance;
+  const { namespace = 'default', service, id } = instance;
   const { header, incarnation, leaseId, ttlMs, replaced } = answer;
   if (output.format === 'json') {
     const { revision, member } = header;
-    await output.json({ namespace, service, id, incarnation, leaseId, ttlMs, replaced, revision, member });
+    const fields = { service, id, incarnation, leaseId, ttlMs, replaced, revision, member };
+    await output.json('rollcall.register.v1', { namespace, ...fields });
     return;
   }
   const how = replaced ? 'took over' : 'registered';
   await output.lines([`${how} ${service}/${id}: incarnation ${incarnation}, revision ${header.revision}`]);
+}
+
+function tellRequest({ output }: CliContext, { instance, lifetime, ifAbsent }: RegisterOptions): Promise<void> {
+  const request = { instance, lifetime, ifAbsent: ifAbsent === true };
+  return output.json('rollcall.register-request.v1', { dryRun: true, ...request });
 }
 
 function tellHowLong({ output }: CliContext, { leaseId, ttlMs }: Registered): void {

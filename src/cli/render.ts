@@ -32,17 +32,22 @@ const causes: Readonly<Record<RemovalCause, string>> = {
   deregistered: 'deregistered',
   'lease-expired': 'its lease expired',
   'lease-revoked': 'its lease was revoked',
+  unspecified: 'gone',
   unrecognised: 'for a reason that this version does not know',
 };
 
-/** One change as a line; `+` registered, `~` changed, `-` gone. */
+/** One change as a line; `+` registered, `~` changed, `-` gone or not matched any more. */
 export function eventLine(event: WatchEvent): string {
   if (event.kind === 'put') {
     const { instance, revision } = event;
     const sign = instance.incarnation === revision ? '+' : '~';
     return printable(`${sign} ${instanceText(instance)}  (revision ${revision})`);
   }
-  const { key, cause, reason, revision } = event;
+  const { key, revision } = event;
+  if (event.kind === 'leaves') {
+    return printable(`- ${key.service}/${key.id}  does not match any more  (revision ${revision})`);
+  }
+  const { cause, reason } = event;
   const why = reason === '' ? causes[cause] : `${causes[cause]}: ${reason}`;
   return printable(`- ${key.service}/${key.id}  ${why}  (revision ${revision})`);
 }

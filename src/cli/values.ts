@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net';
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import { timerMsMax } from '../base/clock.ts';
 import { checkedAddresses } from '../client/addresses.ts';
 import { ClientError } from '../client/client-error.ts';
@@ -23,6 +23,12 @@ export function parseDuration(text: string): number {
     throw new InvalidArgumentError(`"${text}" is no duration; write e.g. 500ms, 10s, 5m or 1h30m.`);
   }
   return Math.round(ms);
+}
+
+/** An option that takes a duration, whose default is told as people write it. */
+export function durationOption(flags: string, description: string, defaultMs?: number): Option {
+  const option = new Option(flags, description).argParser(parseDuration);
+  return defaultMs === undefined ? option : option.default(defaultMs, formatDuration(defaultMs));
 }
 
 /** Milliseconds as a person writes them. */

@@ -117,14 +117,17 @@ describe('the command line', () => {
     const a = await member({});
     const { stdout, exitCode } = await cli(...web, '--ttl', '10s', '--tag', 'x', '--meta', 'k=v', '--dry-run');
     expect(JSON.parse(stdout)).toMatchObject({
-      schema: 1,
+      schema: 'rollcall.register-request.v1',
       dryRun: true,
-      request: 'Register',
       instance: { service: 'web', id: 'web-1', tags: ['x'], metadata: { k: 'v' } },
       lifetime: { ttlMs: 10_000 },
     });
     const other = await cli('deregister', 'web', '--id', 'web-1', '--dry-run');
-    expect(JSON.parse(other.stdout)).toMatchObject({ dryRun: true, request: 'Deregister', id: 'web-1' });
+    expect(JSON.parse(other.stdout)).toMatchObject({
+      schema: 'rollcall.deregister-request.v1',
+      dryRun: true,
+      id: 'web-1',
+    });
     expect([exitCode, other.exitCode, a.seen.length]).toEqual([0, 0, 0]);
   });
 
@@ -154,7 +157,7 @@ describe('the command line', () => {
     expect(await run.exitCode).toBe(exitCodes.ok);
     const lines = run.stdout().trimEnd().split('\n');
     expect(lines).toHaveLength(1);
-    expect(JSON.parse(lines[0] ?? '')).toMatchObject({ schema: 1, kind: 'snapshot', from: 0, to: 5, member: 'a' });
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({ schema: 'rollcall.watch.v1', kind: 'snapshot', to: 5 });
   });
 
   it('asks members that others name, shows silent ones, and ends with 5 without a leader', async () => {
@@ -183,7 +186,7 @@ describe('the command line', () => {
     expect(b.seen).toHaveLength(1);
     const json = JSON.parse((await cli('cluster', 'status', '--output', 'json')).stdout) as object;
     expect(json).toMatchObject({
-      schema: 1,
+      schema: 'rollcall.cluster-status.v1',
       leader: 'b',
       term: 3,
       members: [{ memberId: 'a' }, { memberId: 'b' }, {}],

@@ -62,7 +62,7 @@ describe('the command line and a real member', () => {
     expect(again.exitCode).toBe(exitCodes.conflict);
     const found = JSON.parse((await cli('discover', 'web', '--output', 'json')).stdout) as object;
     expect(found).toMatchObject({
-      schema: 1,
+      schema: 'rollcall.discover.v1',
       known: true,
       exact: true,
       consistency: 'linearizable',

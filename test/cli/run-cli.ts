@@ -1,4 +1,4 @@
-import { Writable } from 'node:stream';
+import { Readable, Writable } from 'node:stream';
 import { runCli } from '../../src/cli/program.ts';
 
 class Captured extends Writable {
@@ -21,14 +21,26 @@ export interface CliRun {
 
 /** Starts a command in this process, with streams and signal of its own. */
 export function startCli(...args: readonly string[]): CliRun {
+  return startCliWith('', args);
+}
+
+function startCliWith(stdin: string, args: readonly string[]): CliRun {
   const stdout = new Captured();
   const stderr = new Captured();
   const controller = new AbortController();
   const exitCode = runCli(args, {
     stdout,
     stderr,
+    stdin: () => Readable.from([stdin]),
     workingDirectory: process.cwd(),
+    programName: 'rollcall',
+    environment: process.env,
     interrupted: () => controller.signal,
+    onSignal: (listener) => {
+      const pass = (): void => listener('SIGINT');
+      controller.signal.addEventListener('abort', pass);
+      return () => controller.signal.removeEventListener('abort', pass);
+    },
   });
   return {
     exitCode,
@@ -44,8 +56,13 @@ export interface CliResult {
   readonly stderr: string;
 }
 
-export async function cli(...args: readonly string[]): Promise<CliResult> {
-  const run = startCli(...args);
+export function cli(...args: readonly string[]): Promise<CliResult> {
+  return cliWith('', ...args);
+}
+
+/** The same with a text on its standard input. */
+export async function cliWith(stdin: string, ...args: readonly string[]): Promise<CliResult> {
+  const run = startCliWith(stdin, args);
   const exitCode = await run.exitCode;
   return { exitCode, stdout: run.stdout(), stderr: run.stderr() };
 }
