@@ -14,7 +14,11 @@ export type Import = {
   readonly line: number;
 };
 
-const skippedFolders: ReadonlySet<string> = new Set(['node_modules', 'dist', '.git', '.rollcall', 'coverage']);
+const skippedFolders: ReadonlySet<string> = new Set([
+  ...['node_modules', 'dist', '.git', '.rollcall', 'coverage'],
+  // Of the examples in Python and Go: installed and generated.
+  ...['.venv', '__pycache__', 'build', 'rollcallv1'],
+]);
 
 /** Paths, from the root, of all files that belong to the repository, sorted. */
 export function repositoryPaths(): string[] {
