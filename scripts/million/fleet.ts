@@ -125,17 +125,21 @@ export class Fleet {
   /** A third of the time to live from ping to ping, spread evenly over it. */
   #keepAlive(): void {
     const { sessions, ttlMs } = this.#options;
-    const everyMs = 20;
-    const perTick = (sessions * everyMs) / (ttlMs / 3);
+    const perMs = sessions / (ttlMs / 3);
     let due = 0;
+    let lastMs = performance.now();
     this.#timer = setInterval(() => {
-      due += perTick * Math.min(1, this.#streams.length / sessions);
+      const nowMs = performance.now();
+      // By the time that passed: this process, too, may be late.
+      due += (nowMs - lastMs) * perMs * Math.min(1, this.#streams.length / sessions);
+      lastMs = nowMs;
       for (; due >= 1; due--) this.#pingNext();
-    }, everyMs);
+    }, 20);
   }
 
   #pingNext(): void {
-    const stream = this.#streams[this.#nextPing++ % Math.max(1, this.#streams.length)];
+    if (this.#nextPing >= this.#streams.length) this.#nextPing = 0;
+    const stream = this.#streams[this.#nextPing++];
     if (stream === undefined) return;
     const startMs = performance.now();
     this.counts.pings++;
