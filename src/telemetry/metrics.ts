@@ -6,7 +6,12 @@ import type { WatchCounts } from '../watch/types.ts';
 /** What is asked at each scrape; everything else is told as it happens. */
 export interface MetricsSource {
   status(): ReplicaStatus;
-  counts(): { readonly services: number; readonly instances: number; readonly leases: number };
+  counts(): {
+    readonly services: number;
+    readonly instances: number;
+    readonly leases: number;
+    readonly sessions: number;
+  };
   watchCounts(): WatchCounts;
   callsInFlight(): number;
   droppedLogLines(): number;
@@ -111,7 +116,8 @@ export class MemberMetrics {
   readonly revision = this.#gauge('rollcall_revision', 'Revision applied.');
   readonly instances = this.#gauge('rollcall_instances', 'Instances registered.');
   readonly services = this.#gauge('rollcall_services', 'Services with an instance.');
-  readonly leases = this.#gauge('rollcall_leases', 'Leases that live.');
+  readonly leases = this.#gauge('rollcall_leases', 'Leases that live, those of sessions included.');
+  readonly sessions = this.#gauge('rollcall_sessions', 'Sessions that live, wherever their streams are.');
   readonly expiredLeases = this.#counter('rollcall_expired_leases_total', 'Leases whose end this leader proposed.');
   readonly fenced = this.#gauge(
     'rollcall_fenced',
@@ -158,10 +164,11 @@ export class MemberMetrics {
 
   #ask(source: MetricsSource): void {
     this.#askStatus(source.status());
-    const { services, instances, leases } = source.counts();
+    const { services, instances, leases, sessions } = source.counts();
     this.services.set(services);
     this.instances.set(instances);
     this.leases.set(leases);
+    this.sessions.set(sessions);
     const watch = source.watchCounts();
     this.watches.set(watch.watches);
     this.watchBacklogBytes.set(watch.backlogBytes);
