@@ -35,6 +35,7 @@ export function renderReport(result: KillResult, command: string): string {
     `| attempts repeated with the same request id | ${result.retries} |`,
     `| writes that had no answer within 15 s | ${result.unknown} |`,
     `| watch batches / events checked | ${watch.batches} / ${watch.events} |`,
+    `| batches coalesced for slow reading | ${watch.coalesced} |`,
     `| watches resumed / answered by a reset | ${watch.resumes} / ${watch.resets} |`,
     `| duration | ${Math.round(result.seconds)} s |`,
     ...result.breaches.map((breach) => `- BREACH: ${breach}`),

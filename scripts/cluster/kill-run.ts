@@ -38,7 +38,7 @@ export interface KillResult {
   readonly acknowledged: number;
   readonly retries: number;
   readonly unknown: number;
-  readonly watch: { batches: number; events: number; snapshots: number; resets: number; resumes: number };
+  readonly watch: { batches: number; events: number; snapshots: number; resets: number; resumes: number; coalesced: number };
   readonly seconds: number;
 }
 
@@ -89,7 +89,7 @@ export class KillRun {
     }
     const sum = (pick: (client: LoadClient) => number): number =>
       this.#clients.reduce((total, client) => total + pick(client), 0);
-    const watch = { batches: 0, events: 0, snapshots: 0, resets: 0, resumes: 0 };
+    const watch = { batches: 0, events: 0, snapshots: 0, resets: 0, resumes: 0, coalesced: 0 };
     for (const { counts } of this.#watchers) {
       for (const key of Object.keys(watch) as (keyof typeof watch)[]) watch[key] += counts[key];
     }

@@ -49,7 +49,7 @@ describe('MemberMetrics', () => {
     };
     metrics.bind({
       status: () => ({ ...sampleStatus.replica, peers: [peer] }),
-      counts: () => ({ services: 2, instances: 5, leases: 3 }),
+      counts: () => ({ services: 2, instances: 5, leases: 3, sessions: 6 }),
       watchCounts: () => ({ streams: 1, watches: 4, backlogBytes: 9, snapshotBytes: 8, resets: 1, batches: 70 }),
       callsInFlight: () => 12,
       droppedLogLines: () => 13,
