@@ -10,6 +10,7 @@ import { ManualClock } from '../src/base/manual-clock.ts';
 import type { ChangeEvent } from '../src/state-machine/types.ts';
 import { WireWriter } from '../src/base/wire-writer.ts';
 import { encodeBatch, encodeCommand } from '../src/state-machine/command-codec.ts';
+import { matchAll } from '../src/filter/compile-filter.ts';
 import { RegistryState } from '../src/state-machine/registry-state.ts';
 import { WatchHub } from '../src/watch/watch-hub.ts';
 
@@ -78,6 +79,8 @@ class Bench {
       watchId: 1,
       namespace: 'default',
       service,
+      servicePrefix: '',
+      matcher: matchAll,
       resumeRevision: 0,
       once: false,
       progressIntervalMs: 10_000,

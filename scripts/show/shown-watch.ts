@@ -103,6 +103,8 @@ export class ShownWatch {
       this.#screen.line('watch', `${sign} ${service}/${id}  ${at}  incarnation ${incarnation}`);
       return;
     }
+    // This watch has no filter that an instance could leave.
+    if (event.kind === 'leaves') return;
     const name = `${event.key.service}/${event.key.id}`;
     this.removals.push({ name, incarnation: event.incarnation, cause: event.cause, atMs: performance.now() });
     const why = event.reason === '' ? event.cause : `${event.cause}: ${event.reason}`;
