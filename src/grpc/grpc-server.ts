@@ -4,6 +4,7 @@ import type { ClusterApi, RegistryApi } from '../api/types.ts';
 import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import { RollcallError } from '../base/errors.ts';
+import { guardStreams } from '../transport/stream-guard.ts';
 import type { CallContext } from './call-context.ts';
 import { ClientListener } from './client-listener.ts';
 import { clusterServiceName, ClusterService } from './cluster-service.ts';
@@ -55,6 +56,7 @@ export class GrpcServer {
     this.#clock = options.clock;
     this.#server = new Server(serverOptions(limits));
     boundHeaderList(this.#server, limits);
+    guardStreams(this.#server);
     this.#registry = new RegistryService(options.registry, context);
     this.#server.addService(this.#registry.definition, this.#registry.implementation);
     const cluster = new ClusterService(options.cluster, context);

@@ -16,6 +16,7 @@ import type { TransportLimits } from './limits.ts';
 import { asBuffer, identityHeader, peerService } from './peer-service.ts';
 import type { IncomingMessages, WireAcceptor } from './peer-wire.ts';
 import { PeerRefusal } from './refusal.ts';
+import { guardStreams } from './stream-guard.ts';
 
 /** Every peer needs two connections; what comes above waits for nobody and is closed. */
 const connectionsMax = 128;
@@ -40,6 +41,7 @@ export class PeerServer {
     this.#clock = clock;
     this.#limits = limits;
     this.#server = new Server(serverOptions(limits));
+    guardStreams(this.#server);
     this.#server.addService(peerService, {
       messages: (call: ServerDuplexStream<Uint8Array, Uint8Array>) => {
         this.#heard(call);
