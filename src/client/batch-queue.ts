@@ -82,7 +82,7 @@ export class BatchQueue {
     for (const instance of this.#latest.values()) {
       events.push({ kind: 'put', revision: instance.modifyRevision, instance });
     }
-    this.#batches = [{ kind: 'reset', from: 0, to, events, header }];
+    this.#batches = [{ kind: 'reset', from: 0, to, events, header, coalesced: false }];
     this.#events = events.length;
   }
 }

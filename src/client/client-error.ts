@@ -83,7 +83,7 @@ export class ClientError extends Error {
   }
 
   /** An error that came inside an answer: only its reason and text. */
-  static ofReason(address: string, reason: string, message: string): ClientError {
+  static ofReason(address: string | undefined, reason: string, message: string): ClientError {
     if (!isReason(reason)) return new ClientError('UNKNOWN', 'UNRECOGNISED', `${reason}: ${message}`, { address });
     return new ClientError(reasonCodes[reason], reason, message, {
       address,

@@ -5,9 +5,9 @@ import { SystemRandom } from '../base/system-random.ts';
 import { rollcall } from '../gen/rollcall.js';
 import { checkedAddress, checkedAddresses } from './addresses.ts';
 import { ClientError } from './client-error.ts';
-import { defaultNamespace, fromHeader, fromStatus, fromView, toConsistency } from './convert.ts';
-import { toKey, toLifetime, toSpec } from './convert.ts';
-import { checkName, checkWithin } from './input-checks.ts';
+import { defaultNamespace, fromBatchRegistered, fromHeader, fromStatus, fromView } from './convert.ts';
+import { toBatchItem, toConsistency, toFilter, toKey, toLifetime, toSpec } from './convert.ts';
+import { checkFilter, checkName, checkWithin } from './input-checks.ts';
 import type { LeaseListener } from './lease-keeper.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 import { clientLimits } from './limits.ts';
@@ -15,9 +15,13 @@ import { Member, MemberPool } from './member-pool.ts';
 import type { MethodName } from './methods.ts';
 import { asBuffer } from './methods.ts';
 import { gatherPages } from './pages.ts';
+import { RegistrySession } from './registry-session.ts';
+import type { Session, SessionOptions } from './session-types.ts';
+import { StreamLanes } from './stream-lanes.ts';
 import type * as types from './types.ts';
 import { UnaryCalls } from './unary-calls.ts';
 import { Watch } from './watch.ts';
+import { WatchedSet } from './watched-set.ts';
 import { WatchStream } from './watch-stream.ts';
 
 export interface ClientOptions {
@@ -52,10 +56,15 @@ export class RollcallClient {
   readonly #pool: MemberPool;
   readonly #clock: Clock;
   readonly #random: Random;
+  readonly #callTimeoutMs: number;
   readonly #attemptTimeoutMs: number;
   readonly #calls: UnaryCalls;
   readonly #watchStream: WatchStream;
   readonly #keepers = new Set<LeaseKeeper>();
+  readonly #sessions = new Set<RegistrySession>();
+  readonly #routes: readonly StreamLanes[];
+  readonly #spread: boolean;
+  readonly #failFast: boolean;
   #closed = false;
 
   /** @throws ClientError INVALID_FIELD for an address or time that cannot be. */
@@ -68,8 +77,12 @@ export class RollcallClient {
     const addresses = checkedAddresses(typeof servers === 'string' ? [servers] : servers);
     const clock = (this.#clock = options.clock ?? new SystemClock());
     const random = (this.#random = options.random ?? new SystemRandom());
+    this.#callTimeoutMs = callTimeoutMs;
     this.#attemptTimeoutMs = attemptTimeoutMs;
-    const start = options.spread === false ? 0 : random.below('first-member', addresses.length);
+    this.#failFast = failFast;
+    this.#spread = options.spread !== false;
+    this.#routes = addresses.map((each) => new StreamLanes(each, clientLimits.sessionStreamsPerConnection));
+    const start = !this.#spread ? 0 : random.below('first-member', addresses.length);
     const pool = (this.#pool = new MemberPool(addresses, start));
     this.#calls = new UnaryCalls({ pool, clock, random, callTimeoutMs, attemptTimeoutMs, failFast });
     this.#watchStream = new WatchStream({ pool, clock, random, failFast });
@@ -87,6 +100,16 @@ export class RollcallClient {
     const answer = await this.#write('register', request, (bytes) => rollcall.v1.RegisterResponse.decode(bytes));
     const { incarnation, leaseId, ttlMs, replaced } = answer;
     return { header: fromHeader(answer.header), incarnation, leaseId, ttlMs, replaced };
+  }
+
+  /** Registers many instances: all of them at one revision, or none. */
+  async batchRegister(options: types.BatchRegisterOptions): Promise<types.BatchRegistered> {
+    const request = rollcall.v1.BatchRegisterRequest.encode({
+      items: options.instances.map(toBatchItem),
+      ...toLifetime(options.lifetime),
+      requestId: this.#requestId(),
+    });
+    return this.#write('batchRegister', request, fromBatchRegistered);
   }
 
   /** Replaces the spec of one incarnation; SUPERSEDED where the id was registered anew meanwhile. */
@@ -137,6 +160,7 @@ export class RollcallClient {
         service: options.service,
         consistency: toConsistency(options.consistency),
         pageSize: options.pageSize ?? 0,
+        filter: toFilter(options.filter) ?? null,
         ...position,
       });
       const answer = await this.#read('discover', request, (bytes) => rollcall.v1.DiscoverResponse.decode(bytes));
@@ -145,6 +169,21 @@ export class RollcallClient {
       return answer;
     });
     return { ...paged, known, instances };
+  }
+
+  /**
+   * All instances of a service or a namespace as of one revision, however many they are: asked for over the stream of
+   * the watches. Rejects with TIMEOUT, or what was in the way, where the answer is not complete in time.
+   */
+  async discoverStream(options: types.DiscoverStreamOptions): Promise<types.DiscoveredCut> {
+    const { timeoutMs = this.#callTimeoutMs, ...watchOptions } = options;
+    checkWithin('timeoutMs', timeoutMs, 1, clientLimits.callTimeoutMsMax);
+    const watch = this.watch({ ...watchOptions, once: true, firstBatchTimeoutMs: timeoutMs });
+    const { value: batch } = await watch.next();
+    watch.close();
+    // It ends without one only where it is closed from outside.
+    if (batch === undefined) throw ClientError.closed('the client');
+    return { header: batch.header, revision: batch.to, instances: [...watch.instances.values()] };
   }
 
   /** The services of a namespace, by name. */
@@ -201,6 +240,11 @@ export class RollcallClient {
     // A request that cannot be read ends the stream with all its watches: it must not leave.
     checkName('namespace', options.namespace ?? '');
     checkName('service', options.service ?? '');
+    checkName('servicePrefix', options.servicePrefix ?? '');
+    if ((options.service ?? '') !== '' && (options.servicePrefix ?? '') !== '') {
+      throw ClientError.invalidField('servicePrefix', 'is given with a service, allowed is one of them');
+    }
+    if (options.filter !== undefined) checkFilter(options.filter);
     checkWithin('since', options.since ?? 0, 0, Number.MAX_SAFE_INTEGER);
     const { progressIntervalMs } = options;
     if (progressIntervalMs !== undefined) checkWithin('progressIntervalMs', progressIntervalMs, 100, 86_400_000);
@@ -211,6 +255,13 @@ export class RollcallClient {
     const watch = new Watch(options, this.#watchStream, this.#clock);
     this.#watchStream.add(watch);
     return watch;
+  }
+
+  /** What a watch shows, kept as a set that is always as of one revision. It counts as a watch. */
+  watchSet(options: types.WatchedSetOptions = {}): WatchedSet {
+    const { progressIntervalMs = clientLimits.progressIntervalMs, onChange, onFailed, ...watchOptions } = options;
+    const watch = this.watch({ ...watchOptions, progressIntervalMs });
+    return new WatchedSet(watch, { onChange, onFailed }, this.#clock);
   }
 
   /** Keeps leases alive until the keeper or the client is closed. One keeper does for all leases of a process. */
@@ -234,11 +285,41 @@ export class RollcallClient {
     return keeper;
   }
 
-  /** Ends calls (CLOSED), watches and keepers, and closes all connections. Leases end by themselves. */
+  /**
+   * Opens a session: what it registers stays as long as this process gives signs of life, which it does by itself. At
+   * most 10,000 a client, each with a stream of its own.
+   */
+  openSession(options: SessionOptions = {}): Session {
+    this.#assertOpen();
+    const { ttlMs = clientLimits.sessionTtlMs } = options;
+    const { sessionsMax: max, sessionTtlMsMin, sessionTtlMsMax } = clientLimits;
+    checkWithin('ttlMs', ttlMs, sessionTtlMsMin, sessionTtlMsMax);
+    if (this.#sessions.size >= max) {
+      throw new ClientError('RESOURCE_EXHAUSTED', 'TOO_MANY', `${max} sessions are open, allowed are at most ${max}`);
+    }
+    const session = new RegistrySession({
+      session: options,
+      routes: this.#routes,
+      start: this.#spread ? this.#random.below('first-member', this.#routes.length) : 0,
+      failFast: this.#failFast,
+      closeTimeoutMs: this.#callTimeoutMs,
+      clock: this.#clock,
+      random: this.#random,
+      onGone: (gone) => void this.#sessions.delete(gone),
+    });
+    this.#sessions.add(session);
+    return session;
+  }
+
+  /**
+   * Ends calls (CLOSED), watches and keepers, abandons sessions, and closes all connections. Leases end by themselves,
+   * and so do sessions that were not closed before.
+   */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     for (const keeper of this.#keepers) keeper.close();
+    for (const session of this.#sessions) session.abandon();
     this.#watchStream.close();
     this.#calls.close();
     this.#pool.close();

@@ -1,15 +1,19 @@
 import { rollcall } from '../gen/rollcall.js';
 import type {
+  BatchInstance,
+  BatchRegistered,
   Consistency,
   Endpoint,
   Header,
   Instance,
+  InstanceFilter,
   InstanceInput,
   InstanceKey,
   InstanceStatus,
   Lifetime,
   MemberReport,
   MemberRole,
+  MetadataCondition,
   PeerReport,
   RemovalCause,
   WatchEvent,
@@ -37,9 +41,15 @@ const numberOfStatus = {
   down: v1.InstanceStatus.INSTANCE_STATUS_DOWN,
 } as const;
 const causeOfNumber: ReadonlyMap<number, RemovalCause> = new Map([
+  [v1.RemovalCause.REMOVAL_CAUSE_UNSPECIFIED, 'unspecified'],
   [v1.RemovalCause.REMOVAL_CAUSE_DEREGISTERED, 'deregistered'],
   [v1.RemovalCause.REMOVAL_CAUSE_LEASE_EXPIRED, 'lease-expired'],
   [v1.RemovalCause.REMOVAL_CAUSE_LEASE_REVOKED, 'lease-revoked'],
+]);
+const batchStatusOfNumber: ReadonlyMap<number, 'registered' | 'replaced' | 'kept'> = new Map([
+  [v1.BatchRegisterStatus.BATCH_REGISTER_STATUS_REGISTERED, 'registered'],
+  [v1.BatchRegisterStatus.BATCH_REGISTER_STATUS_REPLACED, 'replaced'],
+  [v1.BatchRegisterStatus.BATCH_REGISTER_STATUS_KEPT, 'kept'],
 ]);
 const roleOfNumber: ReadonlyMap<number, MemberRole> = new Map([
   [v1.MemberRole.MEMBER_ROLE_FOLLOWER, 'follower'],
@@ -69,10 +79,36 @@ export function toKey(key: InstanceKey): rollcall.v1.InstanceKey.$Properties {
   return { namespace: key.namespace ?? defaultNamespace, service: key.service, id: key.id };
 }
 
-export function toLifetime(lifetime: Lifetime): rollcall.v1.RegisterRequest.$Properties {
+/** The fields of the oneof, alike in Register and BatchRegister. */
+export function toLifetime(lifetime: Lifetime): { ttlMs?: number; leaseId?: number; persistent?: boolean } {
   if ('ttlMs' in lifetime) return { ttlMs: lifetime.ttlMs };
   if ('leaseId' in lifetime) return { leaseId: lifetime.leaseId };
   return { persistent: true };
+}
+
+export function toBatchItem(item: BatchInstance): rollcall.v1.BatchRegisterItem.$Properties {
+  const { ifAbsent = false, ifIncarnation = 0, keepEqual = false } = item;
+  return { instance: toSpec(item), ifAbsent, ifIncarnation, keepEqual };
+}
+
+export function toFilter(filter: InstanceFilter | undefined): rollcall.v1.InstanceFilter.$Properties | undefined {
+  if (filter === undefined) return undefined;
+  return {
+    tags: [...(filter.tags ?? [])],
+    metadata: (filter.metadata ?? []).map(toCondition),
+    versionRange: filter.versionRange ?? '',
+    zones: [...(filter.zones ?? [])],
+    regions: [...(filter.regions ?? [])],
+    statuses: (filter.statuses ?? []).map((status) => numberOfStatus[status]),
+  };
+}
+
+function toCondition(condition: MetadataCondition): rollcall.v1.MetadataCondition.$Properties {
+  const { METADATA_OPERATOR_EQUALS, METADATA_OPERATOR_IN, METADATA_OPERATOR_EXISTS } = v1.MetadataOperator;
+  const { key } = condition;
+  if ('equals' in condition) return { key, operator: METADATA_OPERATOR_EQUALS, values: [condition.equals] };
+  if ('in' in condition) return { key, operator: METADATA_OPERATOR_IN, values: [...condition.in] };
+  return { key, operator: METADATA_OPERATOR_EXISTS };
 }
 
 export function toConsistency(consistency: Consistency | undefined): rollcall.v1.Consistency {
@@ -111,17 +147,32 @@ export function fromView(view: rollcall.v1.InstanceView.$Properties | null | und
   };
 }
 
+export function fromBatchRegistered(bytes: Uint8Array): BatchRegistered {
+  const { header, leaseId, ttlMs, results } = v1.BatchRegisterResponse.decode(bytes);
+  return {
+    header: fromHeader(header),
+    leaseId,
+    ttlMs,
+    results: results.map(({ status, incarnation }) => ({
+      status: batchStatusOfNumber.get(status ?? 0) ?? 'unrecognised',
+      incarnation: incarnation ?? 0,
+    })),
+  };
+}
+
 /** Undefined for a kind of event that this version does not know. */
 export function fromEvent(event: rollcall.v1.WatchEvent.$Properties): WatchEvent | undefined {
   const revision = event.revision ?? 0;
-  const { WATCH_EVENT_KIND_PUT, WATCH_EVENT_KIND_DELETE } = v1.WatchEventKind;
+  const { WATCH_EVENT_KIND_PUT, WATCH_EVENT_KIND_DELETE, WATCH_EVENT_KIND_LEAVES } = v1.WatchEventKind;
   if (event.kind === WATCH_EVENT_KIND_PUT) return { kind: 'put', revision, instance: fromView(event.instance) };
+  const incarnation = event.incarnation ?? 0;
+  if (event.kind === WATCH_EVENT_KIND_LEAVES) return { kind: 'leaves', revision, key: fromKey(event.key), incarnation };
   if (event.kind !== WATCH_EVENT_KIND_DELETE) return undefined;
   return {
     kind: 'delete',
     revision,
     key: fromKey(event.key),
-    incarnation: event.incarnation ?? 0,
+    incarnation,
     cause: causeOfNumber.get(event.cause ?? 0) ?? 'unrecognised',
     reason: event.reason ?? '',
   };
@@ -180,7 +231,7 @@ function fromEndpoint(endpoint: rollcall.v1.Endpoint.$Properties): Endpoint {
   };
 }
 
-function fromKey(
+export function fromKey(
   key: { namespace?: string | null; service?: string | null; id?: string | null } | null | undefined,
 ): Required<InstanceKey> {
   const namespace = key?.namespace ?? '';

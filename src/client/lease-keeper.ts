@@ -2,7 +2,7 @@ import type { ServiceError } from '@grpc/grpc-js';
 import type { Clock, Timer } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import { rollcall } from '../gen/rollcall.js';
-import { backoffMs } from './backoff.ts';
+import { backoffMs, reopenPauseMs } from './backoff.ts';
 import { ClientError } from './client-error.ts';
 import { LeaseSchedule } from './lease-schedule.ts';
 import { clientLimits } from './limits.ts';
@@ -235,8 +235,7 @@ export class LeaseKeeper {
     }
     if (this.#leases.size > 0) {
       this.#failures += 1;
-      const atOnce = this.#failures < pool.size && error.retryAfterMs === undefined;
-      const pauseMs = atOnce ? 1 : backoffMs(Math.floor(this.#failures / pool.size), error.retryAfterMs, random);
+      const pauseMs = reopenPauseMs(this.#failures, pool.size, error.retryAfterMs, random);
       this.#reopenTimer = clock.setTimer(pauseMs, () => {
         this.#reopenTimer = undefined;
         this.#send();

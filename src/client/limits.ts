@@ -32,12 +32,46 @@ export const clientLimits = {
   watchQueueEventsMax: 10_000,
   /** How often a quiet watch is told that nothing changed. */
   progressIntervalMs: 5_000,
+  /** Between two acknowledgements of the watches of a client. */
+  ackIntervalMs: 100,
   /** A stream that broke sooner counts as one more failure in a row. */
   streamLastedMsMin: 1_000,
   /** A stream without a word for so long is given up. */
   watchSilenceMs: 15_000,
   /** A member whose progress marks are older than this has lost its leader: another one is asked. */
   watchAgeMsMax: 15_000,
+
+  /** Sessions of one client: with `sessionStreamsPerConnection` they all find room on one member. */
+  sessionsMax: 10_000,
+  /** Below the 128 streams that a member takes on one connection, since one that ends counts until both know. */
+  sessionStreamsPerConnection: 100,
+  /** Time to live of a session; settable. */
+  sessionTtlMs: 10_000,
+  sessionTtlMsMin: 1_000,
+  sessionTtlMsMax: 86_400_000,
+  /** Instances of one session. */
+  sessionInstancesMax: 100_000,
+  /** Operations of one session that are not answered; more are refused here. */
+  sessionQueuedMax: 100_000,
+  sessionQueuedBytesMax: 64 * mib,
+  /** One write: as many operations as a member takes, and bytes below its bound of 1 MiB for a message. */
+  sessionWriteOperationsMax: 1_000,
+  sessionWriteBytesMax: 900 * 1024,
+  /** Of one instance as it is sent, as a member bounds it. */
+  specBytesMax: 64 * 1024,
+  /**
+   * How long the answer to `open` may take: a third of the TTL, within these. A member answers within two election
+   * timeouts (2 s), a little later where it has waited for its turn.
+   */
+  sessionOpenAnswerMsMin: 1_000,
+  sessionOpenAnswerMsMax: 3_000,
+  /** A sign of life is given, and its answer must be there, within a third of the TTL, and within this. */
+  sessionPingMsMax: 30_000,
+  sessionPongMsMax: 10_000,
+  /** How long the answer to a half-close may take before it is tried on another member. */
+  sessionCloseAnswerMs: 5_000,
+  /** Sessions that lost one member together come back spread over this. */
+  sessionReopenSpreadMs: 50,
 
   /** Leases of one keeper. */
   leasesMax: 100_000,

@@ -1,11 +1,13 @@
 /** Paths of the methods that a client calls; messages are encoded and decoded around them (convert.ts). */
 export const methods = {
   register: '/rollcall.v1.Registry/Register',
+  batchRegister: '/rollcall.v1.Registry/BatchRegister',
   update: '/rollcall.v1.Registry/Update',
   deregister: '/rollcall.v1.Registry/Deregister',
   grantLease: '/rollcall.v1.Registry/GrantLease',
   revokeLease: '/rollcall.v1.Registry/RevokeLease',
   keepAlive: '/rollcall.v1.Registry/KeepAlive',
+  session: '/rollcall.v1.Registry/Session',
   discover: '/rollcall.v1.Registry/Discover',
   listServices: '/rollcall.v1.Registry/ListServices',
   watch: '/rollcall.v1.Registry/Watch',

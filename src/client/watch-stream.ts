@@ -2,11 +2,12 @@ import type { ServiceError } from '@grpc/grpc-js';
 import type { Clock, Timer } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import { rollcall } from '../gen/rollcall.js';
-import { backoffMs } from './backoff.ts';
+import { backoffMs, reopenPauseMs } from './backoff.ts';
 import { ClientError } from './client-error.ts';
 import { clientLimits } from './limits.ts';
 import type { ByteStream, Member, MemberPool } from './member-pool.ts';
 import { asBuffer, methods } from './methods.ts';
+import { AckTimer } from './ack-timer.ts';
 import type { Watch, WatchFeed } from './watch.ts';
 
 export interface WatchStreamOptions {
@@ -32,6 +33,8 @@ export class WatchStream implements WatchFeed {
   readonly #watches = new Set<Watch>();
   /** By the id on this stream; ids are never used again, so that late batches of an old one find nobody. */
   readonly #byId = new Map<number, Watch>();
+  readonly #idOf = new Map<Watch, number>();
+  readonly #acks: AckTimer<Watch>;
   #lastId = 0;
   #connection: Connection | undefined;
   /** Reopens after a break. */
@@ -48,6 +51,7 @@ export class WatchStream implements WatchFeed {
 
   constructor(options: WatchStreamOptions) {
     this.#options = options;
+    this.#acks = new AckTimer(options.clock, clientLimits.ackIntervalMs, (watch) => this.#ack(watch));
   }
 
   get watches(): number {
@@ -64,6 +68,11 @@ export class WatchStream implements WatchFeed {
     if (!this.#watches.delete(watch)) return;
     this.#cancel(watch);
     if (this.#watches.size === 0) this.#disconnect();
+  }
+
+  /** The watch's reader has applied more. Said to the member soon, with that of other watches. */
+  applied(watch: Watch): void {
+    if (this.#connection !== undefined) this.#acks.add(watch);
   }
 
   restart(watch: Watch): void {
@@ -97,6 +106,8 @@ export class WatchStream implements WatchFeed {
     const { stream } = this.#connection ?? {};
     this.#connection = undefined;
     this.#byId.clear();
+    this.#idOf.clear();
+    this.#acks.clear();
     this.#silenceTimer?.cancel();
     this.#reopenTimer?.cancel();
     this.#reopenTimer = undefined;
@@ -106,16 +117,34 @@ export class WatchStream implements WatchFeed {
   #create({ stream }: Connection, watch: Watch): void {
     this.#lastId += 1;
     this.#byId.set(this.#lastId, watch);
-    stream.write(asBuffer(rollcall.v1.WatchRequest.encode({ create: watch.createMessage(this.#lastId) }).finish()));
+    this.#idOf.set(watch, this.#lastId);
+    this.#send(stream, { create: watch.createMessage(this.#lastId) });
   }
 
   #cancel(watch: Watch): void {
-    for (const [watchId, known] of this.#byId) {
-      if (known !== watch) continue;
-      this.#byId.delete(watchId);
-      this.#connection?.stream.write(asBuffer(rollcall.v1.WatchRequest.encode({ cancel: { watchId } }).finish()));
-      return;
-    }
+    const watchId = this.#forget(watch);
+    if (watchId !== undefined && this.#connection !== undefined)
+      this.#send(this.#connection.stream, { cancel: { watchId } });
+  }
+
+  /** What still comes for it finds nobody. */
+  #forget(watch: Watch): number | undefined {
+    const watchId = this.#idOf.get(watch);
+    if (watchId === undefined) return undefined;
+    this.#idOf.delete(watch);
+    this.#byId.delete(watchId);
+    return watchId;
+  }
+
+  #ack(watch: Watch): void {
+    const watchId = this.#idOf.get(watch);
+    const revision = watchId === undefined ? undefined : watch.takeAck();
+    if (watchId === undefined || revision === undefined || this.#connection === undefined) return;
+    this.#send(this.#connection.stream, { ack: { watchId, revision } });
+  }
+
+  #send(stream: ByteStream, request: rollcall.v1.WatchRequest.$Properties): void {
+    stream.write(asBuffer(rollcall.v1.WatchRequest.encode(request).finish()));
   }
 
   #receive(connection: Connection, bytes: Buffer): void {
@@ -133,9 +162,9 @@ export class WatchStream implements WatchFeed {
     if (watch === undefined) return;
     const accepted = watch.accept(response, member.address);
     if (accepted === 'ended') {
-      this.#byId.delete(response.watchId);
+      this.#forget(watch);
     } else if (accepted instanceof ClientError) {
-      this.#byId.delete(response.watchId);
+      this.#forget(watch);
       this.#refused(connection, watch, accepted);
     } else {
       this.#refusals = 0;
@@ -183,9 +212,7 @@ export class WatchStream implements WatchFeed {
     if (this.#closed || this.#watches.size === 0) return;
     const lastedMs = clock.monotonicMs() - this.#openedMs;
     this.#failures = lastedMs < clientLimits.streamLastedMsMin ? this.#failures + 1 : 1;
-    // The next member is asked at once; after a round of all there is a pause.
-    const atOnce = this.#failures < pool.size && error.retryAfterMs === undefined;
-    const pauseMs = atOnce ? 1 : backoffMs(Math.floor(this.#failures / pool.size), error.retryAfterMs, random);
+    const pauseMs = reopenPauseMs(this.#failures, pool.size, error.retryAfterMs, random);
     this.#reopenTimer = clock.setTimer(pauseMs, () => {
       this.#reopenTimer = undefined;
       this.#open();
@@ -201,7 +228,8 @@ export class WatchStream implements WatchFeed {
     const hopeless = failFast && this.#unreachable.size === pool.size;
     if (error.retryable && !hopeless) return;
     const all = [...this.#watches];
-    const suspects = all.filter((watch) => watch.unconfirmed);
+    const { field = '' } = error;
+    const suspects = all.filter((watch) => watch.unconfirmed && (watch.hasFilter || !field.includes('filter')));
     for (const watch of suspects.length > 0 || error.retryable ? suspects : all) watch.fail(error);
   }
 

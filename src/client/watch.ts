@@ -2,7 +2,7 @@ import type { Clock, Timer } from '../base/clock.ts';
 import { rollcall } from '../gen/rollcall.js';
 import { applyBatch, BatchQueue } from './batch-queue.ts';
 import { ClientError } from './client-error.ts';
-import { defaultNamespace, fromEvent, fromHeader, toConsistency } from './convert.ts';
+import { defaultNamespace, fromEvent, fromHeader, toConsistency, toFilter } from './convert.ts';
 import { clientLimits } from './limits.ts';
 import type { Instance, WatchBatch, WatchEvent, WatchOptions } from './types.ts';
 
@@ -14,6 +14,8 @@ export interface WatchFeed {
   remove(watch: Watch): void;
   /** Begin anew at the watch's `resumeRevision`. */
   restart(watch: Watch): void;
+  /** There may be more to acknowledge: `takeAck` tells. */
+  applied(watch: Watch): void;
 }
 
 /** What a response meant for the stream: go on; this watch is over; or it must be asked for again. */
@@ -36,6 +38,11 @@ export class Watch implements AsyncIterableIterator<WatchBatch, undefined> {
   /** What the reader holds: as of the batch it was given last. */
   readonly #instances = new Map<string, Instance>();
   #deliveredTo: number;
+  /** The reader is done with everything up to here: it has come back for more. */
+  #appliedTo = 0;
+  #ackedTo = 0;
+  /** The first batch that this stream brought ends here: below it the member has sent nothing to acknowledge. */
+  #streamFrom = Number.POSITIVE_INFINITY;
   /** Up to where all was received in whole batches; nothing below is ever taken again. */
   #receivedTo: number;
   /** The stream goes on here: `#receivedTo`, or 0 where the watch must begin anew. */
@@ -81,6 +88,7 @@ export class Watch implements AsyncIterableIterator<WatchBatch, undefined> {
   }
 
   next(): Promise<IteratorResult<WatchBatch, undefined>> {
+    this.#readerIsDone();
     const batch = this.#deliver();
     if (batch !== undefined) return Promise.resolve({ done: false, value: batch });
     if (this.#failure !== undefined) {
@@ -106,6 +114,17 @@ export class Watch implements AsyncIterableIterator<WatchBatch, undefined> {
     return this;
   }
 
+  /** For the stream: what to acknowledge now; undefined where it is said already. */
+  takeAck(): number | undefined {
+    if (this.#appliedTo <= this.#ackedTo || this.#appliedTo < this.#streamFrom) return undefined;
+    this.#ackedTo = this.#appliedTo;
+    return this.#ackedTo;
+  }
+
+  get hasFilter(): boolean {
+    return this.#options.filter !== undefined;
+  }
+
   /** For the stream: true until the first batch, so that an error may be this watch's fault. */
   get unconfirmed(): boolean {
     return !this.#anyBatch;
@@ -114,11 +133,15 @@ export class Watch implements AsyncIterableIterator<WatchBatch, undefined> {
   /** For the stream: what to ask a member for. A batch that was cut off begins anew. */
   createMessage(watchId: number): rollcall.v1.WatchCreate.$Properties {
     this.#parts = [];
-    const { namespace, service, consistency, once, progressIntervalMs } = this.#options;
+    this.#streamFrom = Number.POSITIVE_INFINITY;
+    this.#ackedTo = 0;
+    const { namespace, service, servicePrefix, filter, consistency, once, progressIntervalMs } = this.#options;
     return {
       watchId,
       namespace: namespace ?? defaultNamespace,
       service: service ?? '',
+      servicePrefix: servicePrefix ?? '',
+      filter: toFilter(filter) ?? null,
       resumeRevision: this.#resumeFrom,
       consistency: toConsistency(consistency),
       once: once ?? false,
@@ -142,12 +165,14 @@ export class Watch implements AsyncIterableIterator<WatchBatch, undefined> {
     const events = this.#parts;
     this.#parts = [];
     this.#receivedTo = this.#resumeFrom = response.toRevision;
+    this.#streamFrom = Math.min(this.#streamFrom, response.toRevision);
     this.#take({
       kind,
       from: response.fromRevision,
       to: response.toRevision,
       events,
       header: fromHeader(response.header),
+      coalesced: response.coalesced,
     });
     return 'taken';
   }
@@ -194,10 +219,14 @@ export class Watch implements AsyncIterableIterator<WatchBatch, undefined> {
   #take(batch: WatchBatch): void {
     this.#anyBatch = true;
     this.#firstBatchTimer?.cancel();
-    if (batch.kind === 'progress' && this.#options.progressIntervalMs === undefined) return;
+    if (batch.kind === 'progress' && this.#options.progressIntervalMs === undefined) {
+      if (this.#waiter !== undefined) this.#readerIsDone();
+      return;
+    }
     if (!this.#queue.push(batch)) {
       // Only a watch with `since` knows too little to sum up what its reader missed.
       this.#resumeFrom = 0;
+      this.#streamFrom = Number.POSITIVE_INFINITY;
       this.#feed.restart(this);
       return;
     }
@@ -206,6 +235,16 @@ export class Watch implements AsyncIterableIterator<WatchBatch, undefined> {
     this.#waiter = undefined;
     const first = this.#deliver();
     if (first !== undefined) waiter.resolve({ done: false, value: first });
+  }
+
+  /** The reader asks for more: what it was given is applied, and where nothing waits, so is all that was received. */
+  #readerIsDone(): void {
+    const { acks = true, once = false } = this.#options;
+    if (!acks || once || this.#ended) return;
+    const appliedTo = this.#queue.size === 0 ? Math.max(this.#deliveredTo, this.#receivedTo) : this.#deliveredTo;
+    if (appliedTo <= this.#appliedTo) return;
+    this.#appliedTo = appliedTo;
+    this.#feed.applied(this);
   }
 
   #deliver(): WatchBatch | undefined {

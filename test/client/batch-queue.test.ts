@@ -34,7 +34,7 @@ function gone(id: number, revision: number): WatchEvent {
 }
 
 function batch(kind: WatchBatch['kind'], from: number, to: number, events: WatchEvent[] = []): WatchBatch {
-  return { kind, from, to, events, header };
+  return { kind, from, to, events, header, coalesced: false };
 }
 
 describe('the queue of a watch', () => {

@@ -24,6 +24,7 @@ export interface Behaviour {
   unary?: (method: MethodName, request: Buffer, n: number) => Answer;
   watch?: (stream: Stream, member: FakeMember) => void;
   keepAlive?: (stream: Stream, member: FakeMember) => void;
+  session?: (stream: Stream, member: FakeMember) => void;
 }
 
 export interface SeenCall {
@@ -54,6 +55,7 @@ export class FakeMember {
       names.map((name) => {
         if (name === 'watch') return [name, (stream: Stream) => this.#stream(stream, behaviour.watch)];
         if (name === 'keepAlive') return [name, (stream: Stream) => this.#stream(stream, behaviour.keepAlive)];
+        if (name === 'session') return [name, (stream: Stream) => this.#stream(stream, behaviour.session)];
         return [
           name,
           (call: ServerUnaryCall<Buffer, Buffer>, callback: sendUnaryData<Buffer>) => {
@@ -143,7 +145,7 @@ export function statusOf({ reason, retryAfterMs, field }: Refusal): {
 }
 
 function methodDefinition(name: MethodName): MethodDefinition<Buffer, Buffer> {
-  const isStream = name === 'watch' || name === 'keepAlive';
+  const isStream = name === 'watch' || name === 'keepAlive' || name === 'session';
   const same = (bytes: Buffer): Buffer => bytes;
   return {
     path: methods[name],
