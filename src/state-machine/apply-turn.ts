@@ -86,8 +86,8 @@ export class ApplyTurn {
   finishCommand(result: CommandResult): void {
     assert(this.#eventsOpen !== 0, 'a revision without a change');
     assert(result.revision === this.revision || this.#eventsOpen < 0, 'result of another revision');
+    this.#history.trim(this.#eventsOpen < 0 ? 0 : this.#eventsOpen);
     this.#eventsOpen = -1;
-    this.#history.trim();
     this.#results.push(result);
   }
 
@@ -126,7 +126,7 @@ export class ApplyTurn {
     this.#countEvent();
     const { arena, view } = this.catalog.remove(name, this.revision);
     const { incarnation, leaseId } = metaOf(view);
-    const before = this.#history.delete(this.revision, name, incarnation, cause, reason, view);
+    const before = this.#history.delete(this.revision, name, cause, reason, view);
     this.#events.push({ kind: 'delete', revision: this.revision, name, incarnation, cause, reason, before });
     return leaseId !== 0 && this.leases.detach(leaseId, arena, name.id);
   }

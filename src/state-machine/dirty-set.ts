@@ -26,6 +26,20 @@ export class DirtySet {
     this.#current.set(key, value);
   }
 
+  /**
+   * Removes a key that is written once and never again. Where that was after the last freeze, no store has heard of it,
+   * and none needs to.
+   */
+  forget(key: string): void {
+    const value = this.#current.get(key);
+    if (value === undefined) {
+      this.set(key, undefined);
+      return;
+    }
+    this.#current.delete(key);
+    this.#currentBytes -= key.length + value.length;
+  }
+
   /** At most one frozen set at a time. */
   freeze(): { readonly changes: Changes; readonly bytes: number } {
     assert(this.#frozen === undefined, 'freeze while a frozen set is held');

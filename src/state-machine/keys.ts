@@ -7,11 +7,12 @@
  *   c/<namespace>/<service>/<id>  an instance: its InstanceView (view-codec.ts)
  *   d/<namespace>/<service>       the last removal from a service that has instances left (catalog.ts)
  *   e/<sequence>                  the result of a request with an id (request-table.ts)
+ *   f/<revision>/<index>          a change of that revision (history.ts)
  *   g/<session id>                a session, whose id is its lease's (session-table.ts)
  *   h/<session id>/<namespace>/<service>/<id>
  *                                 an instance that the session lost and never restores (session-table.ts)
  *
- * Keys are ASCII, so their order by code unit is their byte order. Numbers are 14 hexadecimal digits.
+ * Keys are ASCII, so their order by code unit is their byte order. Numbers are 14 hexadecimal digits, an index four.
  */
 import { assert, InvariantError } from '../base/assert.ts';
 import { isInstanceName, isServiceName } from './names.ts';
@@ -20,7 +21,8 @@ import type { InstanceName } from './types.ts';
 export const metaKey = 'a';
 
 const numberDigits = 14;
-const numberText = /^[0-9a-f]{14}$/;
+const indexDigits = 4;
+const hexadecimal = /^[0-9a-f]+$/;
 
 export type ParsedKey =
   | { readonly kind: 'meta' }
@@ -28,6 +30,7 @@ export type ParsedKey =
   | { readonly kind: 'instance'; readonly name: InstanceName }
   | { readonly kind: 'service'; readonly namespace: string; readonly service: string }
   | { readonly kind: 'request'; readonly sequence: number }
+  | { readonly kind: 'history'; readonly revision: number; readonly index: number }
   | { readonly kind: 'session'; readonly sessionId: number }
   | { readonly kind: 'lost'; readonly sessionId: number; readonly name: InstanceName };
 
@@ -45,6 +48,10 @@ export function serviceKey(namespace: string, service: string): string {
 
 export function requestKey(sequence: number): string {
   return `e/${fixedNumber(sequence)}`;
+}
+
+export function historyKey(revision: number, index: number): string {
+  return `f/${fixedNumber(revision)}/${index.toString(16).padStart(indexDigits, '0')}`;
 }
 
 export function sessionKey(sessionId: number): string {
@@ -77,6 +84,13 @@ export function parseKey(key: string): ParsedKey {
     }
     case 'e/':
       return { kind: 'request', sequence: parsedNumber(rest, key) };
+    case 'f/':
+      assert(rest[numberDigits] === '/', () => malformed(key));
+      return {
+        kind: 'history',
+        revision: parsedNumber(rest.slice(0, numberDigits), key),
+        index: parsedNumber(rest.slice(numberDigits + 1), key, indexDigits),
+      };
     case 'g/':
       return { kind: 'session', sessionId: parsedNumber(rest, key) };
     case 'h/':
@@ -119,9 +133,10 @@ function fixedNumber(value: number): string {
   return value.toString(16).padStart(numberDigits, '0');
 }
 
-function parsedNumber(text: string, key: string): number {
-  const value = numberText.test(text) ? Number.parseInt(text, 16) : Number.NaN;
-  assert(Number.isSafeInteger(value), () => malformed(key));
+function parsedNumber(text: string, key: string, digits: number = numberDigits): number {
+  const value = Number.parseInt(text, 16);
+  const isNumber = text.length === digits && hexadecimal.test(text) && Number.isSafeInteger(value);
+  assert(isNumber, () => malformed(key));
   return value;
 }
 

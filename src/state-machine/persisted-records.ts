@@ -18,6 +18,12 @@ export class PersistedRecords {
     this.dirty.set(key, after);
   }
 
+  /** Removes a record whose key was written once and is never written again. */
+  forgotten(key: string, value: Uint8Array): void {
+    this.hash.remove(key, value);
+    this.dirty.forget(key);
+  }
+
   /** A record that comes from the store: in the hash, not dirty. */
   loaded(key: string, value: Uint8Array): void {
     this.hash.add(key, value);

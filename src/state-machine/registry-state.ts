@@ -45,7 +45,7 @@ export class RegistryState implements Registry {
       catalog: new Catalog(this.#records),
       leases,
       sessions: new SessionTable(bounds, this.#records, leases),
-      history: new History(bounds),
+      history: new History(bounds, this.#records),
     };
     this.#requests = new RequestTable(bounds, this.#records);
   }
@@ -89,7 +89,7 @@ export class RegistryState implements Registry {
   }
 
   addLoaded(key: string, value: Uint8Array): void {
-    const { counters, leases, sessions, catalog } = this.#parts;
+    const { counters, leases, sessions, catalog, history } = this.#parts;
     assertEqual(this.#phase, 'loading', 'phase of a loaded record');
     assert(this.#loadedKey < key, () => `key ${key} loaded after ${this.#loadedKey}`);
     assert(key === metaKey || this.#loadedKey !== '', 'records without counters');
@@ -114,6 +114,9 @@ export class RegistryState implements Registry {
       case 'request':
         this.#requests.load(parsed.sequence, value, counters.replicatedTimeMs);
         return;
+      case 'history':
+        history.load(parsed.revision, parsed.index, value);
+        return;
       case 'session':
         sessions.load(parsed.sessionId, value, counters.revision);
         return;
@@ -131,7 +134,7 @@ export class RegistryState implements Registry {
     if (this.#loadedKey === '') assertEqual(this.#parts.counters.revision, 0, 'revision of an empty store');
     else this.#requests.finishLoad(decodeMeta(this.#metaFrozen).nextRequestSequence);
     this.#parts.leases.assertLoaded();
-    this.#parts.history.startAt(this.#parts.counters.revision);
+    this.#parts.history.finishLoad(this.#parts.counters.revision);
     this.#phase = 'ready';
     return { stateHash: this.stateHash() };
   }

@@ -92,7 +92,7 @@ export class RequestTable {
       const value = this.#queue.get(sequence);
       const record = decodeRecord(value);
       if (nowMs - record.timeMs < this.#bounds.requestIdTtlMs) return;
-      this.#records.changed(requestKey(sequence), value, undefined);
+      this.#records.forgotten(requestKey(sequence), value);
       this.#shard(record.requestId).delete(record.requestId);
       this.#queue.shift();
     }

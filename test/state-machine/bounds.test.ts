@@ -87,14 +87,13 @@ describe('request ids', () => {
     driver.applyAll([write('1')], { elapsedMs: 10 });
     driver.applyAll([write('2')], { elapsedMs: 95 });
     driver.applyAll([write('3')], { elapsedMs: 5 });
-    const contents = new Map<string, Uint8Array>();
-    const frozen = driver.state.freeze();
-    for (const { key, value } of frozen.changes()) if (value !== undefined) contents.set(key, value);
+    const contents = new Map(driver.flush());
+    const { position } = driver.state;
     expect([...contents.keys()].filter((key) => key.startsWith('e/'))).toEqual([
       'e/00000000000001',
       'e/00000000000002',
     ]);
-    const { state } = reload(contents, frozen.position, driver.bounds);
+    const { state } = reload(contents, position, driver.bounds);
     driver.applyAll([write('2'), write('1')], { elapsedMs: 94 });
     const entry = must(driver.entries.at(-1), 'entry');
     expect(state.apply(entry).results).toMatchObject([{ leaseId: 2 }, { leaseId: 4 }]);
@@ -119,7 +118,7 @@ describe('history', () => {
   });
 
   it('keeps to its bytes, and may remember nothing', () => {
-    // Previous, revision, kind, the three names, no view before, and the length of the view stand before it.
+    // Format, revision, kind, the three names, no view before, and the length of the view stand before it.
     const head = 1 + 1 + 1 + 8 + 4 + 2 + 1 + 1;
     const probe = new Driver();
     probe.apply(register(nameOf('a')));
@@ -150,18 +149,81 @@ describe('history', () => {
     expect(driver.state.isKnown('nowhere', 'other')).toBe(false);
   });
 
-  it('begins anew at the revision that was loaded', () => {
-    const driver = new Driver();
+  it('is loaded with the state, so that a watcher resumes after a restart', () => {
+    const driver = new Driver({ historyRevisionsMax: 3 });
+    for (const id of ['a', 'b', 'c', 'a', 'd']) driver.apply(register(nameOf(id)));
+    driver.apply({ kind: 'deregister', name: nameOf('b'), incarnation: 0 }, { reason: 'scaled down' });
+    const contents = driver.flush();
+    const { state } = reload(contents, driver.state.position, driver.bounds);
+    expect(state.historyFloor).toBe(3);
+    const changes = [...state.changes('default', '', 3, 6)];
+    expect(changes).toEqual([...driver.state.changes('default', '', 3, 6)]);
+    expect(changes).toMatchObject([
+      { kind: 'put', revision: 4, before: expect.any(Uint8Array) },
+      { kind: 'put', revision: 5, before: undefined },
+      { kind: 'delete', revision: 6, incarnation: 2, reason: 'scaled down', cause: 'deregistered' },
+    ]);
+    driver.apply(register(nameOf('c')));
+    state.apply(must(driver.entries.at(-1), 'entry'));
+    expect(state.historyFloor).toBe(4);
+    expect(state.stateHash()).toBe(driver.state.stateHash());
+    expect([...state.changes('default', '', 4, 7)]).toEqual([...driver.state.changes('default', '', 4, 7)]);
+  });
+
+  it('of a store without one begins at the revision that was loaded', () => {
+    const driver = new Driver({ historyBytesMax: 1 });
     driver.apply(register(nameOf('a')));
     driver.apply(register(nameOf('b')));
-    const contents = new Map<string, Uint8Array>();
-    const frozen = driver.state.freeze();
-    for (const { key, value } of frozen.changes()) if (value !== undefined) contents.set(key, value);
-    const { state } = reload(contents, frozen.position);
+    const contents = driver.flush();
+    expect([...contents.keys()].filter((key) => key.startsWith('f/'))).toEqual([]);
+    const { state } = reload(contents, driver.state.position, driver.bounds);
     expect(state.historyFloor).toBe(2);
     driver.apply(register(nameOf('c')));
     state.apply(must(driver.entries.at(-1), 'entry'));
-    expect([...state.changes('default', '', 2, 3)]).toEqual([...driver.state.changes('default', '', 2, 3)]);
+    expect(state.historyFloor).toBe(driver.state.historyFloor);
+  });
+
+  it('forgets a few records with each command, though a revision goes as a whole', () => {
+    const driver = new Driver({ historyRevisionsMax: 1 });
+    const items = Array.from({ length: 30 }, (_, i) => ({
+      name: nameOf(paddedId(i)),
+      spec: new Uint8Array(1),
+      ifAbsent: false,
+      ifIncarnation: 0,
+      keepEqual: false,
+    }));
+    driver.apply({ kind: 'batch-register', lifetime: { kind: 'persistent' }, items });
+    const remembered = (): number => {
+      return [...driver.flush().keys()].filter((key) => key.startsWith('f/')).length;
+    };
+    expect(remembered()).toBe(30);
+    driver.apply(register(nameOf('a', 'other')));
+    // Eight and two more for the one that was added; nothing of the revision is shown any more.
+    expect(driver.state.historyFloor).toBe(1);
+    expect(remembered()).toBe(21);
+    expect(driver.state.counts().instances).toBe(31);
+    for (const { name } of items) driver.apply({ kind: 'deregister', name, incarnation: 0 });
+    expect(driver.state.isKnown('default', 'web')).toBe(true);
+    expect(remembered()).toBe(1);
+  });
+
+  it('costs a store nothing for what is forgotten before it was flushed, and a removal afterwards', () => {
+    const driver = new Driver({ historyRevisionsMax: 2 });
+    for (let i = 0; i < 5; i += 1) driver.apply(register(nameOf('a')));
+    const historyKeys = (): (readonly [string, boolean])[] => {
+      const changes = [...driver.state.freeze().changes()].filter(({ key }) => key.startsWith('f/'));
+      driver.state.releaseFrozen();
+      return changes.map(({ key, value }) => [key, value !== undefined] as const);
+    };
+    expect(historyKeys()).toEqual([
+      ['f/00000000000004/0000', true],
+      ['f/00000000000005/0000', true],
+    ]);
+    driver.apply(register(nameOf('a')));
+    expect(historyKeys()).toEqual([
+      ['f/00000000000006/0000', true],
+      ['f/00000000000004/0000', false],
+    ]);
   });
 });
 

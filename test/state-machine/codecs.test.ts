@@ -9,7 +9,7 @@ import {
   encodeCommand,
 } from '../../src/state-machine/command-codec.ts';
 import { decodeResult, encodeResult } from '../../src/state-machine/result-codec.ts';
-import type { Command, CommandBody } from '../../src/state-machine/types.ts';
+import type { BatchItem, Command, CommandBody, CommandResult } from '../../src/state-machine/types.ts';
 import { commands, numbers, results } from './arbitraries.ts';
 
 const name = { namespace: 'default', service: 'web', id: 'a' };
@@ -22,6 +22,22 @@ const command = (body: CommandBody, rest: Partial<Command> = {}): Command => ({
   ...rest,
 });
 const grant = (rest: Partial<Command> = {}): Command => command({ kind: 'grant-lease', ttlMs: 10_000 }, rest);
+
+const operation = (i: number) => ({
+  kind: 'deregister' as const,
+  name: { ...name, id: `i${i}` },
+  incarnation: 0,
+  reason: '',
+});
+function batchOf(count: number, rest: Partial<BatchItem> = {}): Command {
+  const item = { spec: new Uint8Array(1), ifAbsent: false, ifIncarnation: 0, keepEqual: false };
+  const items = Array.from({ length: count }, (_, i) => ({ ...item, name: { ...name, id: `i${i}` }, ...rest }));
+  return command({ kind: 'batch-register', lifetime: { kind: 'persistent' }, items });
+}
+function writeOf(count: number, rest: Partial<ReturnType<typeof operation>> = {}): Command {
+  const operations = Array.from({ length: count }, (_, i) => ({ ...operation(i), ...rest }));
+  return command({ kind: 'write-session', sessionId: 1, attachment: 1, sequence: 1, operations });
+}
 
 /** Each single-bit change of `bytes`. */
 function* flips(bytes: Uint8Array): Iterable<Uint8Array> {
@@ -117,6 +133,9 @@ describe('command codec', () => {
       command({ kind: 'update', name, spec: new Uint8Array(commandBounds.specBytesMax), incarnation: 1 }),
       command({ kind: 'deregister', name: { ...name, id: '~'.repeat(256) }, incarnation: 0 }),
       command({ kind: 'deregister', name: { ...name, service: 'a'.repeat(128) }, incarnation: 0 }),
+      batchOf(1_000),
+      writeOf(1_000),
+      writeOf(1, { reason: 'r'.repeat(256) }),
     ];
     for (const fitting of fits) {
       const bytes = encodeCommand(fitting);
@@ -141,6 +160,20 @@ describe('command codec', () => {
       command({ kind: 'deregister', name: { ...name, service: 'A' }, incarnation: 0 }),
       command({ kind: 'deregister', name: { ...name, service: 'a'.repeat(129) }, incarnation: 0 }),
       command({ kind: 'deregister', name: { ...name, namespace: '' }, incarnation: 0 }),
+      batchOf(1_001),
+      batchOf(0),
+      batchOf(2, { name }),
+      batchOf(1, { spec: new Uint8Array(commandBounds.specBytesMax + 1) }),
+      writeOf(1_001),
+      writeOf(0),
+      writeOf(2, { name }),
+      writeOf(1, { reason: 'r'.repeat(257) }),
+      writeOf(1, { name: { ...name, id: 'a/b' } }),
+      command({ kind: 'write-session', sessionId: 1, attachment: 1, sequence: 0, operations: [operation(0)] }),
+      command({ kind: 'write-session', sessionId: 1, attachment: 0, sequence: 1, operations: [operation(0)] }),
+      command({ kind: 'attach-session', sessionId: 0, attachment: 1 }),
+      command({ kind: 'close-session', sessionId: 1, attachment: 0 }),
+      command({ kind: 'open-session', ttlMs: 0 }),
     ];
     for (const broken of breaks) expect(() => encodeCommand(broken)).toThrow(InvariantError);
     expect(encodeCommand(grant()).length).toBeLessThan(40);
@@ -148,6 +181,19 @@ describe('command codec', () => {
 });
 
 describe('result codec', () => {
+  it('holds as many items as a revision has events, and no incarnation above its revision', () => {
+    const outcome = { status: 'registered', incarnation: 5, reason: '' } as const;
+    const written = (count: number, revision: number): CommandResult => {
+      return { kind: 'session-written', revision, sequence: 1, outcomes: Array.from({ length: count }, () => outcome) };
+    };
+    const full = encodeResult(written(1_000, 5));
+    expect(decodeResult(full)).toEqual(written(1_000, 5));
+    // A session keeps its last result: two bytes an operation.
+    expect(full.length).toBeLessThan(2_010);
+    expect(() => decodeResult(encodeResult(written(1_001, 5)))).toThrow(InvariantError);
+    expect(() => encodeResult(written(1, 4))).toThrow(InvariantError);
+  });
+
   it('gives back what was encoded, halts on truncations, and takes no second encoding', () => {
     fc.assert(
       fc.property(results, (result) => {

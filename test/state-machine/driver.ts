@@ -7,6 +7,7 @@ import {
   type CommandResult,
   type InstanceName,
   type Lifetime,
+  type SessionOperation,
   type StateMachineBounds,
   stateMachineBounds,
 } from '../../src/state-machine/types.ts';
@@ -18,11 +19,12 @@ export interface Stamp {
   readonly elapsedMs?: number;
 }
 
-/** A state with the entries that were applied to it. */
+/** A state with the entries that were applied to it, and what was flushed of it. */
 export class Driver {
   readonly bounds: StateMachineBounds;
   readonly state: RegistryState;
   readonly entries: { readonly index: number; readonly term: number; readonly data: Uint8Array }[] = [];
+  readonly store = new Map<string, Uint8Array>();
   #term = 1;
 
   constructor(bounds: Partial<StateMachineBounds> = {}) {
@@ -46,6 +48,16 @@ export class Driver {
     const outcome = this.state.apply(entry);
     this.entries.push(entry);
     return outcome;
+  }
+
+  /** Writes what changed since the last flush to the store, and returns that. */
+  flush(): ReadonlyMap<string, Uint8Array> {
+    for (const { key, value } of this.state.freeze().changes()) {
+      if (value === undefined) this.store.delete(key);
+      else this.store.set(key, Uint8Array.from(value));
+    }
+    this.state.releaseFrozen();
+    return this.store;
   }
 
   /** One entry of one command. */
@@ -82,6 +94,21 @@ export function register(
     ifIncarnation: 0,
     ...rest,
   };
+}
+
+/** The operations of one write of a session. */
+export function write(
+  sessionId: number,
+  sequence: number,
+  operations: readonly SessionOperation[],
+  attachment: number = 1,
+): CommandBody {
+  return { kind: 'write-session', sessionId, attachment, sequence, operations };
+}
+
+/** An explicit start. */
+export function start(id: string, spec: string = `spec of ${id}`): SessionOperation {
+  return { kind: 'register', name: nameOf(id), spec: specBytes(spec), restore: false, ownIncarnation: 0 };
 }
 
 /** Loads what a store would hold into a new state. */

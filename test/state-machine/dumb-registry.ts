@@ -1,43 +1,62 @@
-import { createHash } from 'node:crypto';
 import { must } from '../../src/base/assert.ts';
 import type {
+  BatchItem,
   ChangeEvent,
   Command,
   CommandBody,
   CommandResult,
   InstanceName,
   LeaseChange,
+  Lifetime,
   RefusalReason,
+  SessionChange,
+  SessionOperation,
+  SessionOutcome,
   StateMachineBounds,
 } from '../../src/state-machine/types.ts';
+import {
+  type DumbInstance,
+  historyRecord,
+  identityBytes,
+  keyOf,
+  plain,
+  printed,
+  sha256,
+  viewOf,
+} from './dumb-encodings.ts';
 
-interface Instance {
-  name: InstanceName;
-  spec: Uint8Array;
-  incarnation: number;
-  createRevision: number;
-  modifyRevision: number;
-  createTimeMs: number;
-  modifyTimeMs: number;
-  leaseId: number;
-}
+type Body<Kind extends CommandBody['kind']> = Extract<CommandBody, { kind: Kind }>;
+type End = 'expired' | 'revoked' | 'closed';
 
 interface Lease {
   leaseId: number;
   epoch: number;
   ttlMs: number;
   implicit: boolean;
-  end: '' | 'expired' | 'revoked';
+  end: '' | End;
   endReason: string;
 }
 
-interface Request {
+interface Session {
+  sessionId: number;
+  attachment: number;
+  result: Extract<CommandResult, { kind: 'session-written' }> | undefined;
+  lost: Map<string, { name: InstanceName; incarnation: number }>;
+  moreLost: boolean;
+}
+
+export interface DumbRequest {
   sequence: number;
   timeMs: number;
   requestId: string;
   identity: string;
   fingerprint: Buffer;
   result: CommandResult;
+}
+
+interface Remembered {
+  event: ChangeEvent;
+  index: number;
 }
 
 /**
@@ -50,15 +69,19 @@ export class DumbRegistry {
   replicatedTimeMs = 0;
   nextLeaseId = 1;
   nextSequence = 0;
-  instances: Instance[] = [];
+  instances: DumbInstance[] = [];
   leases: Lease[] = [];
-  requests: Request[] = [];
+  sessions: Session[] = [];
+  requests: DumbRequest[] = [];
   removals = new Map<string, number>();
-  /** Everything that ever happened. */
+  /** Everything that ever happened, and what of it is remembered. */
   log: ChangeEvent[] = [];
+  history: Remembered[] = [];
+  floor = 0;
   results: CommandResult[] = [];
   events: ChangeEvent[] = [];
   leaseChanges: LeaseChange[] = [];
+  sessionChanges: SessionChange[] = [];
   #wallMs = 0;
   #term = 0;
 
@@ -70,6 +93,7 @@ export class DumbRegistry {
     this.results = [];
     this.events = [];
     this.leaseChanges = [];
+    this.sessionChanges = [];
     this.#term = term;
     this.#wallMs = wallMs;
     this.replicatedTimeMs += elapsedMs;
@@ -79,29 +103,12 @@ export class DumbRegistry {
   }
 
   command(command: Command): void {
-    const identity = `${command.actor} ${printed(command.body)}`;
-    const first = this.requests.find((request) => request.requestId === command.requestId);
-    if (command.requestId === '') this.results.push(this.#run(command));
-    else if (first?.identity === identity) this.results.push(first.result);
-    else if (first !== undefined) this.results.push(this.#refused('REQUEST_ID_REUSED', 'request_id'));
-    else if (this.requests.length >= this.bounds.requestIdsMax) {
-      this.results.push(this.#refused('OVERLOADED', 'request_id'));
-    } else {
-      const result = this.#run(command);
-      this.results.push(result);
-      this.requests.push({
-        sequence: this.nextSequence,
-        timeMs: this.replicatedTimeMs,
-        requestId: command.requestId,
-        identity,
-        fingerprint: sha256(identityBytes(command)).subarray(0, 16),
-        result,
-      });
-      this.nextSequence += 1;
-    }
+    const eventsBefore = this.log.length;
+    this.results.push(this.#once(command));
+    this.#forget(this.log.length - eventsBefore);
   }
 
-  find(name: InstanceName): Instance | undefined {
+  find(name: InstanceName): DumbInstance | undefined {
     return this.instances.find((instance) => keyOf(instance.name) === keyOf(name));
   }
 
@@ -109,17 +116,16 @@ export class DumbRegistry {
     return this.leases.find((lease) => lease.leaseId === leaseId);
   }
 
-  membersOf(leaseId: number): Instance[] {
+  session(sessionId: number): Session | undefined {
+    return this.sessions.find((session) => session.sessionId === sessionId);
+  }
+
+  membersOf(leaseId: number): DumbInstance[] {
     return this.sorted().filter((instance) => instance.leaseId === leaseId);
   }
 
-  sorted(): Instance[] {
+  sorted(): DumbInstance[] {
     return this.instances.toSorted((a, b) => (keyOf(a.name) < keyOf(b.name) ? -1 : 1));
-  }
-
-  /** The lowest revision from which the last `historyRevisionsMax` revisions are known. */
-  floor(): number {
-    return Math.max(0, this.revision - this.bounds.historyRevisionsMax);
   }
 
   modifyRevision(namespace: string, service: string): number {
@@ -127,40 +133,25 @@ export class DumbRegistry {
     return of.at(-1)?.revision ?? 0;
   }
 
-  /** Every persisted record, in no order. */
-  records(): Map<string, Buffer> {
-    const records = new Map<string, Buffer>();
-    if (this.revision > 0 || this.replicatedTimeMs > 0 || this.nextLeaseId > 1 || this.nextSequence > 0) {
-      records.set('a', this.#meta());
-    }
-    for (const lease of this.leases) {
-      const end = ['', 'expired', 'revoked'].indexOf(lease.end);
-      const parts = [byte(1), varint(lease.epoch), varint(lease.ttlMs), byte(lease.implicit ? 1 : 0), byte(end)];
-      if (end > 0) parts.push(sized(lease.endReason));
-      records.set(`b/${hex(lease.leaseId)}`, Buffer.concat(parts));
-    }
-    for (const instance of this.instances) records.set(`c/${keyOf(instance.name)}`, viewOf(instance));
-    for (const [service, revision] of this.removals) {
-      records.set(`d/${service}`, Buffer.concat([byte(1), varint(revision)]));
-    }
-    for (const request of this.requests) records.set(`e/${hex(request.sequence)}`, requestRecord(request));
-    return records;
-  }
-
-  stateHash(): string {
-    let sum = 0n;
-    for (const [key, value] of new Map([...this.records(), ['a', this.#meta()]])) {
-      const length = Buffer.alloc(4);
-      length.writeUInt32BE(key.length);
-      const digest = sha256(Buffer.concat([length, Buffer.from(key), value]));
-      sum += BigInt(`0x${digest.subarray(0, 16).toString('hex')}`);
-    }
-    return (sum % 2n ** 128n).toString(16).padStart(32, '0');
-  }
-
-  #meta(): Buffer {
-    const counters = [this.revision, this.replicatedTimeMs, this.nextLeaseId, this.nextSequence];
-    return Buffer.concat([byte(1), ...counters.map(varint)]);
+  #once(command: Command): CommandResult {
+    const { requestId } = command;
+    const identity = `${command.actor} ${printed(command.body)}`;
+    const first = this.requests.find((request) => request.requestId === requestId);
+    if (requestId === '') return this.#run(command);
+    if (first?.identity === identity) return first.result;
+    if (first !== undefined) return this.#refused('REQUEST_ID_REUSED', 'request_id');
+    if (this.requests.length >= this.bounds.requestIdsMax) return this.#refused('OVERLOADED', 'request_id');
+    const result = this.#run(command);
+    this.requests.push({
+      sequence: this.nextSequence,
+      timeMs: this.replicatedTimeMs,
+      requestId,
+      identity,
+      fingerprint: sha256(identityBytes(command)).subarray(0, 16),
+      result,
+    });
+    this.nextSequence += 1;
+    return result;
   }
 
   #run(command: Command): CommandResult {
@@ -191,31 +182,102 @@ export class DumbRegistry {
       }
       case 'reap-lease':
         return this.#reap(body.leaseId);
+      case 'batch-register':
+        return this.#batch(body);
+      case 'open-session': {
+        const sessionId = this.#grant(body.ttlMs, false);
+        this.sessions.push({ sessionId, attachment: 1, result: undefined, lost: new Map(), moreLost: false });
+        return this.#opened(sessionId);
+      }
+      case 'attach-session': {
+        const session = this.session(body.sessionId);
+        if (session === undefined) return this.#refused('UNKNOWN_SESSION', 'open.session_id');
+        if (body.attachment < session.attachment) return this.#refused('SESSION_TAKEN', 'open.session_id');
+        if (body.attachment > session.attachment) {
+          session.attachment = body.attachment;
+          this.#restart(body.sessionId);
+          this.sessionChanges.push({ kind: 'attached', sessionId: body.sessionId, attachment: body.attachment });
+        }
+        return this.#opened(body.sessionId);
+      }
+      case 'write-session':
+        return this.#write(body);
+      case 'close-session': {
+        const session = this.session(body.sessionId);
+        if (session === undefined) return this.#refused('UNKNOWN_SESSION', 'open.session_id');
+        if (body.attachment !== session.attachment) return this.#refused('SESSION_TAKEN', 'open.session_id');
+        return this.#end(must(this.lease(body.sessionId), 'lease'), 'closed', reason);
+      }
     }
   }
 
-  #register(body: Extract<CommandBody, { kind: 'register' }>): CommandResult {
-    const { lifetime, name, ifAbsent, ifIncarnation } = body;
+  #register(body: Body<'register'>): CommandResult {
+    const { name } = body;
     const old = this.find(name);
-    if (old !== undefined && ifAbsent) return this.#refused('ALREADY_REGISTERED', 'if_absent');
-    if (ifIncarnation !== 0 && old === undefined) return this.#refused('UNKNOWN_INSTANCE', 'if_incarnation');
-    if (ifIncarnation !== 0 && old?.incarnation !== ifIncarnation) return this.#refused('SUPERSEDED', 'if_incarnation');
-    let leaseId = 0;
-    let ttlMs = 0;
-    if (lifetime.kind === 'lease') {
-      const lease = this.lease(lifetime.leaseId);
-      if (lease === undefined || lease.end !== '') return this.#refused('UNKNOWN_LEASE', 'lease_id');
-      lease.epoch += 1;
-      ({ leaseId, ttlMs } = lease);
-      this.leaseChanges.push({ kind: 'live', leaseId, epoch: lease.epoch, ttlMs });
-    } else if (lifetime.kind === 'ttl') {
-      ttlMs = lifetime.ttlMs;
-      leaseId = this.#grant(ttlMs, true);
-    }
+    const refusal = this.#conditions({ ...body, keepEqual: false }, '') ?? this.#noLease(body.lifetime);
+    if (refusal !== undefined) return refusal;
+    const leaseId = this.#take(body.lifetime);
+    const ttlMs = leaseId === 0 ? 0 : must(this.lease(leaseId), 'lease').ttlMs;
     this.revision += 1;
+    this.#start(name, body.spec, leaseId);
+    const { revision } = this;
+    return { kind: 'registered', revision, incarnation: revision, leaseId, ttlMs, replaced: old !== undefined };
+  }
+
+  #batch({ lifetime, items }: Body<'batch-register'>): CommandResult {
+    for (const [i, item] of items.entries()) {
+      const refusal = this.#conditions(item, `items[${i}].`);
+      if (refusal !== undefined) return refusal;
+    }
+    const refusal = this.#noLease(lifetime);
+    if (refusal !== undefined) return refusal;
+    const leaseId = this.#take(lifetime);
+    const ttlMs = leaseId === 0 ? 0 : must(this.lease(leaseId), 'lease').ttlMs;
+    const isKept = ({ name, spec, keepEqual }: BatchItem): boolean => {
+      const old = this.find(name);
+      return keepEqual && lifetime.kind === 'persistent' && old?.leaseId === 0 && Buffer.from(old.spec).equals(spec);
+    };
+    if (!items.every(isKept)) this.revision += 1;
+    const outcomes = items.map((item) => {
+      const old = this.find(item.name);
+      if (isKept(item)) return { status: 'kept', incarnation: must(old, 'kept').incarnation } as const;
+      this.#start(item.name, item.spec, leaseId);
+      return { status: old === undefined ? 'registered' : 'replaced', incarnation: this.revision } as const;
+    });
+    return { kind: 'batch-registered', revision: this.revision, leaseId, ttlMs, items: outcomes };
+  }
+
+  #conditions({ name, ifAbsent, ifIncarnation }: BatchItem, path: string): CommandResult | undefined {
+    const old = this.find(name);
+    if (old !== undefined && ifAbsent) return this.#refused('ALREADY_REGISTERED', `${path}if_absent`);
+    if (ifIncarnation === 0 || old?.incarnation === ifIncarnation) return undefined;
+    return this.#refused(old === undefined ? 'UNKNOWN_INSTANCE' : 'SUPERSEDED', `${path}if_incarnation`);
+  }
+
+  #noLease(lifetime: Lifetime): CommandResult | undefined {
+    if (lifetime.kind !== 'lease') return undefined;
+    const isLive = this.lease(lifetime.leaseId)?.end === '' && this.session(lifetime.leaseId) === undefined;
+    return isLive ? undefined : this.#refused('UNKNOWN_LEASE', 'lease_id');
+  }
+
+  #take(lifetime: Lifetime): number {
+    if (lifetime.kind === 'ttl') return this.#grant(lifetime.ttlMs, true);
+    if (lifetime.kind === 'lease') this.#restart(lifetime.leaseId);
+    return lifetime.kind === 'lease' ? lifetime.leaseId : 0;
+  }
+
+  #restart(leaseId: number): void {
+    const lease = must(this.lease(leaseId), 'lease');
+    lease.epoch += 1;
+    this.leaseChanges.push({ kind: 'live', leaseId, epoch: lease.epoch, ttlMs: lease.ttlMs });
+  }
+
+  /** A new incarnation at this revision. */
+  #start(name: InstanceName, spec: Uint8Array, leaseId: number): void {
+    const old = this.find(name);
     this.#put({
       name,
-      spec: body.spec,
+      spec,
       incarnation: this.revision,
       createRevision: old?.createRevision ?? this.revision,
       modifyRevision: this.revision,
@@ -223,18 +285,82 @@ export class DumbRegistry {
       modifyTimeMs: this.#wallMs,
       leaseId,
     });
-    this.#dropEmpty(old?.leaseId ?? 0);
-    return {
-      kind: 'registered',
-      revision: this.revision,
-      incarnation: this.revision,
-      leaseId,
-      ttlMs,
-      replaced: old !== undefined,
-    };
+    if (old === undefined || old.leaseId === leaseId) return;
+    this.#lose(old, this.revision);
+    this.#dropEmpty(old.leaseId);
   }
 
-  #update(body: Extract<CommandBody, { kind: 'update' }>): CommandResult {
+  #lose({ leaseId, name }: DumbInstance, incarnation: number): void {
+    const session = this.session(leaseId);
+    if (session === undefined) return;
+    if (session.lost.size < this.bounds.lostPerSessionMax) session.lost.set(keyOf(name), { name, incarnation });
+    else session.moreLost = true;
+    const cause = incarnation === 0 ? 'deregistered' : 'superseded';
+    this.sessionChanges.push({ kind: 'lost', sessionId: leaseId, lost: { name, cause, incarnation } });
+  }
+
+  #opened(sessionId: number): CommandResult {
+    const { attachment, result } = must(this.session(sessionId), 'session');
+    const { ttlMs } = must(this.lease(sessionId), 'lease');
+    const lastSequence = result?.sequence ?? 0;
+    return { kind: 'session-opened', revision: this.revision, sessionId, ttlMs, attachment, lastSequence };
+  }
+
+  #write({ sessionId, attachment, sequence, operations }: Body<'write-session'>): CommandResult {
+    const session = this.session(sessionId);
+    if (session === undefined) return this.#refused('UNKNOWN_SESSION', 'open.session_id');
+    if (session.attachment !== attachment) return this.#refused('SESSION_TAKEN', 'open.session_id');
+    const last = session.result?.sequence ?? 0;
+    if (session.result !== undefined && sequence === last) return session.result;
+    if (sequence < last) return this.#refused('SUPERSEDED', 'write.sequence');
+    if (sequence > last + 1) return this.#refused('INVALID_FIELD', 'write.sequence');
+    const revisionBefore = this.revision;
+    const open = (): void => {
+      if (this.revision === revisionBefore) this.revision += 1;
+    };
+    const outcomes = operations.map((operation) => this.#operation(session, operation, open));
+    session.result = { kind: 'session-written', revision: this.revision, sequence, outcomes };
+    return session.result;
+  }
+
+  #operation(session: Session, operation: SessionOperation, open: () => void): SessionOutcome {
+    const { name } = operation;
+    const old = this.find(name);
+    const done = (status: SessionOutcome['status'], incarnation: number): SessionOutcome => {
+      return { status, incarnation, reason: '' };
+    };
+    const superseded = { status: 'refused', incarnation: old?.incarnation ?? 0, reason: 'SUPERSEDED' } as const;
+    const isMine = old?.leaseId === session.sessionId;
+    const isEqual = 'spec' in operation && old !== undefined && Buffer.from(old.spec).equals(operation.spec);
+    if (operation.kind === 'register') {
+      if (operation.restore) {
+        const mayBeLost = session.lost.has(keyOf(name)) || (old === undefined && session.moreLost);
+        if (isMine && isEqual) return done('unchanged', old.incarnation);
+        if (mayBeLost) return superseded;
+        if (old !== undefined && old.incarnation !== operation.ownIncarnation) return superseded;
+      }
+      session.lost.delete(keyOf(name));
+      open();
+      this.#start(name, operation.spec, session.sessionId);
+      return done(old === undefined ? 'registered' : 'replaced', this.revision);
+    }
+    if (old === undefined) {
+      if (operation.kind === 'deregister') return done('absent', 0);
+      return { status: 'refused', incarnation: 0, reason: 'UNKNOWN_INSTANCE' };
+    }
+    if (!isMine || ![0, old.incarnation].includes(operation.incarnation)) return superseded;
+    if (operation.kind === 'update') {
+      if (isEqual) return done('unchanged', old.incarnation);
+      open();
+      this.#put({ ...old, spec: operation.spec, modifyRevision: this.revision, modifyTimeMs: this.#wallMs });
+      return done('updated', old.incarnation);
+    }
+    open();
+    this.#remove(old, 'deregistered', operation.reason);
+    return done('deregistered', 0);
+  }
+
+  #update(body: Body<'update'>): CommandResult {
     const old = this.find(body.name);
     if (old === undefined) return this.#refused('UNKNOWN_INSTANCE', 'instance.id');
     if (old.incarnation !== body.incarnation) return this.#refused('SUPERSEDED', 'incarnation');
@@ -247,13 +373,14 @@ export class DumbRegistry {
     return { kind: 'updated', revision: this.revision, changed: true };
   }
 
-  #deregister(body: Extract<CommandBody, { kind: 'deregister' }>, reason: string): CommandResult {
+  #deregister(body: Body<'deregister'>, reason: string): CommandResult {
     const old = this.find(body.name);
     if (old === undefined) return { kind: 'deregistered', revision: this.revision, existed: false };
     if (body.incarnation !== 0 && body.incarnation !== old.incarnation) {
       return this.#refused('SUPERSEDED', 'incarnation');
     }
     this.revision += 1;
+    this.#lose(old, 0);
     this.#remove(old, 'deregistered', reason);
     this.#dropEmpty(old.leaseId);
     return { kind: 'deregistered', revision: this.revision, existed: true };
@@ -267,7 +394,11 @@ export class DumbRegistry {
     return leaseId;
   }
 
-  #end(lease: Lease, end: 'expired' | 'revoked', reason: string): CommandResult {
+  #end(lease: Lease, end: End, reason: string): CommandResult {
+    if (this.session(lease.leaseId) !== undefined) {
+      this.sessions = this.sessions.filter(({ sessionId }) => sessionId !== lease.leaseId);
+      this.sessionChanges.push({ kind: 'ended', sessionId: lease.leaseId, end });
+    }
     lease.end = end;
     lease.endReason = reason;
     const instances = this.membersOf(lease.leaseId).length;
@@ -287,9 +418,11 @@ export class DumbRegistry {
 
   #removeSome(lease: Lease): number {
     const members = this.membersOf(lease.leaseId);
+    const causes = { '': 'deregistered', closed: 'deregistered', expired: 'lease-expired', revoked: 'lease-revoked' };
+    const cause = causes[lease.end] as 'deregistered' | 'lease-expired' | 'lease-revoked';
     if (members.length > 0) this.revision += 1;
     for (const member of members.slice(0, this.bounds.eventsPerRevisionMax)) {
-      this.#remove(member, lease.end === 'expired' ? 'lease-expired' : 'lease-revoked', lease.endReason);
+      this.#remove(member, cause, lease.endReason);
     }
     const remaining = this.membersOf(lease.leaseId).length;
     if (remaining === 0) this.leases = this.leases.filter((other) => other !== lease);
@@ -305,118 +438,51 @@ export class DumbRegistry {
     this.leaseChanges.push({ kind: 'ended', leaseId, remaining: 0 });
   }
 
-  #put(instance: Instance): void {
-    this.instances = [...this.instances.filter((other) => keyOf(other.name) !== keyOf(instance.name)), instance];
-    this.#happened({ kind: 'put', revision: this.revision, name: instance.name, view: plain(viewOf(instance)) });
+  #put(instance: DumbInstance): void {
+    const old = this.find(instance.name);
+    this.instances = [...this.instances.filter((other) => other !== old), instance];
+    const before = old === undefined ? undefined : plain(viewOf(old));
+    this.#happened({
+      kind: 'put',
+      revision: this.revision,
+      name: instance.name,
+      view: plain(viewOf(instance)),
+      before,
+    });
   }
 
-  #remove(instance: Instance, cause: 'deregistered' | 'lease-expired' | 'lease-revoked', reason: string): void {
+  #remove(instance: DumbInstance, cause: 'deregistered' | 'lease-expired' | 'lease-revoked', reason: string): void {
     this.instances = this.instances.filter((other) => other !== instance);
     const service = `${instance.name.namespace}/${instance.name.service}`;
     this.removals.set(service, this.revision);
     if (!this.instances.some((other) => keyOf(other.name).startsWith(`${service}/`))) this.removals.delete(service);
     const { name, incarnation } = instance;
-    this.#happened({ kind: 'delete', revision: this.revision, name, incarnation, cause, reason });
+    const before = plain(viewOf(instance));
+    this.#happened({ kind: 'delete', revision: this.revision, name, incarnation, cause, reason, before });
   }
 
   #happened(event: ChangeEvent): void {
     this.events.push(event);
     this.log.push(event);
+    const index = this.history.filter(({ event: { revision } }) => revision === event.revision).length;
+    this.history.push({ event, index });
+  }
+
+  #forget(added: number): void {
+    for (let left = 8 + 2 * added; left > 0; left -= 1) {
+      const first = this.history[0];
+      if (first === undefined) return;
+      const bytes = this.history.reduce((sum, { event }) => sum + historyRecord(event).length, 0);
+      const isOver =
+        this.revision - this.floor > this.bounds.historyRevisionsMax || bytes > this.bounds.historyBytesMax;
+      if (first.index === 0 && !isOver) return;
+      this.floor = first.event.revision;
+      this.history.shift();
+    }
   }
 
   /** Without the message, which is for people and compared by nobody. */
   #refused(reason: RefusalReason, field: string): CommandResult {
     return { kind: 'refused', revision: this.revision, reason, message: '', field };
   }
-}
-
-export function keyOf(name: InstanceName): string {
-  return `${name.namespace}/${name.service}/${name.id}`;
-}
-
-export function viewOf(instance: Instance): Buffer {
-  const { incarnation, createRevision, modifyRevision, createTimeMs, modifyTimeMs, leaseId } = instance;
-  const fields = [incarnation, createRevision, modifyRevision, createTimeMs, modifyTimeMs, leaseId];
-  const meta = Buffer.concat(fields.flatMap((value, i) => (value === 0 ? [] : [byte((i + 1) << 3), varint(value)])));
-  return Buffer.concat([byte(0x0a), sized(instance.spec), byte(0x12), sized(meta)]);
-}
-
-function requestRecord(request: Request): Buffer {
-  const words = [0, 4, 8, 12].map((at) => varint(request.fingerprint.readUInt32BE(at)));
-  const head = [byte(1), varint(request.timeMs), sized(request.requestId)];
-  return Buffer.concat([...head, ...words, sized(resultBytes(request.result))]);
-}
-
-function resultBytes(result: CommandResult): Buffer {
-  const flag = (value: boolean): Buffer => byte(value ? 1 : 0);
-  const head = (kind: number): Buffer[] => [byte(1), byte(kind), varint(result.revision)];
-  switch (result.kind) {
-    case 'registered': {
-      const numbers = [result.incarnation, result.leaseId, result.ttlMs].map(varint);
-      return Buffer.concat([...head(0), ...numbers, flag(result.replaced)]);
-    }
-    case 'updated':
-      return Buffer.concat([...head(1), flag(result.changed)]);
-    case 'deregistered':
-      return Buffer.concat([...head(2), flag(result.existed)]);
-    case 'lease-granted':
-      return Buffer.concat([...head(3), varint(result.leaseId), varint(result.ttlMs)]);
-    case 'lease-ended':
-      return Buffer.concat([...head(4), flag(result.existed), varint(result.instances), varint(result.remaining)]);
-    case 'refused': {
-      const reasons = ['ALREADY_REGISTERED', 'SUPERSEDED', 'UNKNOWN_INSTANCE', 'UNKNOWN_LEASE'];
-      const reason = must(reasons.indexOf(result.reason), 'reason');
-      return Buffer.concat([...head(5), byte(reason), sized(result.message), sized(result.field)]);
-    }
-  }
-}
-
-function identityBytes({ actor, body }: Command): Buffer {
-  const kinds = ['register', 'update', 'deregister', 'grant-lease', 'revoke-lease', 'expire-lease', 'reap-lease'];
-  const parts = [sized(actor), byte(kinds.indexOf(body.kind))];
-  if ('name' in body) parts.push(sized(body.name.namespace), sized(body.name.service), sized(body.name.id));
-  if ('spec' in body) parts.push(sized(body.spec));
-  if (body.kind === 'register') {
-    parts.push(byte(['ttl', 'lease', 'persistent'].indexOf(body.lifetime.kind)));
-    if (body.lifetime.kind === 'ttl') parts.push(varint(body.lifetime.ttlMs));
-    if (body.lifetime.kind === 'lease') parts.push(varint(body.lifetime.leaseId));
-    parts.push(byte(body.ifAbsent ? 1 : 0), varint(body.ifIncarnation));
-  }
-  if ('incarnation' in body) parts.push(varint(body.incarnation));
-  if ('ttlMs' in body) parts.push(varint(body.ttlMs));
-  if ('leaseId' in body) parts.push(varint(body.leaseId));
-  if ('epoch' in body) parts.push(varint(body.epoch), varint(body.term));
-  return Buffer.concat(parts);
-}
-
-function printed(body: CommandBody): string {
-  return JSON.stringify(body, (_key, value: unknown) => (value instanceof Uint8Array ? [...value] : value));
-}
-
-function sha256(bytes: Uint8Array): Buffer {
-  return createHash('sha256').update(bytes).digest();
-}
-
-function plain(bytes: Buffer): Uint8Array {
-  return Uint8Array.from(bytes);
-}
-
-function hex(value: number): string {
-  return `00000000000000${value.toString(16)}`.slice(-14);
-}
-
-function byte(value: number): Buffer {
-  return Buffer.from([value]);
-}
-
-function varint(value: number): Buffer {
-  const bytes: number[] = [];
-  let rest = BigInt(value);
-  for (; rest >= 128n; rest /= 128n) bytes.push(Number(rest % 128n) + 128);
-  return Buffer.from([...bytes, Number(rest)]);
-}
-
-function sized(value: Uint8Array | string): Buffer {
-  const bytes = Buffer.from(value as string);
-  return Buffer.concat([varint(bytes.length), bytes]);
 }

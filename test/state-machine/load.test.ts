@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { InvariantError, must } from '../../src/base/assert.ts';
 import { RegistryState } from '../../src/state-machine/registry-state.ts';
-import { Driver, nameOf, register, reload, specBytes } from './driver.ts';
+import { Driver, nameOf, register, reload, specBytes, start, write } from './driver.ts';
 
 /** A state with every sort of record, and what a store would hold of it. */
 function stored(): { readonly driver: Driver; readonly contents: Map<string, Uint8Array> } {
@@ -10,6 +10,11 @@ function stored(): { readonly driver: Driver; readonly contents: Map<string, Uin
   for (const id of ['a', 'b', 'c']) driver.apply(register(nameOf(id), { lifetime: { kind: 'lease', leaseId: 1 } }));
   driver.apply(register(nameOf('own'), { lifetime: { kind: 'ttl', ttlMs: 9_000 } }));
   driver.apply({ kind: 'revoke-lease', leaseId: 1 }, { reason: 'why' });
+  driver.apply({ kind: 'open-session', ttlMs: 9_000 });
+  for (const [i, id] of ['s', 't'].entries()) {
+    driver.apply(write(3, i + 1, [start(id)]));
+  }
+  driver.apply(register(nameOf('s')));
   const contents = new Map<string, Uint8Array>();
   for (const { key, value } of driver.state.freeze().changes()) if (value !== undefined) contents.set(key, value);
   driver.state.releaseFrozen();
@@ -112,8 +117,14 @@ describe('freezing', () => {
     }
     driver.apply({ kind: 'deregister', name: nameOf('gone'), incarnation: 0 });
     const changes = new Map([...frozen.changes()].map(({ key, value }) => [key, value]));
-    expect([...changes.keys()].toSorted()).toEqual(['a', 'c/default/web/a', 'c/default/web/gone']);
-    expect(frozen.keys).toBe(3);
+    expect([...changes.keys()].toSorted()).toEqual([
+      'a',
+      'c/default/web/a',
+      'c/default/web/gone',
+      'f/00000000000001/0000',
+      'f/00000000000002/0000',
+    ]);
+    expect(frozen.keys).toBe(5);
     expect(changes.get('c/default/web/a')).toEqual(viewThen);
     expect(changes.get('c/default/web/gone')).toBeDefined();
     expect(frozen.position).toMatchObject({ index: 2, revision: 2 });

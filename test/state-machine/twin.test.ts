@@ -3,107 +3,12 @@ import { describe, expect, it } from 'vitest';
 import { must } from '../../src/base/assert.ts';
 import { RegistryState } from '../../src/state-machine/registry-state.ts';
 import type { FrozenChanges } from '../../src/state-machine/interfaces.ts';
-import type { ChangeEvent, Command, CommandBody, CommandResult } from '../../src/state-machine/types.ts';
-import { command, Driver, nameOf, reload, specBytes } from './driver.ts';
-import { DumbRegistry, keyOf, viewOf } from './dumb-registry.ts';
-
-// Small, so that every bound is met often.
-const bounds = { eventsPerRevisionMax: 2, requestIdTtlMs: 50, requestIdsMax: 3, historyRevisionsMax: 10 };
-
-/** A command whose numbers are chosen when its turn comes: 'current' is what the state then holds. */
-interface Step {
-  readonly kind: CommandBody['kind'];
-  readonly id: string;
-  readonly service: string;
-  readonly namespace: string;
-  readonly spec: string;
-  readonly lifetime: 'ttl' | 'lease' | 'persistent';
-  readonly ifAbsent: boolean;
-  readonly incarnation: 'current' | 'zero' | 'other';
-  readonly epoch: 'current' | 'other';
-  readonly term: 'current' | 'other';
-  /** Which of the leases there are, or one that never was. */
-  readonly lease: number;
-  readonly requestId: string;
-  readonly actor: string;
-}
-
-const often = <T>(usual: T, ...others: T[]): fc.Arbitrary<T> =>
-  fc.oneof({ arbitrary: fc.constant(usual), weight: 5 }, { arbitrary: fc.constantFrom(...others), weight: 1 });
-
-const steps: fc.Arbitrary<Step> = fc.record({
-  kind: fc.oneof(
-    { arbitrary: fc.constant('register' as const), weight: 8 },
-    { arbitrary: fc.constantFrom('update' as const, 'deregister' as const), weight: 4 },
-    { arbitrary: fc.constantFrom('grant-lease' as const, 'reap-lease' as const), weight: 2 },
-    { arbitrary: fc.constantFrom('revoke-lease' as const, 'expire-lease' as const), weight: 2 },
-  ),
-  id: fc.constantFrom('a', 'a-1', 'b', 'B', '~'),
-  service: often('web', 'web-1', 'w'),
-  namespace: often('default', 'other'),
-  spec: often('one', 'two', ''),
-  lifetime: fc.oneof(
-    { arbitrary: fc.constant('lease' as const), weight: 3 },
-    { arbitrary: fc.constantFrom('ttl' as const, 'persistent' as const), weight: 2 },
-  ),
-  ifAbsent: often(false, true),
-  incarnation: fc.constantFrom('current' as const, 'current' as const, 'zero' as const, 'other' as const),
-  epoch: often<'current' | 'other'>('current', 'other'),
-  term: often<'current' | 'other'>('current', 'other'),
-  lease: fc.nat(4),
-  requestId: often('', 'r1', 'r2', 'r3', 'r4', 'r5'),
-  actor: often('anonymous', 'someone'),
-});
-
-const entries = fc.array(
-  fc.record({
-    commands: fc.array(steps, { maxLength: 4 }),
-    elapsedMs: fc.constantFrom(0, 0, 10, 60),
-    newTerm: often(false, true),
-    empty: often(false, true),
-    freeze: often(false, true),
-    release: often(false, true),
-  }),
-  { minLength: 1, maxLength: 40 },
-);
-
-/** Chooses the numbers by what the dumb registry holds at this moment. */
-function resolve(step: Step, dumb: DumbRegistry, term: number): Command {
-  const name = nameOf(step.id, step.service, step.namespace);
-  const current = dumb.find(name)?.incarnation ?? 1;
-  const incarnation = { current, zero: 0, other: Math.max(1, current - 1) }[step.incarnation];
-  const lease = dumb.leases[step.lease];
-  const leaseId = lease?.leaseId ?? dumb.nextLeaseId + 3;
-  const spec = specBytes(step.spec);
-  const body = (): CommandBody => {
-    switch (step.kind) {
-      case 'register': {
-        const lifetimes = {
-          ttl: { kind: 'ttl', ttlMs: 1_000 + step.lease },
-          lease: { kind: 'lease', leaseId },
-          persistent: { kind: 'persistent' },
-        } as const;
-        const lifetime = lifetimes[step.lifetime];
-        const ifIncarnation = step.spec === 'one' ? 0 : incarnation;
-        return { kind: 'register', name, spec, lifetime, ifAbsent: step.ifAbsent, ifIncarnation };
-      }
-      case 'update':
-        return { kind: 'update', name, spec, incarnation: Math.max(1, incarnation) };
-      case 'deregister':
-        return { kind: 'deregister', name, incarnation };
-      case 'grant-lease':
-        return { kind: 'grant-lease', ttlMs: 2_000 };
-      case 'revoke-lease':
-      case 'reap-lease':
-        return { kind: step.kind, leaseId };
-      case 'expire-lease': {
-        const epoch = (lease?.epoch ?? 1) + (step.epoch === 'current' ? 0 : 1);
-        return { kind: 'expire-lease', leaseId, epoch, term: step.term === 'current' ? term : term - 1 };
-      }
-    }
-  };
-  return command(body(), { requestId: step.requestId, actor: step.actor, reason: `because ${step.spec}` });
-}
+import type { ApplyOutcome, ChangeEvent, CommandResult } from '../../src/state-machine/types.ts';
+import { Driver, reload } from './driver.ts';
+import { viewOf } from './dumb-encodings.ts';
+import { recordsOf, stateHashOf } from './dumb-records.ts';
+import { DumbRegistry } from './dumb-registry.ts';
+import { bounds, entries, resolve } from './twin-steps.ts';
 
 /** The message of a refusal is for people; the dumb registry has none, but the state hash holds those remembered. */
 function withMessages(dumb: DumbRegistry, results: readonly CommandResult[]): void {
@@ -122,11 +27,15 @@ function expectReads(state: RegistryState, dumb: DumbRegistry): void {
     services: new Set(dumb.instances.map(({ name }) => `${name.namespace}/${name.service}`)).size,
     instances: dumb.instances.length,
     leases: dumb.leases.length,
+    sessions: dumb.sessions.length,
   });
   const infos = dumb.leases.map(({ leaseId, epoch, ttlMs, end }) => {
     return { leaseId, epoch, ttlMs, ended: end !== '', instances: dumb.membersOf(leaseId).length };
   });
-  expect([...state.liveLeases()]).toEqual(infos.filter((info) => !info.ended));
+  const live = infos.filter((info) => !info.ended);
+  expect(state.liveLeases(0, 1_000)).toEqual(live);
+  expect(state.liveLeases(live[0]?.leaseId ?? 0, 2)).toEqual(live.slice(1, 3));
+  for (const { leaseId } of [...infos, { leaseId: dumb.nextLeaseId }]) expectSession(state, dumb, leaseId);
   expect([...state.endedLeases()]).toEqual(infos.filter((info) => info.ended));
   for (const namespace of ['default', 'other']) {
     const seen: unknown[] = [];
@@ -136,13 +45,48 @@ function expectReads(state: RegistryState, dumb: DumbRegistry): void {
       expect(views.map((view) => Buffer.from(view))).toEqual(instances.map(viewOf));
       expect(more).toBe(false);
       const remembered = dumb.log.some(
-        ({ name, revision }) => name.namespace === namespace && name.service === service && revision > dumb.floor(),
+        ({ name, revision }) => name.namespace === namespace && name.service === service && revision > dumb.floor,
       );
       expect(state.isKnown(namespace, service)).toBe(instances.length > 0 || remembered);
       const modifyRevision = dumb.modifyRevision(namespace, service);
       if (instances.length > 0) seen.push({ namespace, service, instances: instances.length, modifyRevision });
     }
     expect(state.services(namespace, '', '', 10)).toEqual({ services: seen, more: false });
+  }
+}
+
+function expectSession(state: RegistryState, dumb: DumbRegistry, sessionId: number): void {
+  const session = dumb.session(sessionId);
+  const lost = [...(session?.lost ?? [])].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  expect(state.session(sessionId)).toEqual(
+    session === undefined
+      ? undefined
+      : {
+          sessionId,
+          attachment: session.attachment,
+          lastSequence: session.result?.sequence ?? 0,
+          ttlMs: dumb.lease(sessionId)?.ttlMs,
+          instances: dumb.membersOf(sessionId).length,
+          lost: lost.map(([, { name, incarnation }]) => {
+            return { name, cause: incarnation === 0 ? 'deregistered' : 'superseded', incarnation };
+          }),
+          moreLost: session.moreLost,
+        },
+  );
+}
+
+/** What the run must have met. */
+function* sortsOf({ results, sessions }: ApplyOutcome): Iterable<string> {
+  for (const result of results) {
+    if (result.kind === 'refused') yield `${result.reason} ${result.field.replace(/\d/, 'n')}`;
+    else yield result.kind;
+    if (result.kind === 'batch-registered') for (const { status } of result.items) yield `item ${status}`;
+    if (result.kind !== 'session-written') continue;
+    for (const { status, reason } of result.outcomes) yield `operation ${status} ${reason}`.trimEnd();
+  }
+  for (const change of sessions) {
+    if (change.kind === 'attached') yield 'session attached';
+    else yield `session ${change.kind} ${change.kind === 'lost' ? change.lost.cause : change.end}`;
   }
 }
 
@@ -186,7 +130,7 @@ describe('RegistryState and a dumb registry', () => {
         list.forEach((entry, i) => {
           term += entry.newTerm ? 1 : 0;
           if (entry.empty) {
-            expect(driver.applyData(new Uint8Array(0))).toEqual({ results: [], events: [], leases: [] });
+            expect(driver.applyData(new Uint8Array(0))).toEqual({ results: [], events: [], leases: [], sessions: [] });
             return;
           }
           const wallMs = 1_000 * i;
@@ -201,15 +145,17 @@ describe('RegistryState and a dumb registry', () => {
           expect(outcome.results).toEqual(dumb.results);
           expect(outcome.events).toEqual(dumb.events);
           expect(outcome.leases).toEqual(dumb.leaseChanges);
-          for (const result of outcome.results) {
-            seen.add(result.kind === 'refused' ? `${result.reason} ${result.field}` : result.kind);
-          }
+          expect(outcome.sessions).toEqual(dumb.sessionChanges);
+          for (const sort of sortsOf(outcome)) seen.add(sort);
+          if (dumb.sessions.some(({ moreLost }) => moreLost)) seen.add('more lost');
+          if (dumb.floor > 0 && dumb.revision - dumb.floor < bounds.historyRevisionsMax) seen.add('history by bytes');
+          if ((dumb.history[0]?.index ?? 0) > 0) seen.add('history with part of a revision');
           expect(state.position).toMatchObject({ revision: dumb.revision, replicatedTimeMs: dumb.replicatedTimeMs });
-          expect(state.stateHash()).toBe(dumb.stateHash());
-          expect(state.historyFloor).toBe(dumb.floor());
+          expect(state.stateHash()).toBe(stateHashOf(dumb));
+          expect(state.historyFloor).toBe(dumb.floor);
           if (entry.freeze && held === undefined) {
-            held = { frozen: state.freeze(), expected: dumb.records() };
-            expect(held.frozen.stateHash).toBe(dumb.stateHash());
+            held = { frozen: state.freeze(), expected: recordsOf(dumb) };
+            expect(held.frozen.stateHash).toBe(stateHashOf(dumb));
             expect(held.frozen.position).toEqual(state.position);
           }
           if (entry.release) release();
@@ -225,33 +171,60 @@ describe('RegistryState and a dumb registry', () => {
         const tail = driver.entries.filter((entry) => entry.index > stored.index);
         for (const entry of tail) loaded.state.apply(entry);
         expect(loaded.state.stateHash()).toBe(state.stateHash());
-        expect(loaded.state.counts()).toEqual(state.counts());
-        expect([...loaded.state.liveLeases()]).toEqual([...state.liveLeases()]);
-        expect(loaded.state.services('default', '', '', 10)).toEqual(state.services('default', '', '', 10));
-        const others = loaded.state.views('default', 'web', '', 100, 1_000_000);
-        expect(others).toEqual(state.views('default', 'web', '', 100, 1_000_000));
+        expectReads(loaded.state, dumb);
+        expect(loaded.state.historyFloor).toBe(state.historyFloor);
+        expectChanges(loaded.state, dumb, from, dumb.revision);
+        expectChanges(loaded.state, dumb, state.historyFloor, from);
       }),
-      { numRuns: 400, seed: 20_261_121 },
+      { numRuns: 300, seed: 20_261_121 },
     );
     // The run is void unless it met every kind of result.
     expect([...seen].toSorted()).toEqual([
       'ALREADY_REGISTERED if_absent',
+      'ALREADY_REGISTERED items[n].if_absent',
+      'INVALID_FIELD write.sequence',
       'OVERLOADED request_id',
       'REQUEST_ID_REUSED request_id',
+      'SESSION_TAKEN open.session_id',
       'SUPERSEDED if_incarnation',
       'SUPERSEDED incarnation',
+      'SUPERSEDED items[n].if_incarnation',
+      'SUPERSEDED write.sequence',
       'UNKNOWN_INSTANCE if_incarnation',
       'UNKNOWN_INSTANCE instance.id',
+      'UNKNOWN_INSTANCE items[n].if_incarnation',
       'UNKNOWN_LEASE epoch',
       'UNKNOWN_LEASE lease_id',
       'UNKNOWN_LEASE term',
+      'UNKNOWN_SESSION open.session_id',
+      'batch-registered',
       'deregistered',
+      'history by bytes',
+      'item kept',
+      'item registered',
+      'item replaced',
       'lease-ended',
       'lease-granted',
+      'more lost',
+      'operation absent',
+      'operation deregistered',
+      'operation refused SUPERSEDED',
+      'operation refused UNKNOWN_INSTANCE',
+      'operation registered',
+      'operation replaced',
+      'operation unchanged',
+      'operation updated',
       'registered',
+      'session attached',
+      'session ended closed',
+      'session ended expired',
+      'session ended revoked',
+      'session lost deregistered',
+      'session lost superseded',
+      'session-opened',
+      'session-written',
       'updated',
     ]);
-    expect(keyOf(nameOf('a'))).toBe('default/web/a');
   });
 
   it('gives equal results and hashes to two members fed with the same entries', () => {
