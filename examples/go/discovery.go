@@ -74,6 +74,7 @@ type batch struct {
 	kind      pb.WatchBatchKind
 	from, to  uint64
 	coalesced bool
+	member    string
 	changes   []*pb.WatchEvent
 }
 
@@ -184,7 +185,14 @@ func (w *watch) apply(last *pb.WatchResponse, events []*pb.WatchEvent) batch {
 		}
 	}
 	w.revision = last.GetToRevision()
-	return batch{last.GetKind(), last.GetFromRevision(), last.GetToRevision(), last.GetCoalesced(), changes}
+	return batch{
+		kind:      last.GetKind(),
+		from:      last.GetFromRevision(),
+		to:        last.GetToRevision(),
+		coalesced: last.GetCoalesced(),
+		member:    last.GetHeader().GetMember(),
+		changes:   changes,
+	}
 }
 
 // gone gives a DELETE for each instance that events do not name.

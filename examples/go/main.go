@@ -136,7 +136,7 @@ func runWatch(ctx context.Context, members *members, service string, options opt
 	return watch.run(ctx, func(batch batch) {
 		kind := shortName(batch.kind.String(), "WATCH_BATCH_KIND_")
 		report(kind, "fromRevision", batch.from, "toRevision", batch.to, "coalesced", batch.coalesced,
-			"instances", len(watch.instances))
+			"instances", len(watch.instances), "member", batch.member)
 		for _, change := range batch.changes {
 			kind := shortName(change.GetKind().String(), "WATCH_EVENT_KIND_")
 			report(kind, append([]any{"revision", change.GetRevision()}, factsOfChange(change)...)...)

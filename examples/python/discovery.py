@@ -67,6 +67,7 @@ class Batch:
     from_revision: int
     to_revision: int
     coalesced: bool
+    member: str
     changes: list[registry_pb2.WatchEvent]
 
 
@@ -140,7 +141,7 @@ class Watch:
             gone = [view for id, view in self.instances.items() if id not in named]
             events = [_deleted(view, last.to_revision) for view in gone] + events
         changes = [event for event in events if self._change(event)]
-        batch = Batch(last.kind, last.from_revision, last.to_revision, last.coalesced, changes)
+        batch = Batch(last.kind, last.from_revision, last.to_revision, last.coalesced, last.header.member, changes)
         self._revision = last.to_revision
         return batch
 

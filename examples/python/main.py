@@ -53,9 +53,11 @@ async def run_watch(members: Members, options: argparse.Namespace) -> None:
             toRevision=batch.to_revision,
             coalesced=batch.coalesced,
             instances=len(watch.instances),
+            member=batch.member,
         )
         for change in batch.changes:
-            report(short_name(registry_pb2.WatchEventKind, change.kind), revision=change.revision, **facts_of_change(change))
+            kind = short_name(registry_pb2.WatchEventKind, change.kind)
+            report(kind, revision=change.revision, **facts_of_change(change))
 
 
 def filter_of(options: argparse.Namespace) -> registry_pb2.InstanceFilter:
