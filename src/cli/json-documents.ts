@@ -8,6 +8,8 @@ const count = (what: string) => z.int().min(0).describe(what);
 const flag = (what: string) => z.boolean().describe(what);
 const list = <T extends z.ZodType>(item: T, what: string) => z.array(item).readonly().describe(what);
 const part = <T extends z.ZodRawShape>(id: string, shape: T) => z.strictObject(shape).meta({ id });
+const document = <N extends string, T extends z.ZodRawShape>(name: N, shape: T) =>
+  z.strictObject({ schema: z.literal(name).describe('the document'), ...shape });
 
 const endpoint = part('endpoint', {
   name: text('unique within the instance'),
@@ -166,8 +168,7 @@ const appliedInstance = part('applied-instance', {
 
 /** Each document by its name, which stands in its field `schema`. A field that goes or changes its meaning: `v2`. */
 export const jsonDocuments = {
-  'rollcall.register.v1': part('rollcall.register.v1', {
-    schema: z.literal('rollcall.register.v1'),
+  'rollcall.register.v1': document('rollcall.register.v1', {
     ...key.shape,
     incarnation: count('fences updates and deregistration'),
     leaseId: count('lease to renew; 0: persistent'),
@@ -175,41 +176,35 @@ export const jsonDocuments = {
     replaced: flag('an instance with this id was there and has been taken over'),
     ...written,
   }),
-  'rollcall.deregister.v1': part('rollcall.deregister.v1', {
-    schema: z.literal('rollcall.deregister.v1'),
+  'rollcall.deregister.v1': document('rollcall.deregister.v1', {
     ...key.shape,
     existed: flag('false: it was absent, and nothing changed'),
     ...written,
   }),
-  'rollcall.register-request.v1': part('rollcall.register-request.v1', {
-    schema: z.literal('rollcall.register-request.v1'),
+  'rollcall.register-request.v1': document('rollcall.register-request.v1', {
     dryRun: z.literal(true).describe('nothing was sent'),
     instance: input,
     lifetime,
     ifAbsent: flag('fails where the id is registered already'),
   }),
-  'rollcall.deregister-request.v1': part('rollcall.deregister-request.v1', {
-    schema: z.literal('rollcall.deregister-request.v1'),
+  'rollcall.deregister-request.v1': document('rollcall.deregister-request.v1', {
     dryRun: z.literal(true).describe('nothing was sent'),
     ...key.shape,
     incarnation: count('only this incarnation; 0: whichever is there'),
     reason: text('kept with the change'),
   }),
-  'rollcall.apply.v1': part('rollcall.apply.v1', {
-    schema: z.literal('rollcall.apply.v1'),
+  'rollcall.apply.v1': document('rollcall.apply.v1', {
     registered: count('instances that were not there'),
     replaced: count('instances with another content before'),
     unchanged: count('instances that were there so already'),
     instances: list(appliedInstance, 'in the order of the files'),
     member: text('id of the member that answered last'),
   }),
-  'rollcall.apply-request.v1': part('rollcall.apply-request.v1', {
-    schema: z.literal('rollcall.apply-request.v1'),
+  'rollcall.apply-request.v1': document('rollcall.apply-request.v1', {
     dryRun: z.literal(true).describe('nothing was sent'),
     batches: list(list(input, 'instances of one batch'), 'in the order in which they would be sent'),
   }),
-  'rollcall.services.v1': part('rollcall.services.v1', {
-    schema: z.literal('rollcall.services.v1'),
+  'rollcall.services.v1': document('rollcall.services.v1', {
     namespace: text('as asked for'),
     ...freshness,
     services: list(
@@ -222,16 +217,14 @@ export const jsonDocuments = {
       'by name',
     ),
   }),
-  'rollcall.discover.v1': part('rollcall.discover.v1', {
-    schema: z.literal('rollcall.discover.v1'),
+  'rollcall.discover.v1': document('rollcall.discover.v1', {
     namespace: text('as asked for'),
     service: text('as asked for'),
     known: flag('false: nothing of this service is registered or remembered; the command then ends with 3'),
     ...freshness,
     instances: list(instance, 'in byte order of their ids'),
   }),
-  'rollcall.watch.v1': part('rollcall.watch.v1', {
-    schema: z.literal('rollcall.watch.v1'),
+  'rollcall.watch.v1': document('rollcall.watch.v1', {
     kind: z
       .enum(['snapshot', 'delta', 'reset'])
       .describe('`snapshot` and `reset`: all that is there as of `to`; `delta`: the changes of (`from`, `to`]'),
@@ -243,30 +236,26 @@ export const jsonDocuments = {
     ageMs: freshness.ageMs,
     events: list(event, 'puts alone for snapshot and reset'),
   }),
-  'rollcall.present.v1': part('rollcall.present.v1', {
-    schema: z.literal('rollcall.present.v1'),
+  'rollcall.present.v1': document('rollcall.present.v1', {
     namespace: text('as asked for'),
     service: text('as asked for; empty: every service of the namespace'),
     revision: count('all of it is as of this revision'),
     member: freshness.member,
     instances: list(instance, 'all that is there and matches, by service and id'),
   }),
-  'rollcall.cluster-status.v1': part('rollcall.cluster-status.v1', {
-    schema: z.literal('rollcall.cluster-status.v1'),
+  'rollcall.cluster-status.v1': document('rollcall.cluster-status.v1', {
     leader: z.string().nullable().describe('id of the leader; null where none hears a majority'),
     term: z.int().nullable().describe('its term, or null'),
     clusterIds: list(z.string(), 'more than one: the addresses belong to different clusters'),
     members: list(member, 'one a member, and one an address that did not answer'),
   }),
-  'rollcall.dev.v1': part('rollcall.dev.v1', {
-    schema: z.literal('rollcall.dev.v1'),
+  'rollcall.dev.v1': document('rollcall.dev.v1', {
     server: text('address for clients: give it to `--server`'),
     http: text('address of metrics and health'),
     directory: text('where its data lies'),
     temporary: flag('the directory is removed at the end'),
   }),
-  'rollcall.error.v1': part('rollcall.error.v1', {
-    schema: z.literal('rollcall.error.v1'),
+  'rollcall.error.v1': document('rollcall.error.v1', {
     reason: text('one of docs/reference/errors.md, of the client, or `USAGE` and its like of the command line'),
     code: text('name of a gRPC status code'),
     message: text('for people'),

@@ -20,13 +20,14 @@ import { addWatchCommand } from './watch-command.ts';
 const helpColumns = 80;
 
 const footer = `
+Exit codes: 0 ok, 1 other, 2 usage, 3 not found, 4 denied, 5 no quorum,
+6 conflict, 7 timeout. \`run\` ends as the command does that it runs.
+
 Examples:
   rollcall dev
   rollcall run web --endpoint main=http://127.0.0.1:8080 -- node server.js
   rollcall discover web
-
-Exit codes: 0 ok, 1 other, 2 usage, 3 not found, 4 denied, 5 no quorum,
-6 conflict, 7 timeout. \`run\` ends as the command does that it runs.`;
+  rollcall run --help`;
 
 /** Runs one command line, without the name of the program. Resolves with the exit code; never rejects. */
 export async function runCli(args: readonly string[], io: CliIo): Promise<number> {

@@ -1,4 +1,5 @@
 import { Readable, Writable } from 'node:stream';
+import type { CliIo } from '../../src/cli/context.ts';
 import { runCli } from '../../src/cli/program.ts';
 
 class Captured extends Writable {
@@ -28,25 +29,37 @@ function startCliWith(stdin: string, args: readonly string[]): CliRun {
   const stdout = new Captured();
   const stderr = new Captured();
   const controller = new AbortController();
-  const exitCode = runCli(args, {
-    stdout,
-    stderr,
-    stdin: () => Readable.from([stdin]),
-    workingDirectory: process.cwd(),
-    programName: 'rollcall',
-    environment: process.env,
-    interrupted: () => controller.signal,
-    onSignal: (listener) => {
-      const pass = (): void => listener('SIGINT');
-      controller.signal.addEventListener('abort', pass);
-      return () => controller.signal.removeEventListener('abort', pass);
-    },
-  });
+  const exitCode = runCli(args, testIo({ stdin, stdout, stderr, signal: controller.signal }));
   return {
     exitCode,
     stdout: () => stdout.text,
     stderr: () => stderr.text,
     interrupt: () => controller.abort(),
+  };
+}
+
+export interface TestIo {
+  readonly stdin?: string;
+  readonly stdout?: Writable;
+  readonly stderr?: Writable;
+  readonly signal?: AbortSignal;
+}
+
+/** The process around a command, as far as a test gives it. */
+export function testIo({ stdin = '', stdout, stderr, signal = new AbortController().signal }: TestIo = {}): CliIo {
+  return {
+    stdin: () => Readable.from([stdin]),
+    stdout: stdout ?? new Captured(),
+    stderr: stderr ?? new Captured(),
+    workingDirectory: process.cwd(),
+    programName: 'rollcall',
+    environment: process.env,
+    interrupted: () => signal,
+    onSignal: (listener) => {
+      const pass = (): void => listener('SIGINT');
+      signal.addEventListener('abort', pass);
+      return () => signal.removeEventListener('abort', pass);
+    },
   };
 }
 
