@@ -22,7 +22,10 @@ export interface DiscoverPage {
   readonly more: boolean;
 }
 
-/** One page as of now, in one piece. With a filter at most `discoverScanViewsMax` instances are looked at. */
+/**
+ * One page as of now, in one piece. With a filter no more is looked at than `discoverScanViewsMax` instances, and than
+ * a page without it would hold.
+ */
 export function readPage(state: Registry, request: DiscoverRequest, afterId: string): DiscoverPage {
   const { namespace, service, matcher } = request;
   const countMax = request.pageSize === 0 ? pageViewsMax : request.pageSize;
@@ -56,15 +59,13 @@ class Scan {
     this.#countMax = countMax;
   }
 
-  /** 'full': there was no room to look at it. */
+  /** 'full': there was no room to look at it. Bytes count whether they match or not: they bound the work as well. */
   look(view: Uint8Array): 'full' | 'looked' {
     if (this.found.length >= this.#countMax || this.#looked >= apiBounds.discoverScanViewsMax) return 'full';
-    if (this.#matcher.matches(view)) {
-      if (this.#bytes + view.length > pageViewBytesMax) return 'full';
-      this.#bytes += view.length;
-      this.found.push(view);
-    }
+    if (this.#bytes + view.length > pageViewBytesMax) return 'full';
+    if (this.#matcher.matches(view)) this.found.push(view);
     this.last = view;
+    this.#bytes += view.length;
     this.#looked++;
     return 'looked';
   }

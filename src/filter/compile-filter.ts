@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.ts';
-import type { CompiledCondition } from './filter-matcher.ts';
+import type { CompiledFilter } from './filter-matcher.ts';
 import { FilterMatcher } from './filter-matcher.ts';
-import { needleOf } from './needles.ts';
+import { Needles } from './needles.ts';
 import type { InstanceFilter, InstanceStatus, MetadataCondition, ViewMatcher } from './types.ts';
 import type { VersionRange } from './version-range.ts';
 import { parseVersionRange } from './version-range.ts';
@@ -21,22 +21,23 @@ const statusCount = Object.keys(statusNumbers).length;
  */
 export function compileFilter(filter: InstanceFilter): ViewMatcher {
   const tags = sorted(filter.tags);
-  const conditions = conditionsOf(filter.metadata);
+  const metadata = withoutRepeats(filter.metadata);
   const zones = sorted(filter.zones);
   const regions = sorted(filter.regions);
   const named = sorted(filter.statuses);
   // All of them is as good as none: every instance has one.
   const statuses = named.length === statusCount ? [] : named;
   const range = rangeOf(filter.versionRange);
-  const parts = [tags, conditions.map(({ written }) => written), zones, regions, statuses];
+  const parts = [tags, metadata.map(writtenOf), zones, regions, statuses];
   if (range === undefined && parts.every((part) => part.length === 0)) return matchAll;
   return new FilterMatcher({
     key: JSON.stringify([...parts, range?.canonical ?? '']),
-    tags: tags.map(needleOf),
-    metadata: conditions.map(({ compiled }) => compiled),
+    tags: new Needles(tags),
+    metadata: metadata.map((condition) => (condition.values === undefined ? undefined : new Needles(condition.values))),
+    ...keysOf(metadata),
     range,
-    zones: zones.map(needleOf),
-    regions: regions.map(needleOf),
+    zones: new Needles(zones),
+    regions: new Needles(regions),
     statuses: statuses.map((status) => statusNumbers[status]),
   });
 }
@@ -49,23 +50,33 @@ function rangeOf(text: string): VersionRange | undefined {
 }
 
 interface Condition {
-  /** Equal for conditions that mean the same. */
-  readonly written: readonly (string | readonly string[])[];
-  readonly compiled: CompiledCondition;
+  readonly key: string;
+  /** Undefined: whatever the value. */
+  readonly values: readonly string[] | undefined;
 }
 
-/** In an order that depends on what they mean alone, without repeats. */
-function conditionsOf(conditions: readonly MetadataCondition[]): readonly Condition[] {
+/** In an order that depends on what they mean alone. */
+function withoutRepeats(conditions: readonly MetadataCondition[]): readonly Condition[] {
   const byText = new Map<string, Condition>();
   for (const condition of conditions) {
-    const { key } = condition;
     // To equal one value is to be in a list of one.
     const values = condition.operator === 'exists' ? undefined : sorted(condition.values);
-    const written = values === undefined ? [key] : [key, values];
-    const compiled = { key: needleOf(key), values: values?.map(needleOf) };
-    byText.set(JSON.stringify(written), { written, compiled });
+    const plain = { key: condition.key, values };
+    byText.set(JSON.stringify(writtenOf(plain)), plain);
   }
-  return [...byText.keys()].sort().map((text) => byText.get(text) as Condition);
+  return [...byText].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, condition]) => condition);
+}
+
+function writtenOf({ key, values }: Condition): readonly (string | readonly string[])[] {
+  return values === undefined ? [key] : [key, values];
+}
+
+/** The keys, and by the place of each the conditions on it. */
+function keysOf(metadata: readonly Condition[]): Pick<CompiledFilter, 'keys' | 'conditionsOfKey'> {
+  const keys = new Needles(sorted(metadata.map(({ key }) => key)));
+  const conditionsOfKey: number[][] = Array.from({ length: keys.size }, () => []);
+  for (const [i, { key }] of metadata.entries()) conditionsOfKey[keys.placeOfText(key)]?.push(i);
+  return { keys, conditionsOfKey };
 }
 
 function sorted<Text extends string>(texts: readonly Text[]): readonly Text[] {

@@ -1,29 +1,25 @@
 import { WireReader } from '../base/wire-reader.ts';
-import type { Needle } from './needles.ts';
-import { isAnyAt, isAt } from './needles.ts';
+import type { Needles } from './needles.ts';
 import type { ViewMatcher } from './types.ts';
 import { parseVersion } from './version.ts';
 import type { VersionRange } from './version-range.ts';
 import { isInRange } from './version-range.ts';
 
-/** A filter with its texts as bytes. Lists of alternatives that are empty, or undefined, ask for nothing. */
+/** A filter with its texts as bytes. Alternatives of which there are none, or undefined, ask for nothing. */
 export interface CompiledFilter {
   readonly key: string;
   /** At most 31: each is a bit. */
-  readonly tags: readonly Needle[];
-  /** At most 31. */
-  readonly metadata: readonly CompiledCondition[];
+  readonly tags: Needles;
+  /** The conditions on metadata, at most 31: which values are meant, undefined for all. */
+  readonly metadata: readonly (Needles | undefined)[];
+  readonly keys: Needles;
+  /** By the place of a key: which conditions are on it. */
+  readonly conditionsOfKey: readonly (readonly number[])[];
   readonly range: VersionRange | undefined;
-  readonly zones: readonly Needle[];
-  readonly regions: readonly Needle[];
+  readonly zones: Needles;
+  readonly regions: Needles;
   /** Numbers of rollcall.v1.InstanceStatus. */
   readonly statuses: readonly number[];
-}
-
-export interface CompiledCondition {
-  readonly key: Needle;
-  /** Undefined: whatever the value. */
-  readonly values: readonly Needle[] | undefined;
 }
 
 // Numbers of the fields in proto/rollcall/v1/instance.proto.
@@ -57,9 +53,9 @@ export class FilterMatcher implements ViewMatcher {
   constructor(filter: CompiledFilter) {
     this.key = filter.key;
     this.#filter = filter;
-    this.#allTags = 2 ** filter.tags.length - 1;
+    this.#allTags = 2 ** filter.tags.size - 1;
     this.#allConditions = 2 ** filter.metadata.length - 1;
-    this.#asksLocality = filter.zones.length > 0 || filter.regions.length > 0;
+    this.#asksLocality = filter.zones.size > 0 || filter.regions.size > 0;
   }
 
   matches(view: Uint8Array): boolean {
@@ -72,7 +68,7 @@ export class FilterMatcher implements ViewMatcher {
   }
 
   #matchesSpec(spec: WireReader, view: Uint8Array): boolean {
-    const { tags, metadata, range, statuses } = this.#filter;
+    const { range, statuses } = this.#filter;
     let tagsFound = 0;
     let conditionsMet = 0;
     let inRange = range === undefined;
@@ -87,11 +83,11 @@ export class FilterMatcher implements ViewMatcher {
           break;
         case specTags:
           if (tagsFound === this.#allTags) spec.skip();
-          else tagsFound |= tagBits(tags, spec, view);
+          else tagsFound |= this.#tagBit(spec, view);
           break;
         case specMetadata:
           if (conditionsMet === this.#allConditions) spec.skip();
-          else conditionsMet |= conditionBits(metadata, spec.message(), view);
+          else conditionsMet |= this.#conditionBits(spec.message(), view);
           break;
         case specLocality:
           if (inLocality) spec.skip();
@@ -123,43 +119,42 @@ export class FilterMatcher implements ViewMatcher {
 
   #isLocalityMeant(locality: WireReader, view: Uint8Array): boolean {
     const { zones, regions } = this.#filter;
-    let inZone = zones.length === 0;
-    let inRegion = regions.length === 0;
+    let inZone = zones.size === 0;
+    let inRegion = regions.size === 0;
     while (locality.next()) {
       const { field } = locality;
       const start = skipToBytes(locality);
-      if (field === localityZone && !inZone) inZone = isAnyAt(zones, view, start, locality.offset);
-      if (field === localityRegion && !inRegion) inRegion = isAnyAt(regions, view, start, locality.offset);
+      if (field === localityZone && !inZone) inZone = zones.has(view, start, locality.offset);
+      if (field === localityRegion && !inRegion) inRegion = regions.has(view, start, locality.offset);
     }
     return inZone && inRegion;
   }
+
+  #tagBit(spec: WireReader, view: Uint8Array): number {
+    const start = skipToBytes(spec);
+    const place = this.#filter.tags.placeOf(view, start, spec.offset);
+    return place === -1 ? 0 : 1 << place;
+  }
+
+  /** Key and value of one pair, in whatever order they are; one that is empty may be left out. */
+  #conditionBits(pair: WireReader, view: Uint8Array): number {
+    let [keyStart, keyEnd, valueStart, valueEnd] = [0, 0, 0, 0];
+    while (pair.next()) {
+      const { field } = pair;
+      const start = skipToBytes(pair);
+      if (field === pairKey) [keyStart, keyEnd] = [start, pair.offset];
+      else if (field === pairValue) [valueStart, valueEnd] = [start, pair.offset];
+    }
+    const { keys, conditionsOfKey, metadata } = this.#filter;
+    let bits = 0;
+    for (const i of conditionsOfKey[keys.placeOf(view, keyStart, keyEnd)] ?? none) {
+      if (metadata[i]?.has(view, valueStart, valueEnd) !== false) bits |= 1 << i;
+    }
+    return bits;
+  }
 }
 
-function tagBits(tags: readonly Needle[], spec: WireReader, view: Uint8Array): number {
-  const start = skipToBytes(spec);
-  for (let i = 0; i < tags.length; i++) {
-    if (isAt(tags[i] as Needle, view, start, spec.offset)) return 1 << i;
-  }
-  return 0;
-}
-
-/** Key and value of one pair, in whatever order they are; one that is empty may be left out. */
-function conditionBits(conditions: readonly CompiledCondition[], pair: WireReader, view: Uint8Array): number {
-  let [keyStart, keyEnd, valueStart, valueEnd] = [0, 0, 0, 0];
-  while (pair.next()) {
-    const { field } = pair;
-    const start = skipToBytes(pair);
-    if (field === pairKey) [keyStart, keyEnd] = [start, pair.offset];
-    else if (field === pairValue) [valueStart, valueEnd] = [start, pair.offset];
-  }
-  let bits = 0;
-  for (let i = 0; i < conditions.length; i++) {
-    const { key, values } = conditions[i] as CompiledCondition;
-    if (!isAt(key, view, keyStart, keyEnd)) continue;
-    if (values === undefined || isAnyAt(values, view, valueStart, valueEnd)) bits |= 1 << i;
-  }
-  return bits;
-}
+const none: readonly number[] = [];
 
 /**
  * Passes over a field and returns where its bytes begin; they end at the reader's offset. Of a field of another wire
