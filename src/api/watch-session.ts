@@ -1,4 +1,4 @@
-import { RollcallError } from '../base/errors.ts';
+import { invalidField, RollcallError } from '../base/errors.ts';
 import type { Replica } from '../replica/types.ts';
 import type { WatchSink, WatchStream } from '../watch/types.ts';
 import type { WatchHub } from '../watch/watch-hub.ts';
@@ -70,6 +70,19 @@ export class HubWatchSession implements WatchSession, RoomHolder {
     else this.#stream.cancel(watchId);
   }
 
+  ack(watchId: number, revision: number): void {
+    try {
+      const opening = this.#opening.get(watchId);
+      if (opening === undefined) this.#stream.ack(watchId, revision);
+      else if (revision > opening.resumeRevision) {
+        this.#opening.delete(watchId);
+        throw invalidField('ack.revision', `is ${revision}, and the watch was sent nothing yet`);
+      }
+    } catch (error) {
+      this.#failWith(watchId, error);
+    }
+  }
+
   drained(): void {
     this.#stream.drained();
   }
@@ -82,7 +95,7 @@ export class HubWatchSession implements WatchSession, RoomHolder {
   }
 
   async #open(request: WatchCreateRequest): Promise<void> {
-    const { watchId, namespace, service, resumeRevision, once, progressIntervalMs } = request;
+    const { watchId, resumeRevision } = request;
     const linearizable = request.consistency === 'linearizable' && resumeRevision === 0;
     try {
       await this.#fresh(resumeRevision, linearizable);
@@ -93,7 +106,7 @@ export class HubWatchSession implements WatchSession, RoomHolder {
     }
     if (!this.#takeOpening(request)) return;
     try {
-      this.#stream.create({ watchId, namespace, service, resumeRevision, once, progressIntervalMs, linearizable });
+      this.#stream.create({ ...request, linearizable });
     } catch (error) {
       this.#failWith(watchId, error);
     }

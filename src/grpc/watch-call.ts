@@ -76,6 +76,9 @@ export class WatchCall implements WatchSink {
         case 'cancel':
           this.#session.cancel(command.watchId);
           break;
+        case 'ack':
+          this.#session.ack(command.watchId, command.revision);
+          break;
         default:
           unreachable(command);
       }

@@ -1,6 +1,8 @@
-import { assert, unreachable } from '../base/assert.ts';
+import { assert } from '../base/assert.ts';
 import { WireWriter } from '../base/wire-writer.ts';
-import type { ChangeEvent, RemovalCause } from '../state-machine/types.ts';
+import type { ChangeEvent, InstanceName, RemovalCause } from '../state-machine/types.ts';
+import type { EventKind } from './judge.ts';
+import { incarnationOf } from './view-reader.ts';
 
 // WatchResponse and WatchEvent of proto/rollcall/v1/registry.proto, written field by field so that events are encoded
 // once and only the few bytes of a watch's own are put in front of them.
@@ -8,6 +10,7 @@ import type { ChangeEvent, RemovalCause } from '../state-machine/types.ts';
 export type BatchKind = 'snapshot' | 'delta' | 'reset' | 'progress' | 'ended';
 
 const kindNumbers: Readonly<Record<BatchKind, number>> = { snapshot: 1, delta: 2, reset: 3, progress: 4, ended: 5 };
+const kindNumbersOfEvents: Readonly<Record<EventKind, number>> = { put: 1, delete: 2, leaves: 3 };
 const causeNumbers: Readonly<Record<RemovalCause, number>> = {
   deregistered: 1,
   'lease-expired': 2,
@@ -33,27 +36,34 @@ export interface BatchHeader {
   readonly ageMs: number;
 }
 
-/** Appends one event as it stands in a WatchResponse. */
-export function writeEvent(out: WireWriter, event: ChangeEvent): void {
-  out.beginMessage(eventsField);
-  switch (event.kind) {
-    case 'put':
-      out.uint(1, 1).uint(2, event.revision).bytesPresent(eventInstanceField, event.view);
-      break;
-    case 'delete':
-      out.uint(1, 2).uint(2, event.revision).beginMessage(4);
-      out.string(1, event.name.namespace).string(2, event.name.service).string(3, event.name.id).endMessage();
-      out.uint(5, event.incarnation).uint(6, causeNumbers[event.cause]).string(7, event.reason);
-      break;
-    default:
-      unreachable(event);
+/** Appends one event as it stands in a WatchResponse, for those to whom it is of this kind. */
+export function writeEvent(out: WireWriter, event: ChangeEvent, kind: EventKind): void {
+  if (event.kind === 'put' && kind === 'put') {
+    writePut(out, event.revision, event.view);
+    return;
   }
+  beginGone(out, kind, event.revision, event.name);
+  if (event.kind === 'put') out.uint(5, incarnationOf(event.view));
+  else out.uint(5, event.incarnation).uint(6, causeNumbers[event.cause]).string(7, event.reason);
   out.endMessage();
 }
 
-/** Appends an instance of a snapshot; `revision` is that of its last change. */
-export function writeSnapshotEvent(out: WireWriter, revision: number, view: Uint8Array): void {
-  out.beginMessage(eventsField).uint(1, 1).uint(2, revision).bytesPresent(eventInstanceField, view).endMessage();
+/** Appends an instance; `revision` is that of its last change. */
+export function writePut(out: WireWriter, revision: number, view: Uint8Array): void {
+  out.beginMessage(eventsField).uint(1, kindNumbersOfEvents.put).uint(2, revision);
+  out.bytesPresent(eventInstanceField, view).endMessage();
+}
+
+/** Appends what a coalesced batch says of an instance that is not there, or not matched, at `revision`. */
+export function writeGone(out: WireWriter, kind: EventKind, revision: number, name: InstanceName): void {
+  beginGone(out, kind, revision, name);
+  out.endMessage();
+}
+
+function beginGone(out: WireWriter, kind: EventKind, revision: number, name: InstanceName): void {
+  assert(kind !== 'put', 'an instance that is there, told as one that is not');
+  out.beginMessage(eventsField).uint(1, kindNumbersOfEvents[kind]).uint(2, revision).beginMessage(4);
+  out.string(1, name.namespace).string(2, name.service).string(3, name.id).endMessage();
 }
 
 /** What stands in front of the events and belongs to one watch. */
@@ -61,13 +71,22 @@ export function encodeHead(watchId: number, kind: BatchKind, from: number): Uint
   return writer.uint(1, watchId).uint(2, kindNumbers[kind]).uint(3, from).finish();
 }
 
+export interface BodyFlags {
+  /** The batch goes on in the next response. */
+  readonly more: boolean;
+  readonly coalesced?: boolean;
+}
+
 /** `to`, events and the rest: the same for all watches that are sent it. */
-export function encodeBody(to: number, segment: Uint8Array, more: boolean, header: BatchHeader): Uint8Array {
-  writer.uint(4, to).raw(segment).bool(6, more).beginMessage(7);
+export function encodeBody(to: number, segment: Uint8Array, flags: BodyFlags, header: BatchHeader): Uint8Array {
+  writer.uint(4, to).raw(segment).bool(6, flags.more).beginMessage(7);
   writer.uint(1, to).string(2, header.member);
   // CONSISTENCY_LINEARIZABLE is 0 and its age is 0: both are left out.
   if (!header.linearizable) writer.uint(3, 1).uint(4, wholeMs(header.ageMs));
-  return writer.endMessage().finish();
+  return writer
+    .endMessage()
+    .bool(10, flags.coalesced ?? false)
+    .finish();
 }
 
 export function encodeEnded(watchId: number, reason: string, message: string): Uint8Array {

@@ -3,20 +3,23 @@ import { WireWriter } from '../base/wire-writer.ts';
 import type { ChangeEvent } from '../state-machine/types.ts';
 import type { BatchHeader } from './batch-encoder.ts';
 import { encodeBody, encodeHead, headBytesMax, joined, writeEvent } from './batch-encoder.ts';
+import type { EventKind } from './judge.ts';
 
 /** The responses of one watch for one batch, in order. */
-export type Responses = readonly Uint8Array[];
+type Responses = readonly Uint8Array[];
 
 /**
- * Whole revisions up to `to`, encoded once. Watches that also have id and previous revision in common share the whole
- * response.
+ * Whole revisions up to `to`, encoded once for all watches of a group. What belongs to one watch is put in front when
+ * it is sent: what waits for slow readers is there once.
  */
 export class DeltaBatch {
   readonly to: number;
   /** Of all responses of one watch, at most. */
   readonly bytes: number;
-  readonly #bodies: Responses;
-  /** By the watch's previous revision, then by its id. */
+  /** In how many queues it waits; kept by BacklogRoom. */
+  waiting = 0;
+  readonly #bodies: readonly Uint8Array[];
+  /** By the watch's previous revision, then by its id: only while it is handed to the live watches of its turn. */
   readonly #responses = new Map<number, Map<number, Responses>>();
   // Most watches have both numbers in common with the one before.
   #lastFrom = -1;
@@ -25,26 +28,46 @@ export class DeltaBatch {
 
   constructor(to: number, segments: readonly Uint8Array[], header: BatchHeader) {
     this.to = to;
-    this.#bodies = segments.map((segment, i) => encodeBody(to, segment, i + 1 < segments.length, header));
+    this.#bodies = segments.map((segment, i) => encodeBody(to, segment, { more: i + 1 < segments.length }, header));
     this.bytes = this.#bodies.reduce((sum, body) => sum + headBytesMax + body.length, 0);
   }
 
-  /** Not to be changed: others are sent the same buffers. */
+  get parts(): number {
+    return this.#bodies.length;
+  }
+
+  /** Of one response, at most. */
+  partBytes(part: number): number {
+    return headBytesMax + must(this.#bodies[part], 'part of a batch').length;
+  }
+
+  /** What all watches with these numbers are sent. Not to be changed: the buffers are shared. */
   responses(watchId: number, from: number): Responses {
     if (from === this.#lastFrom && watchId === this.#lastWatchId) return this.#last;
-    assert(from < this.to, () => `delta from ${from} to ${this.to}`);
     let byWatchId = this.#responses.get(from);
     if (byWatchId === undefined) this.#responses.set(from, (byWatchId = new Map()));
     let responses = byWatchId.get(watchId);
     if (responses === undefined) {
-      const head = encodeHead(watchId, 'delta', from);
-      responses = this.#bodies.map((body) => joined(head, body));
+      responses = this.#bodies.map((_, part) => this.response(part, watchId, from));
       byWatchId.set(watchId, responses);
     }
     this.#lastFrom = from;
     this.#lastWatchId = watchId;
     this.#last = responses;
     return responses;
+  }
+
+  /** One response, made anew. */
+  response(part: number, watchId: number, from: number): Uint8Array {
+    assert(from < this.to, () => `delta from ${from} to ${this.to}`);
+    return joined(encodeHead(watchId, 'delta', from), must(this.#bodies[part], 'part of a batch'));
+  }
+
+  /** All live watches have it: who waits for it is sent responses of its own. */
+  forgetResponses(): void {
+    this.#responses.clear();
+    this.#lastFrom = this.#lastWatchId = -1;
+    this.#last = [];
   }
 }
 
@@ -74,11 +97,11 @@ export class DeltaBuilder {
     return this.#closed.length;
   }
 
-  add(event: ChangeEvent): void {
+  add(event: ChangeEvent, kind: EventKind): void {
     assert(event.revision >= this.#revision, () => `event of revision ${event.revision} after ${this.#revision}`);
     if (event.revision > this.#revision) this.#closeRevision();
     this.#revision = event.revision;
-    writeEvent(this.#out, event);
+    writeEvent(this.#out, event, kind);
     const encoded = this.#out.finish();
     this.#pending.push(encoded);
     this.#pendingBytes += encoded.length;

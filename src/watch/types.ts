@@ -77,9 +77,15 @@ export interface WatchCounts {
   readonly watches: number;
   /** Encoded batches that wait for slow readers, summed over streams; the memory is less, as streams share buffers. */
   readonly backlogBytes: number;
-  /** Snapshots that are held for readers, or for the next watch of the same service. */
+  /** Snapshots and coalesced changes that are held for readers, or for the next watch of the same service. */
   readonly snapshotBytes: number;
+  /** What is kept of changes for those who do not read fast enough: keys. */
+  readonly changedKeysBytes: number;
+  /** Watches of which only the position is kept now, until their clients read again. */
+  readonly behind: number;
   /** Since the start. */
   readonly resets: number;
+  readonly coalesced: number;
+  /** Responses, in fact: a batch of several parts counts as often. */
   readonly batches: number;
 }

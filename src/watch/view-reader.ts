@@ -19,9 +19,18 @@ export function nameOf(view: Uint8Array): { readonly service: string; readonly i
 
 /** The revision of the instance's last change, out of the meta. */
 export function modifyRevisionOf(view: Uint8Array): number {
+  return metaNumberOf(view, 3);
+}
+
+/** The revision at which the instance was last registered anew, out of the meta. */
+export function incarnationOf(view: Uint8Array): number {
+  return metaNumberOf(view, 1);
+}
+
+function metaNumberOf(view: Uint8Array, field: number): number {
   const meta = part(view, 2);
   while (meta.next()) {
-    if (meta.field === 3) return meta.uint();
+    if (meta.field === field) return meta.uint();
     meta.skip();
   }
   return 0;

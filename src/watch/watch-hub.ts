@@ -2,18 +2,24 @@ import { assert, assertEqual } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Registry } from '../state-machine/interfaces.ts';
 import type { ChangeEvent } from '../state-machine/types.ts';
+import { BacklogRoom } from './backlog-room.ts';
 import type { BatchHeader } from './batch-encoder.ts';
 import { envelopeBytesMax } from './batch-encoder.ts';
 import type { WatchBounds } from './bounds.ts';
 import { watchBounds } from './bounds.ts';
+import { ChangeLogs } from './change-logs.ts';
+import type { Cut } from './cut.ts';
+import { CutStore } from './cut-store.ts';
+import type { DeltaBatch } from './delta-batch.ts';
 import { DeltaBuilder } from './delta-batch.ts';
+import type { HubParts, Pumped } from './hub-parts.ts';
 import { ProgressWheel } from './progress-wheel.ts';
-import { SnapshotStore } from './snapshot-store.ts';
+import { serviceKey } from './scope.ts';
 import { TurnWork } from './turn-work.ts';
 import type { WatchCounts, WatchSink, WatchStream, WatchTurn } from './types.ts';
 import type { Watch } from './watch.ts';
-import { WatchIndex, watchKey } from './watch-index.ts';
-import type { HubParts } from './watch-stream.ts';
+import type { JudgedEvent, WatchGroup } from './watch-index.ts';
+import { WatchIndex } from './watch-index.ts';
 import { HubStream } from './watch-stream.ts';
 
 export interface WatchHubOptions {
@@ -28,26 +34,32 @@ export interface WatchHubOptions {
 
 /**
  * Tells watchers what changed. A watch gets a snapshot, then batches (from, to] without gap or repeat: live from
- * `applied`, and out of the state's history where it has to catch up. Changes of one service and turn are encoded once
- * for all its watches. A reader that falls behind by more than its backlog gets a reset, and nobody else notices.
+ * `applied`, and out of the state's history where it has to catch up. The changes of a turn are judged and encoded once
+ * for all watches of one scope and filter. Of a reader that falls behind by more than its backlog only the position is
+ * kept; when it reads again it is told each changed instance once, and nobody else notices.
+ *
+ * An event costs one look-up for its service and one for each length of a prefix that watches of its namespace have
+ * (once a turn and service), and one judgement by each filter that the watches found there have.
  *
  * All methods are called on the loop that applies, none from inside WatchSink.send.
  */
 export class WatchHub {
   readonly #options: WatchHubOptions;
   readonly #bounds: WatchBounds;
-  readonly #index = new WatchIndex<Watch>();
+  readonly #index = new WatchIndex();
   readonly #streams = new Set<HubStream>();
   /** Streams that go on in a later turn, in the order of asking. */
-  readonly #later = new Set<HubStream>();
-  readonly #snapshots: SnapshotStore;
+  readonly #later = new Set<Pumped>();
+  readonly #cuts: CutStore;
+  readonly #logs: ChangeLogs;
+  readonly #room: BacklogRoom;
   readonly #wheel: ProgressWheel<Watch>;
   readonly #work: TurnWork;
-  readonly #counters = { resets: 0, batches: 0 };
+  readonly #counters = { resets: 0, batches: 0, coalesced: 0, behind: 0 };
   readonly #parts: HubParts;
   #served: number;
   #stopReason: string | undefined;
-  #snapshotsFirst = false;
+  #cutsFirst = false;
 
   constructor(options: WatchHubOptions) {
     const { clock, state } = options;
@@ -56,14 +68,18 @@ export class WatchHub {
     this.#served = state().position.revision;
     const served = (): number => this.#served;
     const nowMs = (): number => clock.monotonicMs();
-    this.#snapshots = new SnapshotStore({ state, served, nowMs }, this.#bounds);
     this.#wheel = new ProgressWheel(clock, (watch) => watch.owner.mark(watch));
     this.#work = new TurnWork(clock, this.#bounds.turnWorkBytesMax, () => this.#goOn());
+    this.#cuts = new CutStore({ state, served, nowMs }, this.#work, this.#bounds);
+    this.#logs = new ChangeLogs(this.#bounds.changedKeysBytesMax, this.#served);
+    this.#room = new BacklogRoom(this.#bounds.backlogsBytesMax);
 
     this.#parts = {
       bounds: this.#bounds,
       index: this.#index,
-      snapshots: this.#snapshots,
+      cuts: this.#cuts,
+      logs: this.#logs,
+      room: this.#room,
       wheel: this.#wheel,
       work: this.#work,
       counters: this.#counters,
@@ -75,17 +91,16 @@ export class WatchHub {
         this.#later.add(stream);
         this.#work.wake();
       },
-      closed: (stream) => {
-        this.#streams.delete(stream);
-        this.#later.delete(stream);
-      },
       stopReason: () => this.#stopReason,
     };
   }
 
   /** A client's stream. Close it when the client is gone. */
   open(sink: WatchSink): WatchStream {
-    const stream = new HubStream(this.#parts, sink);
+    const stream: HubStream = new HubStream(this.#parts, sink, () => {
+      this.#streams.delete(stream);
+      this.#later.delete(stream);
+    });
     this.#streams.add(stream);
     return stream;
   }
@@ -98,24 +113,17 @@ export class WatchHub {
     if (this.#stopReason !== undefined) return;
     const { events, revision } = turn;
     assert(revision >= this.#served, () => `turn of revision ${revision} after ${this.#served}`);
-    const groups = new Map<string, ChangeEvent[]>();
-    for (const event of events) {
-      assert(
-        event.revision > this.#served && event.revision <= revision,
-        () => `event of revision ${event.revision} in the turn (${this.#served}, ${revision}]`,
-      );
-      const { namespace, service } = event.name;
-      this.#touch(groups, watchKey(namespace, service), event);
-      this.#touch(groups, watchKey(namespace, ''), event);
-    }
+    const groups = this.#route(events, revision);
     this.#served = revision;
-    this.#snapshots.applied();
-    for (const [key, group] of groups) this.#deliver(key, group);
+    this.#cuts.applied();
+    for (const group of groups) this.#deliver(group, group.takePending());
+    // Last, so that whoever fell behind in this turn has what it missed of it.
+    this.#logs.note(events, revision);
   }
 
   /**
-   * The state is another object, as of `revision`, and what changed in between was not told: each watch gets a reset,
-   * save where nothing can have been missed.
+   * The state is another object, as of `revision`, and what changed in between was not told: each watch gets it out of
+   * the new one's history, or a reset where that does not reach back so far.
    */
   replaced(revision: number): void {
     if (this.#stopReason !== undefined) return;
@@ -123,8 +131,9 @@ export class WatchHub {
     const served = this.#served;
     assert(revision >= served, () => `state replaced as of revision ${revision} after ${served}`);
     this.#served = revision;
-    this.#snapshots.replaced();
-    for (const stream of this.#streams) stream.resetMissed(revision, served);
+    this.#cuts.replaced();
+    this.#logs.restart(revision);
+    for (const stream of this.#streams) stream.missed(revision, served);
   }
 
   /** Ends all watches with NOT_SERVING, and refuses further ones. */
@@ -142,37 +151,75 @@ export class WatchHub {
       watches += stream.watches;
       backlogBytes += stream.backlogBytes;
     }
-    const { resets, batches } = this.#counters;
-    const snapshotBytes = this.#snapshots.bytes;
-    return { streams: this.#streams.size, watches, backlogBytes, snapshotBytes, resets, batches };
+    return {
+      streams: this.#streams.size,
+      watches,
+      backlogBytes,
+      snapshotBytes: this.#cuts.bytes,
+      changedKeysBytes: this.#logs.bytes,
+      ...this.#counters,
+    };
   }
 
-  #touch(groups: Map<string, ChangeEvent[]>, key: string, event: ChangeEvent): void {
-    this.#snapshots.touched(key, event);
-    if (!this.#index.has(key)) return;
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [event]);
-    else group.push(event);
+  /**
+   * The lowest revision that a watch which covers the service is known to have applied, by what its client
+   * acknowledged: changes up to there it has seen, or they are not for it. A live watch that has acknowledged all that
+   * it was sent has seen everything; one that acknowledges nothing stands at 0. Looks at each such watch.
+   */
+  acknowledged(namespace: string, service: string): { readonly watches: number; readonly revision: number } {
+    let watches = 0;
+    let revision = this.#served;
+    for (const group of this.#index.of(namespace, service)) {
+      for (const watch of group.members) {
+        watches++;
+        const isCurrent = watch.phase === 'live' && !watch.queued && watch.ackedTo >= watch.takenTo;
+        if (!isCurrent) revision = Math.min(revision, watch.ackedTo);
+      }
+    }
+    return { watches, revision };
   }
 
-  #deliver(key: string, events: readonly ChangeEvent[]): void {
+  /** Hands each event to the groups that it concerns; returns them. */
+  #route(events: readonly ChangeEvent[], revision: number): Set<WatchGroup> {
+    const touched = new Set<WatchGroup>();
+    const routes = new Map<string, { readonly groups: readonly WatchGroup[]; readonly cuts: readonly Cut[] }>();
+    for (const event of events) {
+      assert(
+        event.revision > this.#served && event.revision <= revision,
+        () => `event of revision ${event.revision} in the turn (${this.#served}, ${revision}]`,
+      );
+      const { namespace, service } = event.name;
+      const key = serviceKey(namespace, service);
+      let route = routes.get(key);
+      if (route === undefined) {
+        const groups = this.#index.of(namespace, service).filter(({ live }) => live.size > 0);
+        routes.set(key, (route = { groups, cuts: this.#cuts.listening(namespace, service) }));
+      }
+      for (const cut of route.cuts) this.#cuts.touched(cut, event);
+      for (const group of route.groups) if (group.note(event)) touched.add(group);
+    }
+    return touched;
+  }
+
+  #deliver(group: WatchGroup, events: readonly JudgedEvent[]): void {
     const batches = this.#encode(events, this.#served);
-    const firstRevision = events[0]?.revision ?? 0;
-    for (const watch of this.#index.get(key) ?? []) {
+    const firstRevision = events[0]?.event.revision ?? 0;
+    for (const watch of group.live) {
       if (watch.coveredTo < firstRevision) watch.owner.deliver(watch, batches);
       else this.#deliverRest(watch, events);
     }
+    for (const batch of batches) batch.forgetResponses();
   }
 
   /** For a watch that began when the state was ahead of the turns: what it has not seen. */
-  #deliverRest(watch: Watch, events: readonly ChangeEvent[]): void {
-    const rest = events.filter((event) => event.revision > watch.coveredTo);
+  #deliverRest(watch: Watch, events: readonly JudgedEvent[]): void {
+    const rest = events.filter(({ event }) => event.revision > watch.coveredTo);
     if (rest.length > 0) watch.owner.deliver(watch, this.#encode(rest, this.#served));
   }
 
-  #encode(events: readonly ChangeEvent[], to: number): ReturnType<DeltaBuilder['finish']> {
+  #encode(events: readonly JudgedEvent[], to: number): DeltaBatch[] {
     const builder = new DeltaBuilder(this.#bounds.partBytesMax - envelopeBytesMax);
-    for (const event of events) builder.add(event);
+    for (const { event, kind } of events) builder.add(event, kind);
     return builder.finish(to, this.#header(false));
   }
 
@@ -180,14 +227,14 @@ export class WatchHub {
   #goOn(): void {
     if (this.#stopReason !== undefined) return;
     // By turns, so that neither starves the other.
-    this.#snapshotsFirst = !this.#snapshotsFirst;
-    if (this.#snapshotsFirst) this.#snapshots.work(this.#work);
+    this.#cutsFirst = !this.#cutsFirst;
+    if (this.#cutsFirst) this.#cuts.work();
     for (const stream of this.#later) {
       if (this.#work.done) break;
       this.#later.delete(stream);
       stream.pump();
     }
-    if (!this.#work.done) this.#snapshots.work(this.#work);
+    if (!this.#work.done) this.#cuts.work();
     if (this.#later.size > 0) this.#work.wake();
   }
 

@@ -1,40 +1,83 @@
-/** Key of one service's watches; with an empty service that of the watches of a whole namespace. */
-export function watchKey(namespace: string, service: string): string {
-  // Neither name can hold a slash.
-  return `${namespace}/${service}`;
+import type { ViewMatcher } from '../filter/types.ts';
+import type { ChangeEvent } from '../state-machine/types.ts';
+import type { EventKind } from './judge.ts';
+import { judge } from './judge.ts';
+import type { Scope } from './scope.ts';
+import { ScopeMap, scopeKey } from './scope.ts';
+import type { Watch } from './watch.ts';
+
+/** A change as one group sees it. */
+export interface JudgedEvent {
+  readonly event: ChangeEvent;
+  readonly kind: EventKind;
+}
+
+/** All watches of one scope and one filter: events are judged and encoded once for all of them. */
+export class WatchGroup implements Scope {
+  readonly key: string;
+  readonly namespace: string;
+  readonly service: string;
+  readonly servicePrefix: string;
+  readonly matcher: ViewMatcher;
+  /** All that are open. */
+  readonly members = new Set<Watch>();
+  /** Those that are told each turn's changes. */
+  readonly live = new Set<Watch>();
+  /** Of the present turn. */
+  #pending: JudgedEvent[] = [];
+
+  constructor(key: string, scope: Scope, matcher: ViewMatcher) {
+    this.key = key;
+    this.namespace = scope.namespace;
+    this.service = scope.service;
+    this.servicePrefix = scope.servicePrefix;
+    this.matcher = matcher;
+  }
+
+  /** True: the first event of the turn that matters to it. */
+  note(event: ChangeEvent): boolean {
+    const kind = judge(event, this.matcher);
+    return kind !== undefined && this.#pending.push({ event, kind }) === 1;
+  }
+
+  takePending(): readonly JudgedEvent[] {
+    const pending = this.#pending;
+    this.#pending = [];
+    return pending;
+  }
 }
 
 /** Which watches an event wakes, and no others. */
-export class WatchIndex<W> {
-  readonly #byKey = new Map<string, Set<W>>();
-  #size = 0;
+export class WatchIndex {
+  readonly #groups = new Map<string, WatchGroup>();
+  readonly #scopes = new ScopeMap<WatchGroup>();
 
-  get size(): number {
-    return this.#size;
+  get groups(): number {
+    return this.#groups.size;
   }
 
-  add(key: string, watch: W): void {
-    let watches = this.#byKey.get(key);
-    if (watches === undefined) this.#byKey.set(key, (watches = new Set()));
-    if (watches.has(watch)) return;
-    watches.add(watch);
-    this.#size++;
+  /** The group of a watch that is being opened. */
+  join(watch: Watch, scope: Scope, matcher: ViewMatcher): WatchGroup {
+    const key = `${scopeKey(scope)} ${matcher.key}`;
+    let group = this.#groups.get(key);
+    if (group === undefined) {
+      this.#groups.set(key, (group = new WatchGroup(key, scope, matcher)));
+      this.#scopes.add(group, group);
+    }
+    group.members.add(watch);
+    return group;
   }
 
-  /** Nothing where it is not there. */
-  remove(key: string, watch: W): void {
-    const watches = this.#byKey.get(key);
-    if (watches === undefined || !watches.delete(watch)) return;
-    this.#size--;
-    if (watches.size === 0) this.#byKey.delete(key);
+  /** Nothing for one that has left. */
+  leave(watch: Watch, group: WatchGroup): void {
+    group.live.delete(watch);
+    if (!group.members.delete(watch) || group.members.size > 0) return;
+    this.#groups.delete(group.key);
+    this.#scopes.delete(group, group);
   }
 
-  /** Undefined where there are none. Watches removed while it is walked are not met any more. */
-  get(key: string): ReadonlySet<W> | undefined {
-    return this.#byKey.get(key);
-  }
-
-  has(key: string): boolean {
-    return this.#byKey.has(key);
+  /** The groups that a change of the service may concern. */
+  of(namespace: string, service: string): WatchGroup[] {
+    return this.#scopes.of(namespace, service);
   }
 }

@@ -1,40 +1,15 @@
 import { assert } from '../base/assert.ts';
 import { invalidField, RollcallError } from '../base/errors.ts';
-import type { Registry } from '../state-machine/interfaces.ts';
-import type { BatchHeader } from './batch-encoder.ts';
-import { encodeBody, encodeEnded, encodeHead, envelopeBytesMax, joined } from './batch-encoder.ts';
-import type { WatchBounds } from './bounds.ts';
+import { matchAll } from '../filter/compile-filter.ts';
+import { encodeBody, encodeEnded, encodeHead, joined } from './batch-encoder.ts';
+import type { CatchUpHost } from './catch-up.ts';
+import { CatchUp } from './catch-up.ts';
 import type { DeltaBatch } from './delta-batch.ts';
-import { DeltaBuilder } from './delta-batch.ts';
-import type { ProgressWheel } from './progress-wheel.ts';
-import type { SnapshotStore } from './snapshot-store.ts';
-import type { TurnWork } from './turn-work.ts';
+import type { HubParts } from './hub-parts.ts';
 import type { WatchSink, WatchSpec, WatchStream } from './types.ts';
 import type { WatchOwner } from './watch.ts';
 import { Watch } from './watch.ts';
-import type { WatchIndex } from './watch-index.ts';
 
-/** What a stream uses of its hub. */
-export interface HubParts {
-  readonly bounds: WatchBounds;
-  readonly index: WatchIndex<Watch>;
-  readonly snapshots: SnapshotStore;
-  readonly wheel: ProgressWheel<Watch>;
-  readonly work: TurnWork;
-  readonly counters: { resets: number; batches: number };
-  state(): Registry;
-  /** Up to where the hub was told the changes. */
-  served(): number;
-  nowMs(): number;
-  header(linearizable: boolean): BatchHeader;
-  /** Calls `pump` in a later turn. */
-  later(stream: HubStream): void;
-  closed(stream: HubStream): void;
-  stopReason(): string | undefined;
-}
-
-/** What the smallest piece of work costs, in bytes: some microseconds. */
-const pieceWorkBytes = 4 * 1024;
 const errorMessageLengthMax = 1_024;
 const empty = new Uint8Array(0);
 
@@ -42,9 +17,11 @@ const empty = new Uint8Array(0);
  * The watches of one client stream and what waits for its sink. Watches that have something to send take turns, one
  * response each; a watch's own batches stay in order.
  */
-export class HubStream implements WatchStream, WatchOwner {
+export class HubStream implements WatchStream, WatchOwner, CatchUpHost {
   readonly #hub: HubParts;
+  readonly #catchUp: CatchUp;
   readonly #sink: WatchSink;
+  readonly #onClose: () => void;
   readonly #watches = new Map<number, Watch>();
   /** Watches with something queued or to be made, in the order of their turns. */
   readonly #ready = new Set<Watch>();
@@ -56,9 +33,11 @@ export class HubStream implements WatchStream, WatchOwner {
   #endings = 0;
   #onEmpty: () => void = () => {};
 
-  constructor(hub: HubParts, sink: WatchSink) {
+  constructor(hub: HubParts, sink: WatchSink, onClose: () => void) {
     this.#hub = hub;
+    this.#catchUp = new CatchUp(hub, this);
     this.#sink = sink;
+    this.#onClose = onClose;
   }
 
   get watches(): number {
@@ -98,7 +77,7 @@ export class HubStream implements WatchStream, WatchOwner {
       throw new RollcallError('MEMBER_BEHIND', `${message}; ask again, or another member`, { retryAfterMs: 1_000 });
     }
     if (this.#closed) return;
-    const watch = new Watch(spec, this);
+    const watch = new Watch(spec, this, this.#hub.index, this.#hub.room);
     watch.sentMs = this.#hub.nowMs();
     this.#watches.set(watchId, watch);
     this.#ready.add(watch);
@@ -112,6 +91,15 @@ export class HubStream implements WatchStream, WatchOwner {
     this.pump();
   }
 
+  ack(watchId: number, revision: number): void {
+    const watch = this.#watches.get(watchId);
+    if (watch === undefined) return;
+    if (revision > watch.takenTo) {
+      throw invalidField('ack.revision', `is ${revision}, and the watch was sent up to ${watch.takenTo} only`);
+    }
+    watch.ackedTo = Math.max(watch.ackedTo, revision);
+  }
+
   fail(watchId: number, reason: string, message: string): void {
     if (this.#closed) return;
     let watch = this.#watches.get(watchId);
@@ -120,7 +108,7 @@ export class HubStream implements WatchStream, WatchOwner {
       if (this.#endings >= max) {
         throw new RollcallError('OVERLOADED', `${max} answers of this stream are not read`, { retryAfterMs: 1_000 });
       }
-      watch = new Watch(neverOpened(watchId), this);
+      watch = new Watch(neverOpened(watchId), this, this.#hub.index, this.#hub.room);
     }
     this.#end(watch, reason, message);
     this.pump();
@@ -143,13 +131,14 @@ export class HubStream implements WatchStream, WatchOwner {
     this.#closed = true;
     for (const watch of this.#watches.values()) {
       this.#forget(watch);
+      watch.dropAll();
       watch.phase = 'ended';
     }
     this.#watches.clear();
     this.#ready.clear();
     this.#backlogBytes = 0;
     this.#endings = 0;
-    this.#hub.closed(this);
+    this.#onClose();
   }
 
   watchReady(watch: Watch): void {
@@ -165,23 +154,20 @@ export class HubStream implements WatchStream, WatchOwner {
     }
   }
 
-  /** In place of deltas: what waits and is not begun is dropped, and a snapshot of a later revision follows. */
+  /** In place of what it missed: a snapshot of a later revision. */
   reset(watch: Watch): void {
-    assert(watch.phase === 'live' || watch.phase === 'catch-up', () => `reset of a watch in phase ${watch.phase}`);
+    assert(watch.phase === 'catch-up' && !watch.queued, () => `reset of a watch in phase ${watch.phase}`);
     this.#hub.counters.resets++;
-    this.#hub.index.remove(watch.key, watch);
-    this.#hub.wheel.remove(watch);
-    this.#backlogBytes -= watch.dropUnbegun();
     watch.phase = 'snapshot';
     watch.snapshotKind = 'reset';
-    this.#ready.add(watch);
-    if (this.#writable) this.#hub.later(this);
   }
 
-  /** The state was replaced as of `revision`; up to `served` nothing was missed. */
-  resetMissed(revision: number, served: number): void {
+  /** The state was replaced as of `revision`; everything up to `served` was told. */
+  missed(revision: number, served: number): void {
     for (const watch of this.#watches.values()) {
-      if (watch.phase === 'live' && Math.max(watch.coveredTo, served) < revision) this.reset(watch);
+      if (watch.phase !== 'live') continue;
+      watch.coveredTo = Math.max(watch.coveredTo, served);
+      if (watch.coveredTo < revision) this.#leaveLive(watch);
     }
   }
 
@@ -189,10 +175,9 @@ export class HubStream implements WatchStream, WatchOwner {
     // Not behind what the client has not read: a mark says how fresh things are now.
     if (watch.phase === 'live' && this.#writable && !watch.queued) {
       const to = Math.max(watch.coveredTo, this.#hub.served());
-      const body = encodeBody(to, empty, false, this.#hub.header(false));
+      const body = encodeBody(to, empty, { more: false }, this.#hub.header(false));
       const head = encodeHead(watch.spec.watchId, 'progress', watch.sentTo);
-      watch.sentTo = to;
-      watch.coveredTo = to;
+      watch.sentTo = watch.coveredTo = watch.takenTo = to;
       this.#send(joined(head, body));
     }
     return watch.phase === 'live';
@@ -210,32 +195,80 @@ export class HubStream implements WatchStream, WatchOwner {
       this.#ready.delete(watch);
       const response = this.#next(watch);
       // Behind the others that wait.
-      if (watch.queued || (response !== undefined && isMaking(watch))) this.#ready.add(watch);
+      if (hasMore(watch)) this.#ready.add(watch);
       if (response !== undefined) this.#send(response);
       if (watch.phase === 'ended' && !watch.queued) this.#ended();
     }
   }
 
   #deliverBatch(watch: Watch, batch: DeltaBatch): void {
-    if (this.#backlogBytes + batch.bytes > this.#hub.bounds.backlogBytesMax) {
-      this.reset(watch);
+    const { logs } = this.#hub;
+    const direct = this.#writable && !watch.queued;
+    if (!(direct && batch.parts === 1) && !this.#hasRoom(batch, batch.bytes)) {
+      this.#fallBehind(watch);
       return;
     }
-    const responses = batch.responses(watch.spec.watchId, watch.sentTo);
-    watch.sentTo = batch.to;
-    watch.coveredTo = batch.to;
+    const from = watch.sentTo;
+    const coveredBefore = watch.coveredTo;
+    watch.sentTo = watch.coveredTo = batch.to;
     watch.sentMs = this.#hub.nowMs();
     let sent = 0;
-    if (!watch.queued) {
-      for (const response of responses) {
+    if (direct) {
+      for (const response of batch.responses(watch.spec.watchId, from)) {
         if (!this.#writable || this.#closed) break;
         this.#send(response);
         sent++;
       }
     }
-    if (sent === responses.length || this.#closed) return;
-    this.#backlogBytes += watch.enqueue(responses, sent);
+    if (this.#closed) return;
+    if (sent === batch.parts) {
+      watch.takenTo = batch.to;
+      return;
+    }
+    if (!watch.hasUnbegun) {
+      // From here on it may come to need what changed since.
+      const told = sent > 0 ? batch.to : Math.max(coveredBefore, logs.notedTo);
+      watch.neededFrom = Math.max(watch.neededFrom, told);
+      logs.need(watch, watch.spec);
+    }
+    this.#backlogBytes += watch.enqueue(batch, from, sent);
     this.#ready.add(watch);
+  }
+
+  /** Batches that wait and are not begun are dropped; only where it stands is kept until its client reads again. */
+  #fallBehind(watch: Watch): void {
+    const { logs } = this.#hub;
+    if (!watch.hasUnbegun) {
+      watch.coveredTo = Math.max(watch.coveredTo, logs.notedTo);
+      watch.neededFrom = Math.max(watch.neededFrom, watch.coveredTo);
+    }
+    const log = logs.need(watch, watch.spec);
+    const dropped = watch.dropUnbegun();
+    this.#backlogBytes -= dropped;
+    watch.logMark = log.noted - dropped;
+    watch.behind = true;
+    this.#hub.counters.behind++;
+    this.#leaveLive(watch);
+  }
+
+  #leaveLive(watch: Watch): void {
+    watch.group.live.delete(watch);
+    this.#hub.wheel.remove(watch);
+    watch.phase = 'catch-up';
+    this.#ready.add(watch);
+    if (this.#writable) this.#hub.later(this);
+  }
+
+  queueRest(watch: Watch, batch: DeltaBatch, from: number, anyway: boolean): boolean {
+    const bytes = batch.bytes - batch.partBytes(0);
+    const fits = anyway ? this.#backlogBytes + bytes <= this.#hub.bounds.backlogBytesMax : this.#hasRoom(batch, bytes);
+    if (!fits) return false;
+    this.#backlogBytes += watch.enqueue(batch, from, 1);
+    return true;
+  }
+
+  #hasRoom(batch: DeltaBatch, bytes: number): boolean {
+    return this.#backlogBytes + bytes <= this.#hub.bounds.backlogBytesMax && this.#hub.room.hasRoom(batch);
   }
 
   #send(response: Uint8Array): void {
@@ -254,9 +287,8 @@ export class HubStream implements WatchStream, WatchOwner {
     }
     switch (watch.phase) {
       case 'snapshot':
-        return this.#snapshotPart(watch);
       case 'catch-up':
-        return this.#catchUp(watch);
+        return this.#catchUp.next(watch);
       case 'live':
       case 'ended':
         return undefined;
@@ -264,77 +296,29 @@ export class HubStream implements WatchStream, WatchOwner {
   }
 
   #dequeue(watch: Watch): Uint8Array {
-    const response = watch.dequeue();
-    this.#backlogBytes -= response.length;
+    const { response, bytes } = watch.dequeue();
+    this.#backlogBytes -= bytes;
+    if (watch.phase === 'live' && !watch.hasUnbegun) this.#hub.logs.release(watch);
     return response;
-  }
-
-  #snapshotPart(watch: Watch): Uint8Array | undefined {
-    const { snapshots, work } = this.#hub;
-    const { namespace, service, watchId, linearizable } = watch.spec;
-    const cut = watch.cut ?? snapshots.acquire(namespace, service, watch, work);
-    if (cut === undefined || !cut.complete) return undefined;
-    const header = this.#hub.header(linearizable && watch.snapshotKind === 'snapshot');
-    const response = cut.response(watch.cutPart, watchId, watch.snapshotKind, watch.cutTo, header);
-    work.spend(Math.max(pieceWorkBytes, response.length));
-    watch.cutPart++;
-    watch.sentMs = watch.takenMs = this.#hub.nowMs();
-    if (watch.cutPart < cut.segments) return response;
-    watch.sentTo = watch.coveredTo = watch.cutTo;
-    watch.cutPart = 0;
-    snapshots.release(watch);
-    // Changes that came while the parts were sent are in the history.
-    watch.phase = 'catch-up';
-    if (watch.coveredTo === this.#hub.state().position.revision || watch.spec.once) this.#goLive(watch);
-    return response;
-  }
-
-  /** What changed behind the watch, out of the history; or a reset where that does not reach back so far. */
-  #catchUp(watch: Watch): Uint8Array | undefined {
-    const { bounds, work } = this.#hub;
-    const { namespace, service, watchId } = watch.spec;
-    const state = this.#hub.state();
-    const { revision } = state.position;
-    assert(watch.coveredTo <= revision, () => `watch at revision ${watch.coveredTo}, state at ${revision}`);
-    const builder = new DeltaBuilder(bounds.partBytesMax - envelopeBytesMax);
-    if (watch.coveredTo < revision) {
-      if (watch.coveredTo < state.historyFloor) return this.#resetNow(watch);
-      for (const event of state.changes(namespace, service, watch.coveredTo, revision)) {
-        builder.add(event);
-        if (builder.closed > 0) break;
-      }
-    }
-    const header = this.#hub.header(false);
-    const [batch] = builder.closed > 0 ? [builder.firstClosed(header)] : builder.finish(revision, header);
-    work.spend(Math.max(pieceWorkBytes, batch?.bytes ?? 0));
-    if (batch !== undefined && this.#backlogBytes + batch.bytes > bounds.backlogBytesMax) return this.#resetNow(watch);
-    const from = watch.sentTo;
-    watch.coveredTo = batch === undefined ? revision : batch.to;
-    if (batch !== undefined) {
-      watch.sentTo = batch.to;
-      watch.sentMs = this.#hub.nowMs();
-      this.#backlogBytes += watch.enqueue(batch.responses(watchId, from));
-    }
-    const response = watch.queued ? this.#dequeue(watch) : undefined;
-    // Where parts of the batch are left they go first: with `once` the end is seen when it is asked again.
-    if (watch.coveredTo === revision && !(watch.queued && watch.spec.once)) this.#goLive(watch);
-    return response;
-  }
-
-  #resetNow(watch: Watch): Uint8Array | undefined {
-    this.reset(watch);
-    return this.#snapshotPart(watch);
   }
 
   /** From here on each turn's changes are delivered; or, with `once`, it was all. */
-  #goLive(watch: Watch): void {
+  goLive(watch: Watch): void {
     if (watch.spec.once) {
       this.#end(watch, '', '');
       return;
     }
     watch.phase = 'live';
-    this.#hub.index.add(watch.key, watch);
+    this.#notBehind(watch);
+    // What is left of a batch that was begun cannot be told in another way.
+    this.#hub.logs.release(watch);
+    watch.group.live.add(watch);
     this.#hub.wheel.add(watch);
+  }
+
+  #notBehind(watch: Watch): void {
+    if (watch.behind) this.#hub.counters.behind--;
+    watch.behind = false;
   }
 
   #end(watch: Watch, reason: string, message: string): void {
@@ -344,15 +328,18 @@ export class HubStream implements WatchStream, WatchOwner {
     watch.phase = 'ended';
     this.#endings++;
     const ended = encodeEnded(watch.spec.watchId, reason, message.slice(0, errorMessageLengthMax));
-    this.#backlogBytes += watch.enqueue([ended]);
+    watch.enqueueEnding(ended);
+    this.#backlogBytes += ended.length;
     this.#ready.add(watch);
   }
 
   /** Takes it out of everything that would wake it. */
   #forget(watch: Watch): void {
-    this.#hub.index.remove(watch.key, watch);
+    this.#hub.index.leave(watch, watch.group);
     this.#hub.wheel.remove(watch);
-    this.#hub.snapshots.release(watch);
+    this.#hub.cuts.release(watch);
+    this.#hub.logs.release(watch);
+    this.#notBehind(watch);
   }
 
   #ended(): void {
@@ -362,9 +349,11 @@ export class HubStream implements WatchStream, WatchOwner {
   }
 }
 
-/** It will be asked again: there is more to be made of the history or of the snapshot that it holds. */
-function isMaking(watch: Watch): boolean {
-  return watch.phase === 'snapshot' || watch.phase === 'catch-up';
+/** It can go on at once: not where it is live, or waits for a cut that is being made. */
+function hasMore(watch: Watch): boolean {
+  if (watch.queued) return true;
+  if (watch.phase === 'ended' || watch.phase === 'live') return false;
+  return watch.lost !== undefined || watch.cut?.complete !== false;
 }
 
 /** For the ENDED batch of a watch that could not be opened. */
@@ -373,6 +362,8 @@ function neverOpened(watchId: number): WatchSpec {
     watchId,
     namespace: '',
     service: '',
+    servicePrefix: '',
+    matcher: matchAll,
     resumeRevision: 0,
     once: false,
     progressIntervalMs: 0,

@@ -4,6 +4,7 @@ import { ReplicatedRegistryApi } from '../../src/api/registry-api.ts';
 import type { WatchCreateRequest, WatchSession } from '../../src/api/types.ts';
 import { must } from '../../src/base/assert.ts';
 import { RollcallError } from '../../src/base/errors.ts';
+import { matchAll } from '../../src/filter/compile-filter.ts';
 import { kinds, TestSink } from '../watch/follower.ts';
 import { ReplicaDouble } from './replica-double.ts';
 
@@ -36,6 +37,8 @@ const plain: WatchCreateRequest = {
   watchId: 1,
   namespace: 'default',
   service: 'cart',
+  servicePrefix: '',
+  matcher: matchAll,
   resumeRevision: 0,
   consistency: 'linearizable',
   once: false,

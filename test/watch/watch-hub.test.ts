@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { must } from '../../src/base/assert.ts';
 import { RollcallError } from '../../src/base/errors.ts';
+import { matchAll } from '../../src/filter/compile-filter.ts';
 import { ManualClock } from '../../src/base/manual-clock.ts';
 import type { WatchBounds } from '../../src/watch/bounds.ts';
 import { watchBounds } from '../../src/watch/bounds.ts';
@@ -42,6 +43,8 @@ const plainSpec: WatchSpec = {
   watchId: 1,
   namespace: 'default',
   service: 'api',
+  servicePrefix: '',
+  matcher: matchAll,
   resumeRevision: 0,
   once: false,
   progressIntervalMs: 0,
