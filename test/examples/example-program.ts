@@ -45,11 +45,9 @@ export class ExampleProgram {
     return waitFor(`"${event}" of ${this.#what}`, timeoutMs, async () => {
       const found = this.lines.slice(after).find((line) => line.event === event && fits(line));
       if (found === undefined && this.#child.exitCode !== null) {
-        throw new Error(`${this.#what} ended with ${this.#child.exitCode} before "${event}": ${this.#errors}`);
+        throw new Error(`${this.#what} ended with ${this.#child.exitCode} before "${event}"`);
       }
       return Promise.resolve(found);
-    }).catch((error: unknown) => {
-      throw new Error(`${String(error)}\n${this.transcript}`);
     });
   }
 
@@ -58,15 +56,16 @@ export class ExampleProgram {
     return `${this.#what}:\n${this.lines.map((line) => JSON.stringify(line)).join('\n')}\n${this.#errors}`;
   }
 
-  /** Exit code, once it has ended by itself. */
-  ended(): Promise<number | null> {
-    return this.#ended;
+  /** Resolves once it has ended by itself with exit code 0. */
+  async succeeded(): Promise<void> {
+    const code = await this.#ended;
+    if (code !== 0) throw new Error(`${this.#what} ended with ${code}`);
   }
 
-  /** Asks it to end, and resolves with its exit code; null where the signal itself ended it. */
-  terminate(): Promise<number | null> {
+  /** Asks it to end; resolves once it has done so with exit code 0. */
+  terminated(): Promise<void> {
     this.#child.kill('SIGTERM');
-    return this.#ended;
+    return this.succeeded();
   }
 
   async kill(): Promise<void> {
