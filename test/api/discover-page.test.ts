@@ -124,7 +124,7 @@ describe('a discover with a filter', () => {
     for (const filter of [undefined, blue, { ...blue, statuses, zones }, { tags: ['red'], statuses }]) {
       const refused = await h
         .discover({ ...(filter === undefined ? {} : { filter }), pageToken })
-        .catch((error) => error);
+        .catch((error: unknown) => error);
       expect(refused).toBeInstanceOf(RollcallError);
       expect(refused).toMatchObject({ reason: 'INVALID_FIELD', field: 'page_token' });
     }
