@@ -124,11 +124,16 @@ export class ApplyTurn {
   /** Removes an instance that is there and takes it off its lease; true where that lease is gone with it. */
   removeInstance(name: InstanceName, cause: RemovalCause, reason: string): boolean {
     this.#countEvent();
-    const { arena, view } = this.catalog.remove(name, this.revision);
+    const arena = this.catalog.service(name.namespace, name.service);
+    const view = arena?.get(name.id);
+    assert(arena !== undefined && view !== undefined, 'removal of an absent instance');
     const { incarnation, leaseId } = metaOf(view);
     const before = this.#history.delete(this.revision, name, cause, reason, view);
     this.#events.push({ kind: 'delete', revision: this.revision, name, incarnation, cause, reason, before });
-    return leaseId !== 0 && this.leases.detach(leaseId, arena, name.id);
+    // A lease finds its instances in their arenas.
+    const isLeaseGone = leaseId !== 0 && this.leases.detach(leaseId, arena, name.id);
+    this.catalog.remove(name, this.revision);
+    return isLeaseGone;
   }
 
   /** Grants a lease with an id never used before; its deadline starts. */

@@ -1,9 +1,10 @@
 import { assert } from '../base/assert.ts';
+import type { ArenaTable } from './arena-table.ts';
 import { WireWriter } from '../base/wire-writer.ts';
 import type { ServiceSummary } from './interfaces.ts';
 import { instanceKey, serviceKey } from './keys.ts';
 import type { PersistedRecords } from './persisted-records.ts';
-import { ServiceArena } from './service-arena.ts';
+import type { ServiceArena } from './service-arena.ts';
 import { SortedStrings } from './sorted-strings.ts';
 import { decodeStrictly, expectFormat } from './strict-decode.ts';
 import type { InstanceName } from './types.ts';
@@ -19,12 +20,14 @@ interface Namespace {
 /** All instances by namespace and service. A service without instances is not kept. */
 export class Catalog {
   readonly #records: PersistedRecords;
+  readonly #arenas: ArenaTable;
   readonly #namespaces = new Map<string, Namespace>();
   #services = 0;
   #instances = 0;
 
-  constructor(records: PersistedRecords) {
+  constructor(records: PersistedRecords, arenas: ArenaTable) {
     this.#records = records;
+    this.#arenas = arenas;
   }
 
   get services(): number {
@@ -57,8 +60,8 @@ export class Catalog {
     return arena;
   }
 
-  /** Removes an instance that is there; returns what it was. */
-  remove(name: InstanceName, revision: number): { readonly arena: ServiceArena; readonly view: Uint8Array } {
+  /** Removes an instance that is there, and is on no lease any more. */
+  remove(name: InstanceName, revision: number): void {
     const arena = this.service(name.namespace, name.service);
     const view = arena?.get(name.id);
     assert(arena !== undefined && view !== undefined, 'removal of an absent instance');
@@ -68,7 +71,6 @@ export class Catalog {
     this.#instances -= 1;
     this.#recordRemoval(arena, revision);
     if (arena.count === 0) this.#drop(arena);
-    return { arena, view };
   }
 
   /** An instance from the store. */
@@ -119,7 +121,7 @@ export class Catalog {
     }
     let arena = namespace.services.get(service);
     if (arena === undefined) {
-      arena = new ServiceArena(namespaceName, service);
+      arena = this.#arenas.add(namespaceName, service);
       namespace.services.set(service, arena);
       namespace.names.add(service);
       this.#services += 1;
@@ -145,6 +147,7 @@ export class Catalog {
     assert(namespace?.services.get(arena.service) === arena, 'drop of an unknown service');
     namespace.services.delete(arena.service);
     namespace.names.delete(arena.service);
+    this.#arenas.drop(arena);
     this.#services -= 1;
     if (namespace.services.size === 0) this.#namespaces.delete(arena.namespace);
   }

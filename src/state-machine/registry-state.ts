@@ -1,4 +1,5 @@
 import { assert, assertEqual, unreachable } from '../base/assert.ts';
+import { ArenaTable } from './arena-table.ts';
 import { applyExpire, applyGrant, applyReap, applyRevoke } from './apply-lease.ts';
 import { applyBatchRegister, applyRegister } from './apply-register.ts';
 import { applyAttachSession, applyCloseSession, applyOpenSession, applyWriteSession } from './apply-session.ts';
@@ -38,11 +39,12 @@ export class RegistryState implements Registry {
   #loadedKey = '';
 
   constructor(bounds: StateMachineBounds = stateMachineBounds) {
-    const leases = new LeaseTable(this.#records);
+    const arenas = new ArenaTable();
+    const leases = new LeaseTable(this.#records, arenas);
     this.#parts = {
       bounds,
       counters: { ...initialMeta },
-      catalog: new Catalog(this.#records),
+      catalog: new Catalog(this.#records, arenas),
       leases,
       sessions: new SessionTable(bounds, this.#records, leases),
       history: new History(bounds, this.#records),
@@ -176,18 +178,20 @@ export class RegistryState implements Registry {
     assert(countMax > 0, 'a page of no instances');
     const arena = this.#parts.catalog.service(namespace, service);
     const views: Uint8Array[] = [];
-    let lastId = afterId;
     let bytes = 0;
-    for (const id of arena?.ids(afterId, false) ?? []) {
-      const view = arena?.get(id);
-      assert(view !== undefined, 'id without an instance');
+    if (arena === undefined) return { views, lastId: afterId, more: false };
+    let lastSlot = -1;
+    let more = false;
+    for (const slot of arena.slots(afterId)) {
+      const view = arena.viewAt(slot);
       bytes += view.length;
       // The first view is given whatever its size, or a reader would never get past it.
-      if (views.length === countMax || (views.length > 0 && bytes > bytesMax)) return { views, lastId, more: true };
+      more = views.length === countMax || (views.length > 0 && bytes > bytesMax);
+      if (more) break;
       views.push(view);
-      lastId = id;
+      lastSlot = slot;
     }
-    return { views, lastId, more: false };
+    return { views, lastId: lastSlot < 0 ? afterId : arena.idAt(lastSlot), more };
   }
 
   view(namespace: string, service: string, id: string): Uint8Array | undefined {

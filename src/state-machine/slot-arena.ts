@@ -1,12 +1,11 @@
 import { assert } from '../base/assert.ts';
+import { Column } from './column.ts';
 
 const chunkBytesMin = 1024;
 const chunkBytesMax = 256 * 1024;
 /** Each record in a chunk is preceded by its slot and its length, four bytes each. */
 export const slotHeadBytes = 8;
-const slotsMin = 4;
-/** Head offset of a slot that holds nothing: no record begins there. */
-const nowhere = 0xffffffff;
+const nothing = new Uint8Array(0);
 
 interface Chunk {
   readonly bytes: Buffer;
@@ -16,16 +15,16 @@ interface Chunk {
 }
 
 /**
- * Records of bytes by slot, a small number that the owner gives: in chunks, with their places in a typed array, no
- * object a record.
+ * Records of bytes by slot, a small number that the owner gives: in chunks, with their places in a column, no object a
+ * record.
  *
  * Bytes are appended and never written again. A chunk that is full and more than half garbage is emptied by moving what
  * is left to the end, and then dropped; so a record that was handed out stays valid for as long as somebody holds it.
  * Chunks grow with the content (an eighth of it, 1 KiB to 256 KiB), and a record never spans two.
  */
 export class SlotArena {
-  /** By slot: index of the chunk, offset of the record's head. */
-  #places = new Uint32Array(slotsMin * 2).fill(nowhere);
+  /** By slot, two each: index of the chunk, offset behind the record's head (0: the slot holds nothing). */
+  readonly #places = new Column((length) => new Uint32Array(length));
   readonly #chunks: (Chunk | undefined)[] = [];
   readonly #freeChunks: number[] = [];
   #tail = -1;
@@ -44,24 +43,38 @@ export class SlotArena {
   }
 
   has(slot: number): boolean {
-    return slot * 2 < this.#places.length && this.#places[slot * 2 + 1] !== nowhere;
+    return this.#places.get(slot * 2 + 1) !== 0;
+  }
+
+  /** The memory around the record of a slot that holds one; valid until the next change. */
+  chunkAt(slot: number): Buffer {
+    const chunk = this.#chunks[this.#places.get(slot * 2)];
+    assert(chunk !== undefined && this.has(slot), () => `nothing at slot ${slot}`);
+    return chunk.bytes;
+  }
+
+  /** Where the record begins in that memory. */
+  startAt(slot: number): number {
+    return this.#places.get(slot * 2 + 1);
+  }
+
+  lengthAt(slot: number): number {
+    return this.chunkAt(slot).readUInt32LE(this.startAt(slot) - slotHeadBytes + 4);
   }
 
   /** The current record, not to be changed; valid for as long as it is held. */
   get(slot: number): Uint8Array | undefined {
     if (!this.has(slot)) return undefined;
-    const chunk = this.#chunks[this.#places[slot * 2] as number] as Chunk;
-    const head = this.#places[slot * 2 + 1] as number;
-    assert(chunk.bytes.readUInt32LE(head) === slot, 'record of another slot');
-    const length = chunk.bytes.readUInt32LE(head + 4);
-    return new Uint8Array(chunk.bytes.buffer, chunk.bytes.byteOffset + head + slotHeadBytes, length);
+    const bytes = this.chunkAt(slot);
+    const start = this.startAt(slot);
+    assert(bytes.readUInt32LE(start - slotHeadBytes) === slot, 'record of another slot');
+    return new Uint8Array(bytes.buffer, bytes.byteOffset + start, this.lengthAt(slot));
   }
 
-  /** Copies the record in, over whatever the slot holds. */
-  put(slot: number, record: Uint8Array): void {
-    while ((slot + 1) * 2 > this.#places.length) this.#growPlaces();
+  /** Copies the record in, which may come in two parts, over whatever the slot holds. */
+  put(slot: number, record: Uint8Array, rest: Uint8Array = nothing): void {
     if (this.has(slot)) this.#discard(slot);
-    this.#append(slot, record);
+    this.#append(slot, record, rest);
     this.#emptySparse();
   }
 
@@ -72,31 +85,33 @@ export class SlotArena {
     this.#emptySparse();
   }
 
-  #append(slot: number, record: Uint8Array): void {
-    const length = slotHeadBytes + record.length;
+  #append(slot: number, record: Uint8Array, rest: Uint8Array): void {
+    const recordLength = record.length + rest.length;
+    const length = slotHeadBytes + recordLength;
     let tail = this.#chunks[this.#tail];
     if (tail === undefined || tail.bytes.length - tail.used < length) tail = this.#addChunk(length);
     const head = tail.used;
     tail.bytes.writeUInt32LE(slot, head);
-    tail.bytes.writeUInt32LE(record.length, head + 4);
+    tail.bytes.writeUInt32LE(recordLength, head + 4);
     tail.bytes.set(record, head + slotHeadBytes);
+    if (rest.length > 0) tail.bytes.set(rest, head + slotHeadBytes + record.length);
     tail.used += length;
     tail.live += length;
     this.#liveBytes += length;
-    this.#places[slot * 2] = this.#tail;
-    this.#places[slot * 2 + 1] = head;
+    this.#places.set(slot * 2, this.#tail);
+    this.#places.set(slot * 2 + 1, head + slotHeadBytes);
   }
 
   #discard(slot: number): void {
-    const chunkIndex = this.#places[slot * 2] as number;
+    const chunkIndex = this.#places.get(slot * 2);
     const chunk = this.#chunks[chunkIndex] as Chunk;
-    const length = slotHeadBytes + chunk.bytes.readUInt32LE((this.#places[slot * 2 + 1] as number) + 4);
+    const length = slotHeadBytes + this.lengthAt(slot);
     const wasSparse = isSparse(chunk);
     chunk.live -= length;
     this.#liveBytes -= length;
     assert(chunk.live >= 0, 'more garbage than bytes');
     // The place must not point to a record that is no longer there: #emptySparse tells the living by it.
-    this.#places[slot * 2 + 1] = nowhere;
+    this.#places.set(slot * 2 + 1, 0);
     if (!wasSparse && isSparse(chunk) && chunkIndex !== this.#tail) this.#sparse.push(chunkIndex);
   }
 
@@ -117,11 +132,12 @@ export class SlotArena {
       const chunk = this.#chunks[index] as Chunk;
       for (let head = 0; head < chunk.used; ) {
         const slot = chunk.bytes.readUInt32LE(head);
-        const end = head + slotHeadBytes + chunk.bytes.readUInt32LE(head + 4);
-        if (this.#places[slot * 2] === index && this.#places[slot * 2 + 1] === head) {
+        const start = head + slotHeadBytes;
+        const end = start + chunk.bytes.readUInt32LE(head + 4);
+        if (this.#places.get(slot * 2) === index && this.startAt(slot) === start) {
           this.#liveBytes -= end - head;
           chunk.live -= end - head;
-          this.#append(slot, chunk.bytes.subarray(head + slotHeadBytes, end));
+          this.#append(slot, chunk.bytes.subarray(start, end), nothing);
         }
         head = end;
       }
@@ -129,13 +145,6 @@ export class SlotArena {
       this.#chunks[index] = undefined;
       this.#freeChunks.push(index);
     }
-  }
-
-  #growPlaces(): void {
-    const places = new Uint32Array(this.#places.length * 2);
-    places.set(this.#places);
-    places.fill(nowhere, this.#places.length);
-    this.#places = places;
   }
 }
 
