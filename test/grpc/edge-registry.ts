@@ -1,4 +1,6 @@
 import type {
+  BatchRegisterAnswer,
+  BatchRegisterRequest,
   Caller,
   CheckedSpec,
   DeregisterAnswer,
@@ -14,6 +16,10 @@ import type {
   RegistryApi,
   RenewAnswer,
   RevokeLeaseAnswer,
+  SessionCall,
+  SessionMessage,
+  SessionOpenRequest,
+  SessionSink,
   UpdateAnswer,
   UpdateRequest,
   WatchCreateRequest,
@@ -30,6 +36,7 @@ export class EdgeRegistry implements RegistryApi {
   readonly callers: Caller[] = [];
   readonly renewBatches: (readonly number[])[] = [];
   readonly watches: EdgeWatchSession[] = [];
+  readonly sessions: EdgeSession[] = [];
   revision = 0;
   discoverCalls = 0;
   /** What the next calls do before they answer. */
@@ -46,6 +53,19 @@ export class EdgeRegistry implements RegistryApi {
     const leaseId = lifetime.kind === 'lease' ? lifetime.leaseId : lifetime.kind === 'ttl' ? 7_000 : 0;
     const ttlMs = lifetime.kind === 'ttl' ? lifetime.ttlMs : 0;
     return { header: this.header(), incarnation: this.revision, leaseId, ttlMs, replaced };
+  }
+
+  async batchRegister(request: BatchRegisterRequest, caller: Caller): Promise<BatchRegisterAnswer> {
+    this.callers.push(caller);
+    await this.before();
+    this.revision += 1;
+    const results = request.items.map(({ spec }) => {
+      const status = this.#instances.has(keyOf(spec)) ? ('replaced' as const) : ('registered' as const);
+      this.#instances.set(keyOf(spec), viewOf(spec, this.revision));
+      return { status, incarnation: this.revision };
+    });
+    const ttlMs = request.lifetime.kind === 'ttl' ? request.lifetime.ttlMs : 0;
+    return { header: this.header(), leaseId: ttlMs === 0 ? 0 : 7_000, ttlMs, results };
   }
 
   async update(request: UpdateRequest): Promise<UpdateAnswer> {
@@ -88,7 +108,9 @@ export class EdgeRegistry implements RegistryApi {
     return {
       header: this.header(request.consistency, request.consistency === 'stale' ? 12.5 : 0),
       known: keys.length > 0,
-      views: keys.map((key) => this.#instances.get(key) ?? new Uint8Array()),
+      views: keys
+        .map((key) => this.#instances.get(key) ?? new Uint8Array())
+        .filter((view) => request.matcher.matches(view)),
       nextPageToken: '',
       firstRevision: this.revision,
     };
@@ -97,6 +119,12 @@ export class EdgeRegistry implements RegistryApi {
   async listServices(): Promise<ListServicesAnswer> {
     const services = [{ namespace: 'default', service: 'shop', instances: 2, modifyRevision: this.revision }];
     return { header: this.header(), services, nextPageToken: 'next', firstRevision: 1 };
+  }
+
+  openSession(request: SessionOpenRequest, sink: SessionSink): SessionCall {
+    const session = new EdgeSession(request, sink);
+    this.sessions.push(session);
+    return session;
   }
 
   openWatch(sink: WatchSink, _caller: Caller): WatchSession {
@@ -113,6 +141,7 @@ export class EdgeRegistry implements RegistryApi {
 /** Answers each create with a snapshot; the test drives the rest. */
 export class EdgeWatchSession implements WatchSession {
   readonly open = new Set<number>();
+  readonly acks: (readonly [watchId: number, revision: number])[] = [];
   readonly #sink: WatchSink;
   #idleListener: () => void = () => undefined;
   closed = false;
@@ -138,6 +167,10 @@ export class EdgeWatchSession implements WatchSession {
     this.end(watchId);
   }
 
+  ack(watchId: number, revision: number): void {
+    this.acks.push([watchId, revision]);
+  }
+
   drained(): void {
     this.drains += 1;
     this.onDrained();
@@ -160,6 +193,39 @@ export class EdgeWatchSession implements WatchSession {
     if (!this.open.delete(watchId)) return;
     this.send({ watchId, kind: 5 });
     if (this.idle) this.#idleListener();
+  }
+}
+
+/** Keeps what it receives; the test sends what it likes by the sink. */
+export class EdgeSession implements SessionCall {
+  readonly request: SessionOpenRequest;
+  readonly sink: SessionSink;
+  readonly received: SessionMessage[] = [];
+  full = false;
+  halfClosed = false;
+  closed = false;
+  room: () => void = () => undefined;
+
+  constructor(request: SessionOpenRequest, sink: SessionSink) {
+    this.request = request;
+    this.sink = sink;
+  }
+
+  receive(message: SessionMessage): void {
+    this.received.push(message);
+  }
+
+  halfClose(): void {
+    this.halfClosed = true;
+    this.sink.end(undefined);
+  }
+
+  close(): void {
+    this.closed = true;
+  }
+
+  onRoom(listener: () => void): void {
+    this.room = listener;
   }
 }
 

@@ -13,7 +13,7 @@ import { EdgeRegistry } from './edge-registry.ts';
 export class RecordingObserver implements GrpcObserver {
   readonly calls: { readonly method: MethodName; readonly outcome: CallOutcome; readonly durationMs: number }[] = [];
   readonly refusals: RefusalCause[] = [];
-  readonly streams = { KeepAlive: 0, Watch: 0 };
+  readonly streams = { KeepAlive: 0, Session: 0, Watch: 0 };
   connections = 0;
   unknown = 0;
 
@@ -21,7 +21,7 @@ export class RecordingObserver implements GrpcObserver {
     this.calls.push({ method, outcome, durationMs });
   }
 
-  streamsChanged(method: 'KeepAlive' | 'Watch', open: number): void {
+  streamsChanged(method: 'KeepAlive' | 'Session' | 'Watch', open: number): void {
     this.streams[method] = open;
   }
 
@@ -78,6 +78,8 @@ export const sampleStatus: ClusterStatus = {
   instances: 5,
   services: 2,
   leases: 3,
+  sessions: 6,
+  sessionStreams: 4,
   watches: 1,
 };
 
@@ -154,7 +156,7 @@ export class RawClient {
     return this.unary(`/rollcall.v1.Registry/${method}`, request);
   }
 
-  bidi(method: 'KeepAlive' | 'Watch'): ClientDuplexStream<Buffer, Buffer> {
+  bidi(method: 'KeepAlive' | 'Session' | 'Watch'): ClientDuplexStream<Buffer, Buffer> {
     return this.grpc.makeBidiStreamRequest(`/rollcall.v1.Registry/${method}`, same, same);
   }
 }

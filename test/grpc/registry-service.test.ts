@@ -86,6 +86,56 @@ describe('the unary methods', () => {
     expect(list.services[0]).toMatchObject({ namespace: 'default', service: 'shop', instances: 2 });
   });
 
+  it('registers many, and counts what it does not know of each', async () => {
+    const item = (id: string): rollcall.v1.BatchRegisterItem.$Properties => {
+      return { instance: { service: 'many', id, endpoints: [{ name: 'm', protocol: 'p', address: 'h', port: 1 }] } };
+    };
+    const known = v1.BatchRegisterRequest.encode({ items: [item('a')], ttlMs: 5_000 }).finish();
+    const unknown = Buffer.concat([
+      v1.InstanceSpec.encode(item('b').instance ?? {}).finish(),
+      Buffer.from([0xf8, 0x3f, 1]),
+    ]);
+    const second = Buffer.concat([Buffer.from([0x0a, unknown.length + 2, 0x0a, unknown.length]), unknown]);
+    const before = harness.observer.unknown;
+    const bytes = await client.registry('BatchRegister', Buffer.concat([known, second]));
+    const answer = v1.BatchRegisterResponse.decode(bytes);
+    const { revision } = harness.registry;
+    expect(v1.BatchRegisterResponse.toObject(answer)).toEqual({
+      header: { revision, member: 'a' },
+      leaseId: 7_000,
+      ttlMs: 5_000,
+      results: [
+        { status: v1.BatchRegisterStatus.BATCH_REGISTER_STATUS_REGISTERED, incarnation: revision },
+        { status: v1.BatchRegisterStatus.BATCH_REGISTER_STATUS_REGISTERED, incarnation: revision },
+      ],
+    });
+    expect(harness.observer.unknown - before).toBe(1);
+    expect(harness.observer.calls.at(-1)).toMatchObject({ method: 'BatchRegister', outcome: 'OK' });
+    const twice = v1.BatchRegisterRequest.encode({ items: [item('a'), item('a')], persistent: true }).finish();
+    const error = await failureOf(client.registry('BatchRegister', twice));
+    expect(detailsOf(error).badRequest?.fieldViolations[0]?.field).toBe('items[1]');
+  });
+
+  it('discovers by a filter', async () => {
+    for (const [id, tags] of [
+      ['f1', ['blue']],
+      ['f2', ['red', 'blue']],
+      ['f3', ['red']],
+    ] as const) {
+      const endpoints = [{ name: 'm', protocol: 'p', address: 'h', port: 1 }];
+      await client.registry(
+        'Register',
+        registerBytes(id, { instance: { service: 'fil', id, endpoints, tags: [...tags] } }),
+      );
+    }
+    const request = v1.DiscoverRequest.encode({ service: 'fil', filter: { tags: ['blue'] } }).finish();
+    const answer = v1.DiscoverResponse.decode(await client.registry('Discover', request));
+    expect(answer.instances.map((instance) => instance.spec?.id)).toEqual(['f1', 'f2']);
+    const wrong = v1.DiscoverRequest.encode({ service: 'fil', filter: { versionRange: 'latest' } }).finish();
+    const error = await failureOf(client.registry('Discover', wrong));
+    expect(detailsOf(error).badRequest?.fieldViolations[0]?.field).toBe('filter.version_range');
+  });
+
   it('answers Cluster.Status', async () => {
     const answer = v1.StatusResponse.decode(await client.unary('/rollcall.v1.Cluster/Status', new Uint8Array()));
     expect(v1.StatusResponse.toObject(answer)).toEqual({
@@ -120,6 +170,8 @@ describe('the unary methods', () => {
       instances: 5,
       services: 2,
       leases: 3,
+      sessions: 6,
+      sessionStreams: 4,
       watches: 1,
       diskFreeBytes: 2 ** 40,
       logBytes: 4_096,
@@ -209,6 +261,20 @@ describe('deadlines and cancellation', () => {
     await until(() => harness.observer.calls.length === 1, 'the call is recorded');
     expect(harness.observer.calls[0]).toMatchObject({ method: 'Register', outcome: 'DEADLINE_EXCEEDED' });
     expect(harness.fatal).toEqual([]);
+  });
+
+  it('tell the registry until when the caller waits, and nothing where it does not say', async () => {
+    const deadlineOf = async (deadline?: number): Promise<number | undefined> => {
+      const options = deadline === undefined ? {} : { deadline };
+      await client.unary('/rollcall.v1.Registry/Register', registerBytes('until'), options);
+      return harness.registry.callers.at(-1)?.deadlineMs;
+    };
+    expect(await deadlineOf()).toBeUndefined();
+    const startedMs = performance.now();
+    const deadlineMs = (await deadlineOf(Date.now() + 30_000)) ?? 0;
+    // By the monotonic clock; rounded by gRPC, and counted from the arrival at the server.
+    expect(deadlineMs - startedMs).toBeGreaterThan(29_000);
+    expect(deadlineMs - performance.now()).toBeLessThan(30_100);
   });
 
   it('start no work for a call whose deadline has passed when it arrives', async () => {
