@@ -56,6 +56,15 @@ export class ExampleProgram {
     return `${this.#what}:\n${this.lines.map((line) => JSON.stringify(line)).join('\n')}\n${this.#errors}`;
   }
 
+  /** Stands still, as on a machine that sleeps. */
+  pause(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  resume(): void {
+    this.#child.kill('SIGCONT');
+  }
+
   /** Resolves once it has ended by itself with exit code 0. */
   async succeeded(): Promise<void> {
     const code = await this.#ended;
