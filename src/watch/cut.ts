@@ -80,6 +80,7 @@ export class Cut {
   #startRevision: number | undefined;
   #complete = false;
   #revision = 0;
+  readonly #partBytesMax: number;
   readonly #puts: PutParts;
   readonly #gone: GoneParts;
   /** What changed while it was made, by service and id, in the order of the last changes. */
@@ -90,6 +91,7 @@ export class Cut {
     this.key = key;
     this.subject = subject;
     this.reader = reader;
+    this.#partBytesMax = partBytesMax;
     this.#puts = new PutParts(partBytesMax);
     this.#gone = new GoneParts(partBytesMax, subject.namespace);
   }
@@ -173,8 +175,9 @@ export class Cut {
   /** Parts for who has what changed up to `after`. Not 0 for a cut of everything, be it empty. */
   parts(after: number): number {
     assert(this.#complete, 'parts of a cut that is not complete');
-    const parts = this.#puts.partsBehind(after) + this.#gone.partsBehind(after);
-    return this.reader.kind === 'all' ? Math.max(1, parts) : parts;
+    if (this.reader.kind === 'all') return Math.max(1, this.#puts.partsBehind(after));
+    const gone = this.#gone.partsBehind(after);
+    return this.#puts.partsBehind(after) + gone - (this.#isJoined(after) ? 1 : 0);
   }
 
   /** One part for one watch. Not to be changed: others may be sent the same buffer. */
@@ -184,13 +187,26 @@ export class Cut {
     const parts = this.parts(after);
     const name = `${watchId} ${kind} ${from} ${after} ${to} ${header.linearizable} ${header.ageMs}`;
     if (this.#shared?.name === name) return this.#shared.response;
-    const puts = this.#puts.partsBehind(after);
-    const isPut = part < puts || this.reader.kind === 'all';
-    const events = isPut ? this.#puts.part(part, after) : this.#gone.part(part - puts, after, to);
+    const events = this.#events(part, after, to);
     const flags = { more: part + 1 < parts, coalesced: this.reader.kind === 'changes' };
     const response = joined(encodeHead(watchId, kind, from), encodeBody(to, events, flags, header));
     // Most have one part: many watches that begin together are sent the same buffer.
     if (parts === 1 && this.#puts.count <= 1) this.#shared = { name, response };
     return response;
+  }
+
+  #events(part: number, after: number, to: number): Uint8Array {
+    if (this.reader.kind === 'all') return this.#puts.part(part, after);
+    const puts = this.#puts.partsBehind(after);
+    const joins = this.#isJoined(after);
+    if (part >= puts) return this.#gone.part(part - puts + (joins ? 1 : 0), after, to);
+    const events = this.#puts.part(part, after);
+    return joins && part === puts - 1 ? joined(events, this.#gone.part(0, after, to)) : events;
+  }
+
+  /** Whether what is there last and what is not there first go into one part. */
+  #isJoined(after: number): boolean {
+    if (this.#puts.partsBehind(after) === 0 || this.#gone.partsBehind(after) === 0) return false;
+    return this.#puts.lastPartBytes + this.#gone.firstPartBytes(after) <= this.#partBytesMax;
   }
 }

@@ -22,8 +22,9 @@ export class GoneParts {
   readonly #partBytesMax: number;
   readonly #namespace: string;
   #entries: Gone[] = [];
-  /** Where each part begins. */
-  #starts: number[] = [];
+  /** Where each part begins, and how large it is at most. */
+  readonly #starts: number[] = [];
+  readonly #sizes: number[] = [];
 
   constructor(partBytesMax: number, namespace: string) {
     this.#partBytesMax = partBytesMax;
@@ -52,12 +53,18 @@ export class GoneParts {
         bytes = 0;
       }
       bytes += length;
+      this.#sizes[this.#starts.length - 1] = bytes;
     }
   }
 
   /** Parts that hold something that changed behind `after`. */
   partsBehind(after: number): number {
     return this.#starts.length - this.#firstBehind(after);
+  }
+
+  /** Of the first of those, at most. */
+  firstPartBytes(after: number): number {
+    return must(this.#sizes[this.#firstBehind(after)], 'size of a part');
   }
 
   /** The `index`th of those, told as of `to`, without what changed up to `after`. */

@@ -14,6 +14,7 @@ interface Events {
 interface Part extends Events {
   /** Of the last event that was added to it. */
   readonly lastRevision: number;
+  readonly addedBytes: number;
   /** Instances that changed after they were read: their events still have to go. */
   fixed: ReadonlySet<string> | undefined;
 }
@@ -41,6 +42,11 @@ export class PutParts {
   /** Stays as it is once all is added, though less may be left of a part. */
   get bytes(): number {
     return this.#bytes + this.#out.length + 8 * this.#revisions.length;
+  }
+
+  /** As it was when all was added. */
+  get lastPartBytes(): number {
+    return this.#parts.at(-1)?.addedBytes ?? 0;
   }
 
   add(revision: number, view: Uint8Array): void {
@@ -91,7 +97,8 @@ export class PutParts {
     if (this.#out.length === 0) return;
     const bytes = this.#out.finish();
     const revisions = this.#revisions;
-    this.#parts.push({ bytes, revisions, lastRevision: must(revisions.at(-1), 'last event'), fixed: undefined });
+    const lastRevision = must(revisions.at(-1), 'last event');
+    this.#parts.push({ bytes, revisions, lastRevision, addedBytes: bytes.length, fixed: undefined });
     this.#bytes += bytes.length + 8 * this.#revisions.length;
     this.#revisions = [];
   }

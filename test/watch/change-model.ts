@@ -94,9 +94,13 @@ export class ChangeModel {
   }
 
   apply(...bodies: readonly CommandBody[]): readonly CommandResult[] {
-    const data = entryOf(...bodies);
+    return this.applyEntry({ term: 1, data: entryOf(...bodies) });
+  }
+
+  /** The next entry, as members have committed it. */
+  applyEntry({ term, data }: { readonly term: number; readonly data: Uint8Array }): readonly CommandResult[] {
     this.entries.push(data);
-    const { results, events } = this.state.apply({ index: this.entries.length, term: 1, data });
+    const { results, events } = this.state.apply({ index: this.entries.length, term, data });
     for (const event of events) {
       while (this.#firstAfter.length <= event.revision) this.#endRevision();
       this.events.push(event);

@@ -23,8 +23,7 @@ export function registerBody(name: InstanceName, text = '', leaseId = 0): Comman
 }
 
 /**
- * A real state with the entries that made it, and beside it the simplest second version: what every namespace held at
- * every revision, and every change.
+ * A real state with the entries that made it, and beside it what every namespace held at every revision, and every change.
  */
 export class RegistryDriver {
   readonly events: ChangeEvent[] = [];
@@ -32,8 +31,6 @@ export class RegistryDriver {
   readonly sets: ReadonlyMap<string, InstanceSet>[] = [new Map()];
   readonly #bounds: typeof stateMachineBounds;
   readonly #entries: Uint8Array[] = [];
-  /** By revision: where the events of later ones begin. */
-  readonly #firstAfter: number[] = [0];
   #state: RegistryState;
   #told = 0;
 
@@ -77,7 +74,7 @@ export class RegistryDriver {
     return { events, revision: this.revision };
   }
 
-  /** Puts another object in its place, as loaded from a snapshot: it knows no history. */
+  /** Puts another object in its place, as loaded from a snapshot. */
   replace(): number {
     const whole = new RegistryState(this.#bounds);
     for (const [i, data] of this.#entries.entries()) whole.apply({ index: i + 1, term: 1, data });
@@ -97,14 +94,6 @@ export class RegistryDriver {
     return new Map([...all].filter(([key]) => service === '' || key.startsWith(`${service}/`)));
   }
 
-  /** The changes in (from, to]. */
-  changes(namespace: string, service: string, from: number, to: number): ChangeEvent[] {
-    const [start, end] = [this.#firstAfter[from], this.#firstAfter[to]];
-    return this.events
-      .slice(start, end)
-      .filter(({ name }) => name.namespace === namespace && (service === '' || name.service === service));
-  }
-
   #record(events: readonly ChangeEvent[]): void {
     let last = must(this.sets.at(-1), 'last set');
     for (const event of events) {
@@ -115,7 +104,6 @@ export class RegistryDriver {
       else changed.delete(`${service}/${id}`);
       last = new Map([...last, [namespace, changed]]);
       this.sets[event.revision] = last;
-      this.#firstAfter[event.revision] = this.events.length;
     }
     if (this.sets.length !== this.revision + 1) throw new Error(`a revision without events: ${this.revision}`);
   }
