@@ -13,6 +13,7 @@ const entryOverheadBytes = 112;
 /** Maps that grow by doubling are rehashed at once: several small ones are, one at a time. */
 const shards = 16;
 const slotsMin = 16;
+const reviewEveryMin = 64;
 /** Entries that nobody needs any more and that one change drops. */
 const dropsAtOnceMax = 2;
 const none = 0xffffffff;
@@ -39,8 +40,8 @@ export class ChangeLog {
   #free = none;
   #size = 0;
   #keyUnits = 0;
-  /** Entries at which the needed position is asked for again. */
-  #reviewAt = slotsMin;
+  /** Changes until the needed position is asked for again. */
+  #untilReview = reviewEveryMin;
 
   /** @param since All changes behind this revision will be noted. */
   constructor(key: string, since: number) {
@@ -71,7 +72,8 @@ export class ChangeLog {
     this.#revisions[slot] = revision;
     this.#append(slot);
     for (let dropped = 0; dropped < dropsAtOnceMax && this.#firstRevision() <= this.#since; dropped++) this.#drop();
-    if (this.#size >= this.#reviewAt) this.#review();
+    this.#untilReview--;
+    if (this.#untilReview <= 0) this.#review();
   }
 
   /**
@@ -97,7 +99,7 @@ export class ChangeLog {
   #shard(key: string): Map<string, number> {
     const { length } = key;
     const hash = key.charCodeAt(length - 1) + 31 * key.charCodeAt(length >> 1) + length;
-    return (this.#slots[hash % shards] ??= new Map());
+    return (this.#slots[hash % shards] ??= new Map<string, number>());
   }
 
   #add(key: string): number {
@@ -150,7 +152,8 @@ export class ChangeLog {
     let oldest = Infinity;
     for (const user of this.users) oldest = Math.min(oldest, user.neededFrom);
     if (oldest !== Infinity && oldest > this.#since) this.#since = Math.min(oldest, this.#lastRevision() - 1);
-    this.#reviewAt = Math.max(slotsMin, this.#size + (this.#size >> 1));
+    // So many changes pay for the walk, and drop what it finds.
+    this.#untilReview = Math.max(reviewEveryMin, this.#size >> 1, this.users.size);
   }
 
   #lastRevision(): number {

@@ -114,6 +114,28 @@ describe('a watch session', () => {
     expect(h.transcript().slice(2)).toEqual(['1 ended 0-0']);
   });
 
+  it('ends a watch that acknowledges what it was not sent, also while it is being opened', async () => {
+    const h = new Harness();
+    h.replica.driver.register('cart', 'i');
+    h.replica.hub.applied(h.replica.driver.takeTurn());
+    h.create();
+    await settled();
+    h.session.ack(1, 1);
+    h.session.ack(9, 100);
+    expect(h.transcript()).toEqual(['1 snapshot 0-1']);
+    h.session.ack(1, 2);
+    expect(h.transcript().slice(1)).toEqual(['1 ended 0-0 INVALID_FIELD']);
+    h.replica.held = [];
+    h.create();
+    h.create({ watchId: 2, resumeRevision: 1 });
+    h.session.ack(2, 1);
+    h.session.ack(1, 1);
+    h.replica.release();
+    await settled();
+    expect(h.transcript().slice(2)).toEqual(['1 ended 0-0 INVALID_FIELD']);
+    expect(h.replica.hub.counts().watches).toBe(1);
+  });
+
   it('is idle when all ended and everything is sent', async () => {
     const h = new Harness();
     expect(h.session.idle).toBe(true);

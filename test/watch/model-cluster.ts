@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, strictEqual, throws } from 'node:assert/strict';
 import { must } from '../../src/base/assert.ts';
 import { RollcallError } from '../../src/base/errors.ts';
-import { ManualClock } from '../../src/base/manual-clock.ts';
+import type { ManualClock } from '../../src/base/manual-clock.ts';
 import { WireReader } from '../../src/base/wire-reader.ts';
 import type { RegistryState } from '../../src/state-machine/registry-state.ts';
 import type { ChangeEvent } from '../../src/state-machine/types.ts';
