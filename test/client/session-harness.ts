@@ -14,6 +14,7 @@ import { SessionBook } from './session-book.ts';
 export class JumpClock implements Clock {
   readonly #clock = new ManualClock();
   #jumpedMs = 0;
+  #heldTurns: (() => void)[] | undefined;
 
   wallMs(): number {
     return this.#clock.wallMs() + this.#jumpedMs;
@@ -28,6 +29,11 @@ export class JumpClock implements Clock {
   }
 
   nextTurn(callback: () => void): Timer {
+    if (this.#heldTurns !== undefined) {
+      const turns = this.#heldTurns;
+      turns.push(callback);
+      return { cancel: () => void turns.splice(turns.indexOf(callback), 1) };
+    }
     // As for the real one, the sockets are read before.
     const immediate = setImmediate(callback);
     return { cancel: () => clearImmediate(immediate) };
@@ -40,6 +46,22 @@ export class JumpClock implements Clock {
   /** Time passes and no timer fires: those that are due do when the clock is advanced next. */
   jump(ms: number): void {
     this.#jumpedMs += ms;
+  }
+
+  /** Callbacks of nextTurn wait: the sockets of the turn are not read yet. */
+  holdTurns(): void {
+    this.#heldTurns = [];
+  }
+
+  /** They are. */
+  releaseTurns(): void {
+    const turns = this.#heldTurns ?? [];
+    this.#heldTurns = undefined;
+    for (const turn of turns.splice(0)) turn();
+  }
+
+  get heldTurns(): number {
+    return this.#heldTurns?.length ?? 0;
   }
 
   get timers(): number {
@@ -70,7 +92,8 @@ export class SessionHarness {
   }
 
   client(servers: readonly string[], options: Partial<ClientOptions> = {}): RollcallClient {
-    const random = new SeededRandom(7);
+    // Not the same for two: request ids are drawn from it.
+    const random = new SeededRandom(7 + this.#clients.length);
     const client = new RollcallClient({ spread: false, clock: this.clock, random, ...options, servers });
     this.#clients.push(client);
     return client;
@@ -94,6 +117,7 @@ export class SessionHarness {
   open(client: RollcallClient, options: SessionOptions = {}): Session & { readonly told: Told } {
     const told: Told = { states: [], lost: [], restored: [], trouble: [], ended: [] };
     const session = client.openSession({
+      ttlMs: 3_000,
       onState: (state) => told.states.push(state),
       onLost: (lost) => told.lost.push(lost),
       onRestored: (restored) => told.restored.push(restored),
@@ -122,7 +146,7 @@ export class SessionHarness {
     };
     promise.then(mark, mark);
     await this.until(() => isSettled, what);
-    return await promise;
+    return promise;
   }
 
   async failureOf(promise: Promise<unknown>): Promise<ClientError> {

@@ -93,7 +93,7 @@ describe('a session', () => {
   });
 
   it('gives a sign of life within every third of the time to live, and counts from its sending', async () => {
-    const session = h.session([await h.member()], { ttlMs: 3_000 });
+    const session = h.session([await h.member()]);
     await h.until(() => session.state === 'live', 'the session');
     for (let seen = h.book.pings; seen < 4; seen = h.book.pings) {
       const sinceMs = h.clock.monotonicMs();
@@ -249,6 +249,13 @@ describe('the end of a session', () => {
 });
 
 describe('many sessions', () => {
+  it('live for 10 s each unless something else is said', async () => {
+    const a = await h.member();
+    h.client([a.address]).openSession();
+    await h.until(() => h.book.opens.length === 1, 'the opening');
+    expect(h.book.opens[0]).toMatchObject({ ttlMs: 10_000, sessionId: 0, attachment: 0 });
+  });
+
   it('go over as many connections as they need, which end with them', async () => {
     const a = await h.member();
     const client = h.client([a.address]);
