@@ -69,6 +69,11 @@ export class RaftCore {
     return this.#core.log.lastIndex;
   }
 
+  /** The log as it is in memory is durable here up to this index. */
+  get durableIndex(): number {
+    return this.#core.durability.durableIndex;
+  }
+
   /**
    * One unit of time has passed. Followers and candidates count to the next election; a leader sends heartbeats, and
    * steps down when it has heard no quorum for `electionTicksMin` ticks (thesis, section 6.2).

@@ -13,7 +13,6 @@ import type {
   SnapshotMessage,
   SoftState,
 } from '../raft/types.ts';
-import type { StagedState } from '../storage/state-store.ts';
 import type { Transport } from '../transport/types.ts';
 import { type LateKind, SilenceWatch } from './lateness.ts';
 import type { Persister } from './persister.ts';
@@ -42,7 +41,6 @@ export interface ConsensusListener {
   onTick(stalled: boolean): void;
   /** The persisted state is now that of this base: drop all and load it again. Before the turn that follows. */
   onStateReplaced(base: LogBase): void;
-  onDurable(): void;
   /** For metrics: something was this late, ms. */
   onLate(kind: LateKind, ms: number): void;
   /** A broken invariant or a failed write: the member must end. */
@@ -62,7 +60,6 @@ export interface ConsensusOptions {
 
 interface OfferedSnapshot {
   readonly base: LogBase;
-  readonly staged: StagedState;
   taken: boolean;
 }
 
@@ -141,7 +138,6 @@ export class Consensus {
   reportDurable(sequence: number): void {
     if (this.#stopped) return;
     this.#guard(() => this.#core.reportDurable(sequence));
-    this.#options.listener.onDurable();
     this.#schedule();
   }
 
@@ -172,9 +168,9 @@ export class Consensus {
    * Offers a received, sealed snapshot to the core. True: the core took it, and the persist step that activates it is
    * under way. False: it is of an earlier term or not ahead of this member; the caller discards it.
    */
-  offerSnapshot(message: SnapshotMessage, staged: StagedState): boolean {
+  offerSnapshot(message: SnapshotMessage): boolean {
     assert(this.#offered === undefined, 'one snapshot is offered at a time');
-    const offered: OfferedSnapshot = { base: message.snapshot, staged, taken: false };
+    const offered: OfferedSnapshot = { base: message.snapshot, taken: false };
     this.#offered = offered;
     this.#guard(() => this.#core.step(message));
     this.#turn();
@@ -182,8 +178,8 @@ export class Consensus {
     return offered.taken;
   }
 
-  /** The staged state that a persist step with this base activates. */
-  takeOffered(base: LogBase): StagedState {
+  /** A persist step activates this base: it must be the one that was offered. Another may be offered now. */
+  takeOffered(base: LogBase): void {
     const offered = this.#offered;
     assert(offered !== undefined, 'a snapshot is activated that was not offered');
     assert(
@@ -191,7 +187,6 @@ export class Consensus {
       () => `offered snapshot is at ${offered.base.index}, the core took one at ${base.index}`,
     );
     this.#offered = undefined;
-    return offered.staged;
   }
 
   stop(): void {
@@ -295,6 +290,7 @@ export class Consensus {
   #deliver(collected: CollectedTurn, commit: number): void {
     if (collected.empty) return;
     this.#commitTold = commit;
+    this.#persister?.noteCommit(commit);
     this.#options.listener.onTurn(collected.take(commit));
   }
 

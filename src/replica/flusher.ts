@@ -1,23 +1,20 @@
-import { assert, must } from '../base/assert.ts';
+import { assertEqual } from '../base/assert.ts';
 import type { Clock, Timer } from '../base/clock.ts';
-import type { RaftCore } from '../raft/raft-core.ts';
 import type { LogBase } from '../raft/types.ts';
 import type { Registry } from '../state-machine/interfaces.ts';
-import type { EntryLog, MembershipRecord } from '../storage/entry-log.ts';
 import type { StateStore } from '../storage/state-store.ts';
+import type { ConsensusPort } from './consensus-port.ts';
 
 export interface FlusherOptions {
   readonly clock: Clock;
-  readonly log: EntryLog;
+  /** Of the log on disk: its last durable index, its bytes, and where it may begin. */
+  readonly log: Pick<ConsensusPort, 'durableIndex' | 'keptBytes' | 'compactable' | 'compact'>;
   /** How long changes are gathered before they are written. */
   readonly flushIntervalMs: number;
   /** Bytes of log kept for slow followers; a prefix goes once twice as much is there. */
   readonly logKeepBytes: number;
-  readonly membership: () => MembershipRecord;
-  /** Term and prefix hash of a kept index. */
-  readonly prefixAt: (index: number) => LogBase;
-  /** The greatest index, at most `uptoIndex`, whose removal leaves this share of the kept entries; 0 = none. */
-  readonly compactable: (share: number, uptoIndex: number) => number;
+  /** The last applied entry: index, term and prefix hash. */
+  readonly applied: () => LogBase;
   readonly onFlushed: (flushedIndex: number, keys: number, ms: number) => void;
   readonly onCompacted: (index: number) => void;
   readonly onFatal: (error: unknown) => void;
@@ -115,9 +112,10 @@ export class Flusher {
     const startMs = this.#options.clock.monotonicMs();
     const frozen = this.#state.freeze();
     const { index, term, revision } = frozen.position;
-    const prefix = this.#options.prefixAt(index);
-    assert(prefix.term === term, () => `state says term ${term} at index ${index}, the log ${prefix.term}`);
-    const mark = { index, term, prefixHash: prefix.hash, revision, stateHash: frozen.stateHash };
+    const applied = this.#options.applied();
+    assertEqual(index, applied.index, 'index of the state to flush');
+    assertEqual(term, applied.term, `term of the state at index ${index}`);
+    const mark = { index, term, prefixHash: applied.hash, revision, stateHash: frozen.stateHash };
     await this.#store.flush(frozen.changes(), mark);
     const keys = frozen.keys;
     this.#state.releaseFrozen();
@@ -129,37 +127,14 @@ export class Flusher {
     const kept = this.#options.log.keptBytes;
     if (kept < keep * 2) return;
     // The log counts what its frames take on disk, the core what is in the entries: a share means the same to both.
-    const index = this.#options.compactable(keep / kept, this.#store.mark.index);
-    if (index === 0) return;
-    const base = must(this.#options.prefixAt(index), 'prefix at the compaction index');
+    const base = await this.#options.log.compactable(keep / kept, this.#store.mark.index);
+    // Meanwhile a snapshot may be on its way in, behind which the log begins anew.
+    if (base === undefined || this.#paused) return;
     // LevelDB gives its new files no directory sync of its own: without it a power loss could take the flush away
     // whose log is dropped here.
     await this.#store.syncDirectory();
     if (this.#paused) return;
-    await this.#options.log.compact(base, this.#options.membership());
-    this.#options.onCompacted(index);
+    await this.#options.log.compact(base);
+    this.#options.onCompacted(base.index);
   }
-}
-
-const pieceEntries = 4_096;
-
-/**
- * The greatest index, at most `upto`, behind which at least `share` (0 to 1) of the kept entries' bytes remain; 0 where
- * there is none.
- */
-export function compactableIndex(core: RaftCore, share: number, upto: number): number {
-  const { base, lastIndex, keptBytes } = core.status();
-  const leave = keptBytes * share;
-  let left = keptBytes;
-  let result = 0;
-  const end = Math.min(upto, lastIndex) + 1;
-  // By pieces: a large log would be copied whole, although the search ends half way.
-  for (let from = base.index + 1; from < end; from += pieceEntries) {
-    for (const entry of core.entriesBetween(from, Math.min(from + pieceEntries, end))) {
-      left -= entry.data.length;
-      if (left < leave) return result;
-      result = entry.index;
-    }
-  }
-  return result;
 }

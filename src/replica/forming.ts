@@ -4,20 +4,23 @@ import { StorageError } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
 import type { MembershipRecord } from '../storage/entry-log.ts';
 import type { Identity, IdentityFile, InitialMember } from '../storage/identity.ts';
-import type { FormState, Transport } from '../transport/types.ts';
+import type { FormState } from '../transport/types.ts';
+import type { ConsensusPort } from './consensus-port.ts';
 
 const askEveryMs = 100;
 const askTimeoutMs = 1_000;
 
 export interface FormingOptions {
   readonly identityFile: IdentityFile;
-  readonly transport: Transport;
+  readonly consensus: Pick<ConsensusPort, 'askForm'>;
   readonly clock: Clock;
   readonly random: Random;
   /** Sorted by id, this member among them. */
   readonly initialMembers: readonly InitialMember[];
   /** Makes the empty log with this membership, before the identity says formed. May be called again after a crash. */
   readonly prepare: (membership: MembershipRecord) => Promise<void>;
+  /** The identity on disk is another: those that ask are to hear of it. */
+  readonly onChanged: () => void;
   /** Told whenever it changes whom or what the member waits for. */
   readonly onWaiting: (text: string) => void;
   readonly isStopping: () => boolean;
@@ -44,12 +47,14 @@ export async function form(options: FormingOptions): Promise<Formed | undefined>
     const step = nextStep(options, own, answers);
     if (step.kind === 'write') {
       await options.identityFile.write(step.identity);
+      options.onChanged();
       continue;
     }
     if (step.kind === 'formed') {
       await options.prepare(step.membership);
       const identity: Identity = { ...own, phase: 'formed' };
       await options.identityFile.write(identity);
+      options.onChanged();
       return { identity, membership: step.membership };
     }
     if (step.waitingFor !== waiting) {
@@ -158,7 +163,7 @@ async function askAll(options: FormingOptions, own: Identity): Promise<Answers> 
   const answers = await Promise.all(
     others.map(async ({ id, peerAddress }): Promise<[string, FormState | undefined]> => {
       try {
-        const answer = await options.transport.form(peerAddress, state, askTimeoutMs);
+        const answer = await options.consensus.askForm(peerAddress, state, askTimeoutMs);
         // Another member at this address is as good as none: its own answer would be counted twice.
         return [id, answer.memberId === id ? answer : undefined];
       } catch {

@@ -1,7 +1,8 @@
 import { assert } from '../base/assert.ts';
 import { WireError } from '../base/wire-reader.ts';
 import type { MemberId } from '../raft/types.ts';
-import type { Forwarded, Transport } from '../transport/types.ts';
+import type { Forwarded } from '../transport/types.ts';
+import type { ConsensusPort } from './consensus-port.ts';
 import { decodeAnswer, decodeRequest, encodeAnswer, encodeRequest } from './forward-codec.ts';
 import type { ForwardAnswer, ForwardRequest } from './forward-codec.ts';
 import { TickDeadlines } from './tick-deadlines.ts';
@@ -17,7 +18,8 @@ interface Ask {
 }
 
 export interface ForwarderOptions {
-  readonly transport: Transport;
+  /** As ConsensusPort.forward. */
+  readonly forward: ConsensusPort['forward'];
   readonly askTimeoutTicks: number;
   /** A request from a peer; `answer` is called at most once, or never for those that are not answered. */
   readonly onRequest: (from: MemberId, request: ForwardRequest, answer: (answer: ForwardAnswer) => void) => void;
@@ -47,7 +49,7 @@ export class Forwarder {
     if (this.#stopped || this.#asks.size >= pendingAsksMax) return false;
     const id = this.#nextId++;
     const body = encodeRequest(request);
-    if (!this.#options.transport.send(to, [], [{ id, answer: false, body }])) return false;
+    if (!this.#options.forward(to, 0, [{ id, answer: false, body }])) return false;
     const ask: Ask = { id, to, onAnswer, settled: false };
     this.#asks.set(id, ask);
     this.#deadlines.add(ask, this.#nowTick);
@@ -57,14 +59,15 @@ export class Forwarder {
   /** Tells a peer something that is not answered; lost without a word where the peer is not connected. */
   tell(to: MemberId, request: ForwardRequest): void {
     const id = this.#nextId++;
-    this.#options.transport.send(to, [], [{ id, answer: false, body: encodeRequest(request) }]);
+    this.#options.forward(to, 0, [{ id, answer: false, body: encodeRequest(request) }]);
   }
 
-  receive(from: MemberId, items: readonly Forwarded[]): void {
+  /** @param boot Of the peer that sent them. */
+  receive(from: MemberId, boot: number, items: readonly Forwarded[]): void {
     for (const item of items) {
       try {
         if (item.answer) this.#answered(from, item);
-        else this.#asked(from, item);
+        else this.#asked(from, boot, item);
       } catch (error) {
         if (!(error instanceof WireError)) throw error;
         this.#options.onMalformed(from, error);
@@ -88,16 +91,14 @@ export class Forwarder {
     for (const ask of this.#deadlines.due(nowTick)) this.#settle(ask, undefined);
   }
 
-  #asked(from: MemberId, item: Forwarded): void {
+  #asked(from: MemberId, boot: number, item: Forwarded): void {
     let answered = false;
-    const boot = this.#options.transport.bootOf(from);
     this.#options.onRequest(from, decodeRequest(item.body), (answer) => {
       assert(!answered, 'a forwarded call is answered once');
       answered = true;
       // Numbers of questions begin anew with each start: the answer to one of an earlier life would be taken for the
       // answer to another question of this one.
-      if (this.#options.transport.bootOf(from) !== boot) return;
-      this.#options.transport.send(from, [], [{ id: item.id, answer: true, body: encodeAnswer(answer) }]);
+      this.#options.forward(from, boot, [{ id: item.id, answer: true, body: encodeAnswer(answer) }]);
     });
   }
 

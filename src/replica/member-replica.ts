@@ -2,21 +2,20 @@ import { assert } from '../base/assert.ts';
 import type { Clock, Timer } from '../base/clock.ts';
 import { RollcallError, StorageError } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
-import { raftDefaults } from '../raft/config.ts';
-import { RaftCore } from '../raft/raft-core.ts';
 import type { MemberId } from '../raft/types.ts';
 import type { Registry } from '../state-machine/interfaces.ts';
 import type { Command, CommandResult } from '../state-machine/types.ts';
 import type { MembershipRecord } from '../storage/entry-log.ts';
 import type { Identity, InitialMember } from '../storage/identity.ts';
-import type { FormState, Transport } from '../transport/types.ts';
+import type { FormState, PeerAddress } from '../transport/types.ts';
+import type { ConsensusEvents, ConsensusPort } from './consensus-port.ts';
 import type { ReplicaObserver } from './events.ts';
 import { form, formStateOf } from './forming.ts';
 import { closeRecovered, recover, type Recovered } from './recovery.ts';
 import { stopping } from './refusals.ts';
 import { Serving } from './serving.ts';
 import { statusOf } from './status.ts';
-import type { ReplicaStorage } from './storage.ts';
+import type { ServingStorage } from './storage.ts';
 import type { ReplicaTimes } from './times.ts';
 import type { AppliedTurn, RenewResult, Replica, ReplicaStatus } from './types.ts';
 
@@ -28,8 +27,9 @@ export interface MemberReplicaOptions {
   readonly clientAddress: string;
   readonly clock: Clock;
   readonly random: Random;
-  readonly transport: Transport;
-  readonly storage: ReplicaStorage;
+  /** Core, log and peers: on this thread or on another. */
+  readonly consensus: ConsensusPort;
+  readonly storage: ServingStorage;
   readonly observer: ReplicaObserver;
   readonly times: ReplicaTimes;
   readonly createState: () => Registry;
@@ -71,6 +71,7 @@ export class MemberReplica implements Replica {
     this.electionTimeoutMs = options.times.electionTimeoutMs;
     this.#startedMs = options.clock.monotonicMs();
     this.#emptyState = options.createState();
+    options.consensus.attach(this.#events());
   }
 
   get state(): Registry {
@@ -105,22 +106,13 @@ export class MemberReplica implements Replica {
   }
 
   async #start(onListening: (peerPort: number) => void): Promise<void> {
-    const { transport } = this.#options;
+    const { consensus } = this.#options;
     this.#identity = await this.#takeIdentity();
     // Before it listens: a formed member that did not know its members yet would tell others that it has none.
     if (this.#identity.phase === 'formed') await this.#recover();
     if (this.#phase !== 'forming') return;
-    const port = await transport.start({
-      onBatch: (from, messages, forwarded) => this.#serving?.onBatch(from, messages, forwarded),
-      onConnected: (peer) => this.#options.observer.event({ kind: 'connected', peer }),
-      onUnreachable: (peer, reason) => {
-        this.#options.observer.event({ kind: 'unreachable', peer, reason });
-        this.#serving?.onUnreachable(peer);
-      },
-      onSnapshot: (incoming) => this.#serving?.onSnapshot(incoming) ?? Promise.reject(stopping()),
-      onForm: () => this.#formState(),
-    });
-    onListening(port);
+    this.#tellForm();
+    onListening(await consensus.listen());
     if (this.#recovered === undefined) {
       if (!(await this.#form()) || this.#phase !== 'forming') return;
       await this.#recover();
@@ -129,12 +121,12 @@ export class MemberReplica implements Replica {
   }
 
   async #stop(graceMs: number): Promise<void> {
-    const { clock, transport } = this.#options;
+    const { clock, consensus } = this.#options;
     const endMs = clock.monotonicMs() + graceMs;
     try {
       await within(clock, graceMs, this.#close());
     } finally {
-      await transport.stop(Math.max(0, endMs - clock.monotonicMs()));
+      await consensus.stop(Math.max(0, endMs - clock.monotonicMs()));
     }
   }
 
@@ -145,7 +137,7 @@ export class MemberReplica implements Replica {
     }
     // A start under way sees the phase at its next step, and goes no further. Its failure is its caller's to hear.
     await this.#starting?.catch(() => undefined);
-    if (this.#recovered !== undefined) await closeRecovered(this.#recovered);
+    if (this.#recovered !== undefined) await closeRecovered(this.#recovered, this.#options.consensus);
   }
 
   execute(command: Command, deadlineMs?: number): Promise<CommandResult> {
@@ -194,7 +186,7 @@ export class MemberReplica implements Replica {
       waitingFor: this.#waitingFor,
       serving: this.#serving,
       recovered: this.#recovered,
-      peers: this.#options.transport.status(),
+      consensus: this.#options.consensus.status(),
       diskFreeBytes: this.#freeBytes,
       uptimeMs: Math.round(this.#options.clock.monotonicMs() - this.#startedMs),
     });
@@ -233,18 +225,20 @@ export class MemberReplica implements Replica {
   }
 
   async #form(): Promise<boolean> {
-    const { storage } = this.#options;
+    const { consensus, storage } = this.#options;
     const formed = await form({
       identityFile: storage.identity,
-      transport: this.#options.transport,
+      consensus: this.#options.consensus,
       clock: this.#options.clock,
       random: this.#options.random,
       initialMembers: this.#options.initialMembers.toSorted((a, b) => (a.id < b.id ? -1 : 1)),
       prepare: (membership) => {
         // Known before the identity says formed: from then on others are told of it.
         this.#membership = membership;
-        return storage.create(membership);
+        this.#tellForm();
+        return consensus.create(membership);
       },
+      onChanged: () => this.#tellForm(),
       onWaiting: (waitingFor) => {
         this.#waitingFor = waitingFor;
         this.#options.observer.event({ kind: 'forming', waitingFor });
@@ -259,23 +253,20 @@ export class MemberReplica implements Replica {
   }
 
   async #recover(): Promise<void> {
-    const { clock, createState, observer, storage } = this.#options;
+    const { clock, consensus, createState, observer, storage } = this.#options;
     const startMs = clock.monotonicMs();
     this.#waitingFor = 'its data directory to be read';
-    const recovered = await recover(storage, createState, (error) => {
-      if (this.#serving === undefined) observer.fatal(error);
-      else this.#serving.onFatal(error);
-    });
+    const recovered = await recover(storage, consensus, createState);
     this.#recovered = recovered;
-    const { membership, torn, entries } = recovered.recovered;
+    const { boot, membership, torn, entries } = recovered.consensus;
     this.#membership = membership;
     const { index, revision } = recovered.state.position;
     observer.event({
       kind: 'recovered',
-      boot: recovered.boot,
+      boot,
       index,
       revision,
-      entries: entries.length,
+      entries,
       ms: clock.monotonicMs() - startMs,
       torn: torn === undefined ? '' : `${torn.file} at byte ${torn.offset}`,
     });
@@ -284,7 +275,7 @@ export class MemberReplica implements Replica {
   }
 
   #serve(): void {
-    const { clock, times, transport } = this.#options;
+    const { clock, times } = this.#options;
     const recovered = this.#recovered;
     const membership = this.#membership;
     assert(recovered !== undefined && membership !== undefined, 'a member serves what it has recovered');
@@ -294,7 +285,6 @@ export class MemberReplica implements Replica {
       membership,
       clock,
       times,
-      core: this.#makeCore(recovered, membership),
       recovered,
       onApplied: (turn) => {
         for (const listener of this.#appliedListeners) listener(turn);
@@ -307,38 +297,45 @@ export class MemberReplica implements Replica {
     this.#phase = 'serving';
     // Until now readers saw an empty state: for them the one from disk replaces it.
     for (const listener of this.#replacedListeners) listener(revision);
-    transport.setIdentity(
-      {
+    serving.start({
+      identity: {
         clusterId: this.#identity?.clusterId ?? '',
         memberId: this.memberId,
         directoryId: this.#identity?.directoryId ?? '',
-        boot: recovered.boot,
+        boot: recovered.consensus.boot,
         clientAddress: this.#options.clientAddress,
       },
-      this.#peerAddresses(membership),
-    );
-    serving.start();
+      peers: this.#peerAddresses(membership),
+    });
   }
 
-  #makeCore(recovered: Recovered, membership: MembershipRecord): RaftCore {
-    const { times, random } = this.#options;
-    return new RaftCore(
-      {
-        ...raftDefaults,
-        id: this.memberId,
-        boot: recovered.boot,
-        voters: membership.voters.map((voter) => voter.id),
-        random,
-        heartbeatTicks: times.heartbeatTicks,
-        electionTicksMin: times.electionTicksMin,
-        electionTicksMax: times.electionTicksMax,
+  /** What the consensus side tells goes to the parts that serve, once they are there. */
+  #events(): ConsensusEvents {
+    const { observer } = this.#options;
+    return {
+      onTurn: (turn) => this.#serving?.onTurn(turn),
+      onTick: (stalled) => this.#serving?.onTick(stalled),
+      onStall: () => this.#serving?.onStall(),
+      onStateReplaced: (base) => this.#serving?.onStateReplaced(base),
+      activateSnapshot: (base) => this.#serving?.activateSnapshot(base) ?? Promise.reject(stopping()),
+      onSnapshotDurable: () => this.#serving?.onSnapshotDurable(),
+      onForwarded: (from, boot, forwarded) => this.#serving?.onForwarded(from, boot, forwarded),
+      onConnected: (peer) => observer.event({ kind: 'connected', peer }),
+      onUnreachable: (peer, reason) => {
+        observer.event({ kind: 'unreachable', peer, reason });
+        this.#serving?.onUnreachable(peer);
       },
-      recovered.initial,
-    );
+      onSnapshot: (incoming) => this.#serving?.onSnapshot(incoming) ?? Promise.reject(stopping()),
+      onLate: (kind, ms) => observer.late?.(kind, ms),
+      onFatal: (error) => {
+        if (this.#serving === undefined) observer.fatal(error);
+        else this.#serving.onFatal(error);
+      },
+    };
   }
 
   /** Configured addresses go before recorded ones: they are what the operator knows now. */
-  #peerAddresses(membership: MembershipRecord): Parameters<Transport['setIdentity']>[1] {
+  #peerAddresses(membership: MembershipRecord): PeerAddress[] {
     const configured = new Map(this.#options.initialMembers.map(({ id, peerAddress }) => [id, peerAddress]));
     return membership.voters
       .filter(({ id }) => id !== this.memberId)
@@ -347,6 +344,10 @@ export class MemberReplica implements Replica {
         directoryId,
         address: configured.get(id) ?? peerAddress,
       }));
+  }
+
+  #tellForm(): void {
+    this.#options.consensus.setFormState(this.#formState());
   }
 
   #formState(): FormState {

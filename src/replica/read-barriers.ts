@@ -91,6 +91,12 @@ export class ReadBarriers {
     for (const waiter of waiters) this.#voided.push(waiter);
   }
 
+  /** Every round asked for so far is void: who waits for one joins a new one, which `dispatch` begins. */
+  restart(): void {
+    for (const waiters of this.#inFlight.values()) for (const waiter of waiters) this.#waiting.push(waiter);
+    this.#inFlight.clear();
+  }
+
   applied(index: number, revision: number): void {
     this.#applied = index;
     this.#revision = revision;

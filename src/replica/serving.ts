@@ -6,19 +6,19 @@ import { encodeCommand } from '../state-machine/command-codec.ts';
 import type { Registry } from '../state-machine/interfaces.ts';
 import type { Command, CommandResult } from '../state-machine/types.ts';
 import type { MembershipRecord } from '../storage/entry-log.ts';
-import type { Forwarded, IncomingSnapshot, Transport } from '../transport/types.ts';
+import type { StateMark } from '../storage/state-store.ts';
+import type { Forwarded, IncomingSnapshot } from '../transport/types.ts';
 import { ApplyLoop } from './apply-loop.ts';
-import { Consensus, type ConsensusListener, type ConsensusTurn } from './consensus.ts';
+import type { ConsensusTurn } from './consensus.ts';
+import type { ConsensusPort, ConsensusStart } from './consensus-port.ts';
 import type { ReplicaObserver } from './events.ts';
-import { compactableIndex, Flusher } from './flusher.ts';
+import { Flusher } from './flusher.ts';
 import { Forwarder } from './forwarder.ts';
 import { Freshness } from './freshness.ts';
 import { HashCheck, hashesKeptMax } from './hash-check.ts';
 import { HashRing } from './hash-ring.ts';
-import type { LateKind } from './lateness.ts';
 import { LeaseService, unavailable } from './lease-service.ts';
 import { PeerRequests } from './peer-requests.ts';
-import { Persister } from './persister.ts';
 import { ReadBarriers } from './read-barriers.ts';
 import { closeRecovered, loadRegistry, type Recovered } from './recovery.ts';
 import { SnapshotExchange } from './snapshot-exchange.ts';
@@ -26,16 +26,14 @@ import { fenced, stopping } from './refusals.ts';
 import type { ReplicaTimes } from './times.ts';
 import type { AppliedTurn, RenewResult } from './types.ts';
 import { WriteCalls } from './write-calls.ts';
-import type { RaftCore } from '../raft/raft-core.ts';
 
 export interface ServingOptions {
   readonly memberId: MemberId;
   readonly membership: MembershipRecord;
   readonly clock: Clock;
-  readonly transport: Transport;
+  readonly consensus: ConsensusPort;
   readonly observer: ReplicaObserver;
   readonly times: ReplicaTimes;
-  readonly core: RaftCore;
   readonly recovered: Recovered;
   readonly createState: () => Registry;
   readonly flushIntervalMs: number;
@@ -50,9 +48,9 @@ export interface ServingOptions {
  * consensus side tells this side once a turn what happened; this side answers calls, keeps leases, flushes and
  * compares.
  */
-export class Serving implements ConsensusListener {
+export class Serving {
   readonly #options: ServingOptions;
-  readonly #consensus: Consensus;
+  readonly #consensus: ConsensusPort;
   readonly #apply: ApplyLoop;
   readonly #flusher: Flusher;
   readonly #calls: WriteCalls;
@@ -64,9 +62,10 @@ export class Serving implements ConsensusListener {
   readonly #freshness: Freshness;
   readonly #requests: PeerRequests;
   readonly #snapshots: SnapshotExchange;
-  readonly #persister: Persister;
   #state: Registry;
   #soft: SoftState = { role: 'follower', term: 0, leader: '', ownTermCommitted: false };
+  /** The last applied entry. */
+  #applied: LogBase;
   #ticks = 0;
   #scheduled: Timer | undefined;
   #fenced = false;
@@ -77,20 +76,13 @@ export class Serving implements ConsensusListener {
 
   constructor(options: ServingOptions) {
     this.#options = options;
-    const { clock, memberId, recovered, times, transport } = options;
+    const { clock, consensus, memberId, recovered, times } = options;
     this.#state = recovered.state;
+    this.#applied = baseOf(recovered.directory.store.mark);
     this.#freshness = new Freshness({ nowMs: () => clock.monotonicMs(), barrier: () => this.readBarrier() });
-    this.#consensus = new Consensus({
-      core: options.core,
-      transport,
-      clock,
-      tickMs: times.tickMs,
-      heartbeatTicks: times.heartbeatTicks,
-      stallMs: times.stallMs,
-      listener: this,
-    });
+    this.#consensus = consensus;
     this.#forwarder = new Forwarder({
-      transport,
+      forward: (to, boot, forwarded) => consensus.forward(to, boot, forwarded),
       askTimeoutTicks: times.callTimeoutTicks,
       onRequest: (_from, request, answer) => this.#requests.handle(request, answer),
       onMalformed: (from, error) => options.observer.event({ kind: 'malformed-forward', from, problem: error.message }),
@@ -104,7 +96,7 @@ export class Serving implements ConsensusListener {
     });
     this.#barriers = new ReadBarriers({
       memberId,
-      boot: recovered.boot,
+      boot: recovered.consensus.boot,
       timeoutTicks: times.callTimeoutTicks,
       revisionTimeoutTicks: times.electionTicksMax,
       readIndex: (context) => this.#consensus.readIndex(context),
@@ -114,7 +106,6 @@ export class Serving implements ConsensusListener {
     this.#requests = this.#makeRequests();
     this.#apply = this.#makeApply();
     this.#flusher = this.#makeFlusher();
-    this.#persister = this.#makePersister();
     this.#snapshots = this.#makeSnapshots();
   }
 
@@ -124,10 +115,6 @@ export class Serving implements ConsensusListener {
 
   get soft(): SoftState {
     return this.#soft;
-  }
-
-  get consensus(): Consensus {
-    return this.#consensus;
   }
 
   get fenced(): boolean {
@@ -142,12 +129,12 @@ export class Serving implements ConsensusListener {
     return this.#apply.backlog;
   }
 
-  start(): void {
+  start(start: ConsensusStart): void {
     const { index, revision } = this.#state.position;
     this.#barriers.applied(index, revision);
     // A member that is not asked to apply anything is compared all the same.
     this.#ring.record(index, this.#state.stateHash());
-    this.#consensus.start(this.#persister);
+    this.#consensus.start(start);
     this.#flusher.start();
   }
 
@@ -198,14 +185,11 @@ export class Serving implements ConsensusListener {
     return this.#barriers.revision(revision);
   }
 
-  onBatch(from: MemberId, messages: Parameters<Consensus['receive']>[0], forwarded: readonly Forwarded[]): void {
-    if (this.#stopped) return;
-    if (messages.length > 0) this.#consensus.receive(messages);
-    if (forwarded.length > 0) this.#forwarder.receive(from, forwarded);
+  onForwarded(from: MemberId, boot: number, forwarded: readonly Forwarded[]): void {
+    if (!this.#stopped) this.#forwarder.receive(from, boot, forwarded);
   }
 
   onUnreachable(peer: MemberId): void {
-    this.#consensus.unreachable(peer);
     this.#forwarder.unreachable(peer);
   }
 
@@ -214,17 +198,24 @@ export class Serving implements ConsensusListener {
   }
 
   onTurn(turn: ConsensusTurn): void {
+    if (this.#stopped) return;
     if (turn.softState !== undefined) this.#roleChanged(turn.softState);
     for (const outcome of turn.proposed) this.#calls.proposed(outcome);
     for (const context of turn.voidedReads) this.#barriers.voided(context);
-    this.#persister.noteCommit(turn.commit);
     if (turn.committed.length > 0) this.#apply.push(turn.committed);
     for (const read of turn.confirmedReads) this.#barriers.confirmed(read);
     for (const peer of turn.snapshotsWanted) this.#snapshots.send(peer);
     this.#schedule();
   }
 
+  /** Renewals and reads that wait are confirmed by rounds that begin from now on. */
+  onStall(): void {
+    this.#barriers.restart();
+    this.#schedule();
+  }
+
   onTick(stalled: boolean): void {
+    if (this.#stopped) return;
     this.#ticks++;
     if (stalled) this.#options.observer.event({ kind: 'stalled', stallMsMin: this.#options.times.stallMs });
     this.#forwarder.tick(this.#ticks);
@@ -251,18 +242,21 @@ export class Serving implements ConsensusListener {
     });
   }
 
-  onDurable(): void {
-    // What was applied ahead of the own disk may be flushed now; the flusher looks on its next round.
+  async activateSnapshot(base: LogBase): Promise<MembershipRecord> {
+    const { directory } = this.#options.recovered;
+    await this.#flusher.pause();
+    await directory.activate(this.#snapshots.takeOffered(base));
+    return must(directory.installed, 'installed base after an activation').membership;
   }
 
-  onLate(kind: LateKind, ms: number): void {
-    this.#options.observer.late?.(kind, ms);
+  onSnapshotDurable(): void {
+    this.#snapshotDurable?.();
   }
 
   onFatal(error: unknown): void {
     if (this.#stopped) return;
     this.#stopped = true;
-    this.#consensus.stop();
+    this.#consensus.halt();
     this.#apply.stop();
     this.#snapshotServing?.reject(stopping());
     this.#options.observer.fatal(error);
@@ -278,13 +272,13 @@ export class Serving implements ConsensusListener {
     this.#forwarder.stop();
     this.#barriers.failAll(stopping());
     this.#snapshotServing?.reject(stopping());
-    this.#consensus.stop();
+    this.#consensus.halt();
     this.#apply.stop();
     try {
-      await this.#persister.idle();
+      await this.#consensus.settle();
       await this.#flusher.stop();
     } finally {
-      await closeRecovered(this.#options.recovered);
+      await closeRecovered(this.#options.recovered, this.#consensus);
     }
   }
 
@@ -397,6 +391,7 @@ export class Serving implements ConsensusListener {
     return new ApplyLoop(this.#state, {
       clock: this.#options.clock,
       onEntry: (entry, outcome) => {
+        this.#applied = entry;
         this.#ring.record(entry.index, this.#state.stateHash());
         this.#calls.applied(entry.index, entry.term, outcome.results);
         this.#leases.applied(outcome.leases);
@@ -410,6 +405,7 @@ export class Serving implements ConsensusListener {
       },
       onReplaced: (state) => {
         this.#state = state;
+        this.#applied = baseOf(this.#options.recovered.directory.store.mark);
         this.#ring.clear();
         const { index, revision } = state.position;
         this.#ring.record(index, state.stateHash());
@@ -425,50 +421,29 @@ export class Serving implements ConsensusListener {
   }
 
   #makeFlusher(): Flusher {
-    const { clock, membership, observer, recovered } = this.#options;
+    const { clock, observer, recovered } = this.#options;
     return new Flusher(this.#state, recovered.directory.store, {
       clock,
-      log: recovered.log,
+      log: this.#consensus,
       flushIntervalMs: this.#options.flushIntervalMs,
       logKeepBytes: this.#options.logKeepBytes,
-      membership: () => membership,
-      prefixAt: (index) => ({ index, ...must(this.#options.core.prefixAt(index), `prefix at ${index}`) }),
-      compactable: (share, upto) => compactableIndex(this.#options.core, share, upto),
+      applied: () => this.#applied,
       onFlushed: (index, keys, ms) => {
         observer.event({ kind: 'flushed', index, keys, ms });
         this.#apply.resume();
       },
-      onCompacted: (index) => {
-        this.#consensus.compact(index);
-        observer.event({ kind: 'compacted', index });
-      },
+      onCompacted: (index) => observer.event({ kind: 'compacted', index }),
       onFatal: (error) => this.onFatal(error),
     });
   }
 
-  #makePersister(): Persister {
-    const { directory, hardState, log } = this.#options.recovered;
-    return new Persister({
-      log,
-      hardState,
-      activateSnapshot: async (base) => {
-        await this.#flusher.pause();
-        await directory.activate(this.#consensus.takeOffered(base));
-        return must(directory.installed, 'installed base after an activation').membership;
-      },
-      onSnapshotDurable: () => this.#snapshotDurable?.(),
-      onDurable: (sequence) => this.#consensus.reportDurable(sequence),
-      onFailure: (error) => this.onFatal(error),
-    });
-  }
-
   #makeSnapshots(): SnapshotExchange {
-    const { clock, membership, memberId, observer, recovered, transport } = this.#options;
+    const { clock, membership, memberId, observer, recovered } = this.#options;
     return new SnapshotExchange({
       memberId,
-      boot: recovered.boot,
-      transport,
+      boot: recovered.consensus.boot,
       consensus: this.#consensus,
+      soft: () => this.#soft,
       directory: recovered.directory,
       membership: () => membership,
       flush: () => this.#flusher.flushNow(),
@@ -491,4 +466,8 @@ export class Serving implements ConsensusListener {
       this.#snapshotServing = { resolve, reject };
     });
   }
+}
+
+function baseOf({ index, term, prefixHash }: StateMark): LogBase {
+  return { index, term, hash: prefixHash };
 }

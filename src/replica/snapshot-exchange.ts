@@ -1,17 +1,19 @@
+import { assert, assertEqual, must } from '../base/assert.ts';
 import { RollcallError, StorageError } from '../base/errors.ts';
-import type { LogBase, MemberId, SnapshotMessage } from '../raft/types.ts';
+import type { LogBase, MemberId, SnapshotMessage, SoftState } from '../raft/types.ts';
 import type { MembershipRecord } from '../storage/entry-log.ts';
 import { SnapshotStreamError } from '../storage/snapshot-decoder.ts';
 import { encodeSnapshot, receiveSnapshot } from '../storage/snapshot-stream.ts';
 import type { StagedState, StateDirectory } from '../storage/state-store.ts';
-import type { IncomingSnapshot, Transport } from '../transport/types.ts';
-import type { Consensus } from './consensus.ts';
+import type { IncomingSnapshot } from '../transport/types.ts';
+import type { ConsensusPort } from './consensus-port.ts';
 
 export interface SnapshotExchangeOptions {
   readonly memberId: MemberId;
   readonly boot: number;
-  readonly transport: Transport;
-  readonly consensus: Consensus;
+  readonly consensus: ConsensusPort;
+  /** As the consensus side told it last. */
+  readonly soft: () => SoftState;
   readonly directory: StateDirectory;
   readonly membership: () => MembershipRecord;
   /** Flushes what may be flushed, so that the snapshot is as new as can be. */
@@ -31,6 +33,7 @@ export interface SnapshotExchangeOptions {
 export class SnapshotExchange {
   readonly #options: SnapshotExchangeOptions;
   readonly #sending = new Set<MemberId>();
+  #offered: { readonly base: LogBase; readonly staged: StagedState } | undefined;
 
   constructor(options: SnapshotExchangeOptions) {
     this.#options = options;
@@ -71,12 +74,24 @@ export class SnapshotExchange {
       term: incoming.term,
       snapshot: incoming.snapshot,
     };
-    if (!consensus.offerSnapshot(message, received.staged)) {
+    assert(this.#offered === undefined, 'one snapshot is offered at a time');
+    this.#offered = { base: incoming.snapshot, staged: received.staged };
+    if (!(await consensus.offerSnapshot(message))) {
+      this.#offered = undefined;
       await this.#discard(received.staged);
       return this.#options.appliedIndex();
     }
     await this.#options.installed(incoming.snapshot);
     return incoming.snapshot.index;
+  }
+
+  /** The staged state that this base activates: the one that was offered. */
+  takeOffered(base: LogBase): StagedState {
+    const offered = must(this.#offered, 'snapshot that was offered');
+    assertEqual(base.index, offered.base.index, 'index of the snapshot to activate');
+    assertEqual(base.hash, offered.base.hash, `prefix hash of the snapshot at ${base.index}`);
+    this.#offered = undefined;
+    return offered.staged;
   }
 
   async #discard(staged: StagedState): Promise<void> {
@@ -108,15 +123,15 @@ export class SnapshotExchange {
   }
 
   async #send(peer: MemberId): Promise<number> {
-    const { consensus, directory, transport } = this.#options;
+    const { consensus, directory, soft } = this.#options;
     const startMs = this.#options.nowMs();
     if (!this.#options.mayServe()) {
       throw new RollcallError('MEMBER_FENCED', 'a fenced member sends no snapshots', { retryAfterMs: 1_000 });
     }
-    const { term } = consensus.core;
+    const { term } = soft();
     await this.#options.flush();
     // A snapshot says who leads its term: one from a member that does not would make the receiver ignore the leader.
-    if (consensus.core.role !== 'leader' || consensus.core.term !== term) {
+    if (soft().role !== 'leader' || soft().term !== term) {
       throw new RollcallError('NOT_PROPOSED', `this member does not lead term ${term} any more`);
     }
     const snapshot = await directory.store.openSnapshot();
@@ -124,7 +139,7 @@ export class SnapshotExchange {
       const { mark } = snapshot;
       const base: LogBase = { index: mark.index, term: mark.term, hash: mark.prefixHash };
       const body = encodeSnapshot(snapshot, this.#options.membership());
-      await transport.sendSnapshot(peer, term, base, body);
+      await consensus.sendSnapshot(peer, term, base, body);
       this.#options.onSent(peer, base, this.#options.nowMs() - startMs);
       return base.index;
     } finally {

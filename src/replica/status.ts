@@ -1,7 +1,7 @@
 import type { MemberId } from '../raft/types.ts';
 import type { MembershipRecord } from '../storage/entry-log.ts';
 import type { Identity } from '../storage/identity.ts';
-import type { PeerStatus } from '../transport/types.ts';
+import type { ConsensusStatus } from './consensus-port.ts';
 import type { Recovered } from './recovery.ts';
 import type { Serving } from './serving.ts';
 import type { ReplicaStatus } from './types.ts';
@@ -14,7 +14,7 @@ export interface StatusSources {
   readonly waitingFor: string;
   readonly serving: Serving | undefined;
   readonly recovered: Recovered | undefined;
-  readonly peers: readonly PeerStatus[];
+  readonly consensus: ConsensusStatus;
   readonly diskFreeBytes: number;
   readonly uptimeMs: number;
 }
@@ -22,14 +22,14 @@ export interface StatusSources {
 /** Puts the status together from the parts that are there already. */
 export function statusOf(sources: StatusSources): ReplicaStatus {
   const { serving, recovered, identity } = sources;
-  const core = serving?.consensus.core.status();
+  const { core, logBytes, peers } = sources.consensus;
   const position = serving?.state.position;
   const progress = new Map(core?.peers.map((peer) => [peer.id, peer]));
   return {
     clusterId: identity?.clusterId ?? '',
     memberId: sources.memberId,
     directoryId: identity?.directoryId ?? '',
-    boot: recovered?.boot ?? 0,
+    boot: recovered?.consensus.boot ?? 0,
     phase: sources.phase,
     waitingFor: sources.waitingFor,
     role: core?.role ?? 'follower',
@@ -45,9 +45,9 @@ export function statusOf(sources: StatusSources): ReplicaStatus {
     stateHash: serving?.state.stateHash() ?? '',
     fenced: serving?.fenced ?? false,
     diskFreeBytes: sources.diskFreeBytes,
-    logBytes: recovered?.log.keptBytes ?? 0,
+    logBytes,
     uptimeMs: sources.uptimeMs,
-    peers: sources.peers.map((peer) => ({
+    peers: peers.map((peer) => ({
       ...peer,
       matchIndex: progress.get(peer.memberId)?.match ?? 0,
       replicationState: progress.get(peer.memberId)?.state ?? '',

@@ -14,6 +14,12 @@ export interface LogOpening {
   readonly onFailure: (error: unknown) => void;
 }
 
+/** What the consensus side needs of it. */
+export type ConsensusStorage = Pick<ReplicaStorage, 'create' | 'openHardState' | 'openLog'>;
+
+/** What the serving side needs of it. */
+export type ServingStorage = Pick<ReplicaStorage, 'identity' | 'openState' | 'freeBytes'>;
+
 /**
  * The durable parts of one member, opened in the order that recovery needs. Composed by the server on the real disk, by
  * tests on twins in memory.

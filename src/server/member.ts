@@ -8,6 +8,7 @@ import { GrpcServer } from '../grpc/grpc-server.ts';
 import { grpcLimits } from '../grpc/limits.ts';
 import type { GrpcObserver } from '../grpc/observer.ts';
 import type { ReplicaObserver } from '../replica/events.ts';
+import { LocalConsensus } from '../replica/local-consensus.ts';
 import { MemberReplica } from '../replica/member-replica.ts';
 import { replicaTimes } from '../replica/times.ts';
 import type { ReplicaStatus } from '../replica/types.ts';
@@ -142,10 +143,19 @@ export class Member {
       const engine = new LevelStateEngine({ disk, root, clock });
       const storage = await openMemberStorage({ clock, disk, engine, segmentBytes: options.segmentBytes });
       const { host, port } = options.listenPeer;
+      const { tickMs, heartbeatTicks, electionTicksMin, electionTicksMax } = options;
+      const times = replicaTimes(tickMs, heartbeatTicks, electionTicksMin, electionTicksMax);
       const made: { member?: Member } = {};
       const replica = new MemberReplica({
         ...options,
-        transport: new GrpcTransport({ clock, random: options.random, host, port }),
+        consensus: new LocalConsensus({
+          memberId: options.memberId,
+          clock,
+          random: options.random,
+          transport: new GrpcTransport({ clock, random: options.random, host, port }),
+          storage,
+          times,
+        }),
         storage,
         observer: {
           event: (event) => {
@@ -156,7 +166,7 @@ export class Member {
           late: (kind, ms) => options.replicaObserver.late?.(kind, ms),
           fatal: (error) => options.replicaObserver.fatal(error),
         },
-        times: replicaTimes(options.tickMs, options.heartbeatTicks, options.electionTicksMin, options.electionTicksMax),
+        times,
         createState: () => new RegistryState(),
       });
       made.member = new Member(options, lock, replica);

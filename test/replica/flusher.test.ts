@@ -3,7 +3,6 @@ import { ManualClock } from '../../src/base/manual-clock.ts';
 import { ApplyLoop } from '../../src/replica/apply-loop.ts';
 import { Flusher } from '../../src/replica/flusher.ts';
 import { RegistryState } from '../../src/state-machine/registry-state.ts';
-import type { EntryLog } from '../../src/storage/entry-log.ts';
 import { MemoryStateStore } from '../../src/storage/memory-state-store.ts';
 
 const hash = '0'.repeat(16);
@@ -25,20 +24,23 @@ describe('Flusher', () => {
     const clock = new ManualClock();
     const state = new RegistryState();
     const store = MemoryStateStore.empty(clock);
-    const log: Pick<EntryLog, 'durableIndex' | 'keptBytes'> = { durableIndex: 100, keptBytes: 0 };
+    const log = {
+      durableIndex: 100,
+      keptBytes: 0,
+      compactable: () => Promise.resolve(undefined),
+      compact: () => Promise.resolve(),
+    };
     const failures: unknown[] = [];
     let kept = true;
     const flusher = new Flusher(state, store, {
       clock,
-      log: log as EntryLog,
+      log,
       flushIntervalMs: 100,
       logKeepBytes: 1_000,
-      membership: () => ({ voters: [] }),
-      prefixAt: (index) => {
-        if (!kept) throw new Error(`no prefix at ${index} any more`);
-        return { index, term: 1, hash };
+      applied: () => {
+        if (!kept) throw new Error('a flush of what is replaced');
+        return { index: state.position.index, term: 1, hash };
       },
-      compactable: () => 0,
       onFlushed: () => undefined,
       onCompacted: () => undefined,
       onFatal: (error) => failures.push(error),

@@ -2,23 +2,18 @@ import { describe, expect, it } from 'vitest';
 import type { ForwardAnswer } from '../../src/replica/forward-codec.ts';
 import { encodeRequest } from '../../src/replica/forward-codec.ts';
 import { Forwarder } from '../../src/replica/forwarder.ts';
-import type { Forwarded, Transport } from '../../src/transport/types.ts';
+import type { Forwarded } from '../../src/transport/types.ts';
 
+/** The way to a peer in its life `boot`. */
 class Wire {
   readonly sent: Forwarded[] = [];
   boot = 3;
 
-  /** The two methods that a Forwarder uses. */
-  get transport(): Transport {
-    const used: Pick<Transport, 'send' | 'bootOf'> = {
-      send: (_to, _messages, forwarded) => {
-        this.sent.push(...forwarded);
-        return true;
-      },
-      bootOf: () => this.boot,
-    };
-    return used as Transport;
-  }
+  readonly forward = (_to: string, boot: number, forwarded: readonly Forwarded[]): boolean => {
+    if (boot !== 0 && boot !== this.boot) return false;
+    this.sent.push(...forwarded);
+    return true;
+  };
 }
 
 describe('Forwarder', () => {
@@ -26,14 +21,14 @@ describe('Forwarder', () => {
     const wire = new Wire();
     const answers: ((answer: ForwardAnswer) => void)[] = [];
     const forwarder = new Forwarder({
-      transport: wire.transport,
+      forward: wire.forward,
       askTimeoutTicks: 10,
       onRequest: (_from, _request, answer) => answers.push(answer),
       onMalformed: () => undefined,
     });
     const body = encodeRequest({ kind: 'hash-query', index: 1 });
-    forwarder.receive('b', [{ id: 7, answer: false, body }]);
-    forwarder.receive('b', [{ id: 8, answer: false, body }]);
+    forwarder.receive('b', 3, [{ id: 7, answer: false, body }]);
+    forwarder.receive('b', 3, [{ id: 8, answer: false, body }]);
     answers[0]?.({ kind: 'hash', hash: 'x' });
     wire.boot = 4;
     answers[1]?.({ kind: 'hash', hash: 'y' });
@@ -43,7 +38,7 @@ describe('Forwarder', () => {
   it('tells the loss of every open question when it stops, and takes none after', () => {
     const wire = new Wire();
     const forwarder = new Forwarder({
-      transport: wire.transport,
+      forward: wire.forward,
       askTimeoutTicks: 10,
       onRequest: () => undefined,
       onMalformed: () => undefined,

@@ -2,6 +2,7 @@ import type { Clock, Timer } from '../../src/base/clock.ts';
 import { ManualClock } from '../../src/base/manual-clock.ts';
 import { SeededRandom } from '../../src/base/random.ts';
 import type { ReplicaEvent } from '../../src/replica/events.ts';
+import { LocalConsensus } from '../../src/replica/local-consensus.ts';
 import { MemberReplica } from '../../src/replica/member-replica.ts';
 import { replicaTimes } from '../../src/replica/times.ts';
 import { openMemberStorage } from '../../src/server/member-storage.ts';
@@ -75,19 +76,20 @@ export class MemoryCluster {
       segmentBytes: this.#options.segmentBytes ?? 1024 * 1024,
     });
     const transport = new MemoryTransport({ clock, random, network: this.network, host: id, port: 1 });
+    const times = replicaTimes(50, 2, 10, 20);
     const replica = new MemberReplica({
       memberId: id,
       initialMembers: this.members.map((one) => ({ id: one.id, peerAddress: `${one.id}:1` })),
       clientAddress: `${id}:2`,
       clock,
       random,
-      transport,
+      consensus: new LocalConsensus({ memberId: id, clock, random, transport, storage, times }),
       storage,
       observer: {
         event: (event) => member.events.push(event),
         fatal: (error) => member.fatal.push(error),
       },
-      times: replicaTimes(50, 2, 10, 20),
+      times,
       createState: () => this.#options.createState?.(id) ?? new RegistryState(),
       flushIntervalMs: 100,
       logKeepBytes: this.#options.logKeepBytes ?? 64 * 1024 * 1024,

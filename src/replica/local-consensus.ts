@@ -1,0 +1,289 @@
+import { assert, must } from '../base/assert.ts';
+import type { Clock } from '../base/clock.ts';
+import { StorageError } from '../base/errors.ts';
+import type { Random } from '../base/random.ts';
+import { raftDefaults, type RaftInitial } from '../raft/config.ts';
+import { RaftCore } from '../raft/raft-core.ts';
+import type { LogBase, MemberId, ReadContext, SnapshotMessage } from '../raft/types.ts';
+import type { EntryLog, MembershipRecord, RecoveredLog } from '../storage/entry-log.ts';
+import type { HardStateFile } from '../storage/hard-state.ts';
+import type { Forwarded, FormState, Transport } from '../transport/types.ts';
+import { compactableIndex } from './compactable.ts';
+import { Consensus, type ConsensusTurn } from './consensus.ts';
+import type {
+  ConsensusEvents,
+  ConsensusPort,
+  ConsensusStart,
+  ConsensusStatus,
+  FlushedState,
+  RecoveredConsensus,
+} from './consensus-port.ts';
+import type { LateKind } from './lateness.ts';
+import { Persister } from './persister.ts';
+import type { ConsensusStorage } from './storage.ts';
+import type { ReplicaTimes } from './times.ts';
+
+export interface LocalConsensusOptions {
+  readonly memberId: MemberId;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly transport: Transport;
+  readonly storage: ConsensusStorage;
+  readonly times: ReplicaTimes;
+}
+
+interface Opened {
+  readonly log: EntryLog;
+  readonly hardState: HardStateFile;
+  readonly membership: MembershipRecord;
+  readonly boot: number;
+  readonly initial: RaftInitial;
+}
+
+interface Running {
+  readonly core: RaftCore;
+  readonly consensus: Consensus;
+  readonly persister: Persister;
+}
+
+/** The consensus side on the caller's own thread: core, log, hard state, peers and ticks, put together. */
+export class LocalConsensus implements ConsensusPort {
+  readonly #options: LocalConsensusOptions;
+  #events: ConsensusEvents | undefined;
+  #formState: FormState | undefined;
+  #opened: Opened | undefined;
+  #running: Running | undefined;
+  #settled = false;
+
+  constructor(options: LocalConsensusOptions) {
+    this.#options = options;
+  }
+
+  attach(events: ConsensusEvents): void {
+    assert(this.#events === undefined, 'a consensus side is attached once');
+    this.#events = events;
+  }
+
+  listen(): Promise<number> {
+    const events = this.#attached;
+    return this.#options.transport.start({
+      onBatch: (from, messages, forwarded) => {
+        if (messages.length > 0) this.#running?.consensus.receive(messages);
+        if (forwarded.length > 0) events.onForwarded(from, this.#options.transport.bootOf(from), forwarded);
+      },
+      onConnected: (peer) => events.onConnected(peer),
+      onUnreachable: (peer, reason) => {
+        this.#running?.consensus.unreachable(peer);
+        events.onUnreachable(peer, reason);
+      },
+      onSnapshot: (incoming) => events.onSnapshot(incoming),
+      onForm: () => must(this.#formState, 'form state of a listening member'),
+    });
+  }
+
+  setFormState(state: FormState): void {
+    this.#formState = state;
+  }
+
+  askForm(address: string, own: FormState, timeoutMs: number): Promise<FormState> {
+    return this.#options.transport.form(address, own, timeoutMs);
+  }
+
+  create(membership: MembershipRecord): Promise<void> {
+    return this.#options.storage.create(membership);
+  }
+
+  async recover(state: FlushedState): Promise<RecoveredConsensus> {
+    const { storage } = this.#options;
+    const { log, recovered } = await storage.openLog({
+      appliedIndex: state.index,
+      installed: state.installed,
+      onFailure: (error) => this.#fatal(error),
+    });
+    checkTogether(state, recovered);
+    const hardState = await storage.openHardState();
+    const lastTerm = recovered.entries.at(-1)?.term ?? recovered.base.term;
+    const { term, vote, boot } = hardState.current;
+    // An entry of a term is appended only after that term was synced, so a log ahead of the hard state is a lost record.
+    if (lastTerm > term) {
+      throw new StorageError('damaged', 'hard-state', `says term ${term}, the log holds an entry of term ${lastTerm}`);
+    }
+    await hardState.write({ term, vote, boot: boot + 1 });
+    const initial: RaftInitial = {
+      hardState: { term, vote },
+      base: recovered.base,
+      entries: recovered.entries,
+      commit: Math.max(recovered.commit, state.index),
+      applied: state.index,
+    };
+    const { membership, torn, entries } = recovered;
+    this.#opened = { log, hardState, membership, boot: boot + 1, initial };
+    return { boot: boot + 1, membership, entries: entries.length, torn };
+  }
+
+  start({ identity, peers }: ConsensusStart): void {
+    const { clock, times, transport } = this.#options;
+    const opened = must(this.#opened, 'log and hard state of a member that starts');
+    const events = this.#attached;
+    const core = this.#makeCore(opened);
+    const consensus = new Consensus({
+      core,
+      transport,
+      clock,
+      tickMs: times.tickMs,
+      heartbeatTicks: times.heartbeatTicks,
+      stallMs: times.stallMs,
+      listener: {
+        onTurn: (turn: ConsensusTurn) => events.onTurn(turn),
+        onTick: (stalled) => events.onTick(stalled),
+        onStateReplaced: (base) => events.onStateReplaced(base),
+        onLate: (kind: LateKind, ms) => events.onLate(kind, ms),
+        onFatal: (error) => events.onFatal(error),
+      },
+    });
+    const persister = new Persister({
+      log: opened.log,
+      hardState: opened.hardState,
+      activateSnapshot: (base) => {
+        consensus.takeOffered(base);
+        return events.activateSnapshot(base);
+      },
+      onSnapshotDurable: (base) => events.onSnapshotDurable(base),
+      onDurable: (sequence) => consensus.reportDurable(sequence),
+      onFailure: (error) => this.#fatal(error),
+    });
+    this.#running = { core, consensus, persister };
+    transport.setIdentity(identity, peers);
+    consensus.start(persister);
+  }
+
+  propose(id: number, data: Uint8Array): void {
+    this.#running?.consensus.propose(id, data);
+  }
+
+  readIndex(context: ReadContext): void {
+    this.#running?.consensus.readIndex(context);
+  }
+
+  reportApplied(index: number): void {
+    this.#running?.consensus.reportApplied(index);
+  }
+
+  setEligible(eligible: boolean): void {
+    this.#running?.consensus.setEligible(eligible);
+  }
+
+  forward(to: MemberId, boot: number, forwarded: readonly Forwarded[]): boolean {
+    const { transport } = this.#options;
+    if (boot !== 0 && transport.bootOf(to) !== boot) return false;
+    return transport.send(to, [], forwarded);
+  }
+
+  sendSnapshot(to: MemberId, term: number, base: LogBase, body: AsyncIterable<Uint8Array>): Promise<number> {
+    return this.#options.transport.sendSnapshot(to, term, base, body);
+  }
+
+  reportSnapshot(peer: MemberId, result: { ok: true; index: number } | { ok: false }): void {
+    this.#running?.consensus.reportSnapshot(peer, result);
+  }
+
+  async offerSnapshot(message: SnapshotMessage): Promise<boolean> {
+    return must(this.#running, 'core of a member that takes snapshots').consensus.offerSnapshot(message);
+  }
+
+  async compactable(share: number, upto: number): Promise<LogBase | undefined> {
+    const { core } = must(this.#running, 'core of a member that compacts');
+    const index = compactableIndex(core, share, upto);
+    if (index === 0) return undefined;
+    return { index, ...must(core.prefixAt(index), 'prefix at the compaction index') };
+  }
+
+  async compact(base: LogBase): Promise<void> {
+    const { log, membership } = must(this.#opened, 'log of a member that compacts');
+    await log.compact(base, membership);
+    this.#running?.consensus.compact(base.index);
+  }
+
+  /** The core's falls as soon as an entry is superseded, the log's where it is written anew: neither is ahead. */
+  get durableIndex(): number {
+    const { log } = must(this.#opened, 'log of a member');
+    if (this.#settled) return log.durableIndex;
+    return Math.min(log.durableIndex, this.#running?.core.durableIndex ?? 0);
+  }
+
+  get keptBytes(): number {
+    return this.#opened?.log.keptBytes ?? 0;
+  }
+
+  status(): ConsensusStatus {
+    return {
+      core: this.#running?.core.status(),
+      logBytes: this.keptBytes,
+      peers: this.#options.transport.status(),
+    };
+  }
+
+  halt(): void {
+    this.#running?.consensus.stop();
+  }
+
+  async settle(): Promise<void> {
+    this.halt();
+    await this.#running?.persister.idle();
+    // The core is not told any more; nothing waits that could supersede anything.
+    this.#settled = true;
+  }
+
+  async close(): Promise<void> {
+    const opened = this.#opened;
+    if (opened === undefined) return;
+    const closed = await Promise.allSettled([opened.log.close(), opened.hardState.close()]);
+    for (const result of closed) if (result.status === 'rejected') throw result.reason;
+  }
+
+  stop(graceMs: number): Promise<void> {
+    return this.#options.transport.stop(graceMs);
+  }
+
+  get #attached(): ConsensusEvents {
+    return must(this.#events, 'serving side of a consensus side');
+  }
+
+  #makeCore({ boot, membership, initial }: Opened): RaftCore {
+    const { memberId, random, times } = this.#options;
+    return new RaftCore(
+      {
+        ...raftDefaults,
+        id: memberId,
+        boot,
+        voters: membership.voters.map((voter) => voter.id),
+        random,
+        heartbeatTicks: times.heartbeatTicks,
+        electionTicksMin: times.electionTicksMin,
+        electionTicksMax: times.electionTicksMax,
+      },
+      initial,
+    );
+  }
+
+  #fatal(error: unknown): void {
+    this.halt();
+    this.#attached.onFatal(error);
+  }
+}
+
+function checkTogether(state: FlushedState, recovered: RecoveredLog): void {
+  const { base, entries } = recovered;
+  const lastIndex = base.index + entries.length;
+  if (state.index < base.index) {
+    const problem = `holds index ${state.index}, but the log begins behind ${base.index}: flushed state was lost`;
+    throw new StorageError('damaged', 'state', problem);
+  }
+  assert(state.index <= lastIndex, () => `state is at ${state.index}, the log ends at ${lastIndex}`);
+  if (state.index === 0) return;
+  const hash = state.index === base.index ? base.hash : entries[state.index - base.index - 1]?.hash;
+  if (hash === state.prefixHash) return;
+  const found = hash ?? 'none';
+  const problem = `was flushed at index ${state.index} with prefix hash ${state.prefixHash}, the log has ${found}`;
+  throw new StorageError('damaged', 'state', problem);
+}
