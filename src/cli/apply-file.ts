@@ -54,7 +54,7 @@ const endpoint = z.union(
 const instanceSchema = z.strictObject({
   namespace: name(128).optional(),
   service: name(128),
-  id: text(),
+  id: z.string({ error: 'write a text, unique within the service' }),
   endpoints: z.array(endpoint, { error: 'write a list' }).min(1, { error: 'is empty; write 1 to 16' }).max(16),
   version: text().optional(),
   weight: z.int({ error: 'write a whole number, 0 to 1000000' }).min(0).max(1_000_000).optional(),

@@ -6,7 +6,7 @@ import type { InstanceInput } from '../client/types.ts';
 
 export interface PresenceListener {
   readonly onRegistered: (incarnation: number, replaced: boolean) => void;
-  /** The registry is away; once, until `onBack`. */
+  /** The registry is away, and not only one member of it; once, until `onBack`. */
   readonly onAway: (error: ClientError) => void;
   readonly onBack: () => void;
   /** Another has the id now, or somebody removed the instance: it is not registered again. */
@@ -22,6 +22,10 @@ export interface PresenceOptions {
   readonly listener: PresenceListener;
 }
 
+/** A member that fails is not worth a word as long as another takes its place. */
+const awayMs = 1_500;
+/** How often to see whether the registry is back. */
+const lookMs = 200;
 /** How long to wait where a member asks to come again and does not say when. */
 const retryMs = 1_000;
 
@@ -32,6 +36,8 @@ export class Presence {
   readonly #ttlMs: number;
   #instance: InstanceInput;
   #session: Session | undefined;
+  /** Runs from trouble on until a sign of life was acknowledged. */
+  #lookTimer: NodeJS.Timeout | undefined;
   #away = false;
   /** Lost, refused, or on its way out. */
   #over = false;
@@ -59,11 +65,7 @@ export class Presence {
     const session = (this.#session = this.#client.openSession({
       ttlMs: this.#ttlMs,
       onTrouble: (error) => this.#trouble(error),
-      onState: (state) => {
-        if (state === 'live') this.#back();
-      },
       onLost: (lost) => this.#lost(lost),
-      onRestored: () => this.#back(),
       onEnded: (error) => {
         if (error !== undefined) this.#refused(error);
       },
@@ -111,6 +113,7 @@ export class Presence {
 
   #end(): undefined {
     this.#over = true;
+    clearTimeout(this.#lookTimer);
     this.#leaving.abort();
   }
 
@@ -147,15 +150,31 @@ export class Presence {
   }
 
   #trouble(error: ClientError): void {
-    if (this.#away || this.#over) return;
-    this.#away = true;
-    this.#listener.onAway(error);
+    if (this.#lookTimer !== undefined || this.#over) return;
+    const sinceMs = performance.now();
+    const look = (): void => {
+      if (this.#confirmedMs > sinceMs) {
+        this.#back();
+        return;
+      }
+      if (!this.#away) this.#listener.onAway(error);
+      this.#away = true;
+      this.#lookTimer = setTimeout(look, lookMs);
+    };
+    this.#lookTimer = setTimeout(look, awayMs);
   }
 
   #back(): void {
-    if (!this.#away || this.#over) return;
+    clearTimeout(this.#lookTimer);
+    this.#lookTimer = undefined;
+    if (this.#away && !this.#over) this.#listener.onBack();
     this.#away = false;
-    this.#listener.onBack();
+  }
+
+  /** When the last sign of life was sent that members have acknowledged. */
+  get #confirmedMs(): number {
+    const remainingMs = this.#session?.remainingMs;
+    return remainingMs === undefined ? Number.NEGATIVE_INFINITY : performance.now() - (this.#ttlMs - remainingMs);
   }
 
   #lost(lost: LostInstance): void {
