@@ -145,8 +145,15 @@ describe('calls of a client', () => {
     const error = await failureOf(client([a.address], { callTimeoutMs: 1_500 }).register({ instance, lifetime }));
     // Well below the 10 s that a call takes by default: the deadline given is the one that counts.
     expect(performance.now() - startMs).toBeLessThan(5_000);
-    expect(error).toMatchObject({ code: 'UNAVAILABLE', reason: 'NO_LEADER', retryable: true, mayHaveApplied: false });
+    expect(error).toMatchObject({ code: 'UNAVAILABLE', reason: 'NO_LEADER', retryable: true });
     expect(a.seen.length).toBeGreaterThan(1);
+  });
+
+  it('gives up at once where a member asks for more time than there is, and knows that nothing was applied', async () => {
+    const a = await member({ unary: () => ({ reason: 'NO_LEADER', retryAfterMs: 60_000 }) });
+    const error = await failureOf(client([a.address]).register({ instance, lifetime }));
+    expect(error).toMatchObject({ reason: 'NO_LEADER', retryAfterMs: 60_000, mayHaveApplied: false });
+    expect(a.seen).toHaveLength(1);
   });
 
   it('says of a write that was cut off that it may have been applied', async () => {
@@ -183,6 +190,85 @@ describe('calls of a client', () => {
       ['', 0],
       ['t', 5],
     ]);
+  });
+
+  it('registers a batch with its conditions, and tells what became of each', async () => {
+    const { BATCH_REGISTER_STATUS_REGISTERED, BATCH_REGISTER_STATUS_REPLACED, BATCH_REGISTER_STATUS_KEPT } =
+      v1.BatchRegisterStatus;
+    const results = [
+      { status: BATCH_REGISTER_STATUS_REGISTERED, incarnation: 7 },
+      { status: BATCH_REGISTER_STATUS_REPLACED, incarnation: 7 },
+      { status: BATCH_REGISTER_STATUS_KEPT, incarnation: 3 },
+      { status: 9 as 1 },
+    ];
+    const answer = v1.BatchRegisterResponse.encode({ header, results });
+    const a = await member({
+      unary: (_, __, n) => (n === 0 ? { reason: 'OUTCOME_UNKNOWN', retryAfterMs: 1 } : answer),
+    });
+    const instances = ['1', '2', '3', '4'].map((id) => ({ ...instance, id }));
+    const batch = await client([a.address]).batchRegister({
+      instances: [
+        { ...instance, id: '1', ifAbsent: true },
+        { ...instance, id: '2', ifIncarnation: 5 },
+        { ...instance, id: '3', keepEqual: true },
+        ...instances.slice(3),
+      ],
+      lifetime: { persistent: true },
+    });
+    expect(batch).toMatchObject({ leaseId: 0, ttlMs: 0, header: { revision: 7 } });
+    expect(batch.results.map(({ status }) => status)).toEqual(['registered', 'replaced', 'kept', 'unrecognised']);
+    const [first, again] = a.seen.map(({ request }) => v1.BatchRegisterRequest.decode(request));
+    expect(again).toEqual(first);
+    expect(first).toMatchObject({
+      persistent: true,
+      items: [{ ifAbsent: true }, { ifIncarnation: 5 }, { keepEqual: true }, {}],
+    });
+    expect(first?.items.map((item) => item.instance?.id)).toEqual(['1', '2', '3', '4']);
+    expect(first?.requestId).toMatch(/^[0-9a-f]{24}$/);
+  });
+
+  it('discovers by a filter, the same on every page', async () => {
+    const a = await member({
+      unary: (_, __, n) => v1.DiscoverResponse.encode({ header, known: true, nextPageToken: n === 0 ? 't' : '' }),
+    });
+    const filter = { tags: ['canary'], statuses: ['up'] } as const;
+    expect((await client([a.address]).discover({ service: 'web', filter })).instances).toEqual([]);
+    const filters = a.seen.map(({ request }) => v1.DiscoverRequest.decode(request).filter);
+    expect(filters[0]).toMatchObject({ tags: ['canary'], statuses: [2] });
+    expect(filters[1]).toEqual(filters[0]);
+  });
+
+  it('discovers one consistent cut over a stream, within its time', async () => {
+    const spec = (id: string) => ({ spec: { service: 'web', id }, meta: { incarnation: 1 } });
+    const event = (id: string) => ({ kind: v1.WatchEventKind.WATCH_EVENT_KIND_PUT, revision: 5, instance: spec(id) });
+    const creates: unknown[] = [];
+    const a = await member({
+      watch: (stream) => {
+        stream.on('data', (bytes: Buffer) => {
+          const { create } = v1.WatchRequest.decode(bytes);
+          if (create === undefined || create === null) return;
+          creates.push(create);
+          if (create.service === 'late') return;
+          const watchId = create.watchId ?? 0;
+          const part = { watchId, kind: v1.WatchBatchKind.WATCH_BATCH_KIND_SNAPSHOT, toRevision: 5, header };
+          for (const response of [
+            { ...part, events: [event('1')], more: true },
+            { ...part, events: [event('2')] },
+            { watchId, kind: v1.WatchBatchKind.WATCH_BATCH_KIND_ENDED },
+          ]) {
+            stream.write(Buffer.from(v1.WatchResponse.encode(response).finish()));
+          }
+        });
+      },
+    });
+    const c = client([a.address]);
+    const cut = await c.discoverStream({ service: 'web', filter: { zones: ['z'] }, consistency: 'stale' });
+    expect([cut.revision, cut.instances.map(({ id }) => id), cut.header.member]).toEqual([5, ['1', '2'], 'a']);
+    expect(creates[0]).toMatchObject({ once: true, consistency: 1, filter: { zones: ['z'] } });
+    expect(await failureOf(c.discoverStream({ service: 'late', timeoutMs: 50 }))).toMatchObject({ reason: 'TIMEOUT' });
+    const cutOff = failureOf(c.discoverStream({ service: 'late' }));
+    c.close();
+    expect(await cutOff).toMatchObject({ reason: 'CLOSED' });
   });
 
   it('does not follow page tokens in a circle', async () => {

@@ -18,11 +18,13 @@ const clients: RollcallClient[] = [];
 async function member(
   answer: (create: Create, send: (response: Response) => void, stream: Stream) => void,
   creates: Create[] = [],
+  acks: [number, number][] = [],
 ): Promise<FakeMember> {
   const started = await FakeMember.start({
     watch: (stream) => {
       stream.on('data', (bytes: Buffer) => {
-        const { create } = v1.WatchRequest.decode(bytes);
+        const { create, ack } = v1.WatchRequest.decode(bytes);
+        if (ack !== undefined && ack !== null) acks.push([ack.watchId ?? 0, ack.revision ?? 0]);
         if (create === undefined || create === null) return;
         creates.push(create);
         const { watchId = 0 } = create;
@@ -315,5 +317,165 @@ describe('a watch', () => {
     await expect(watch.next()).rejects.toBeInstanceOf(ClientError);
     watch.close();
     expect((await first).done).toBe(true);
+  });
+
+  it('asks for what its filter and prefix say, and tells what leaves the filter', async () => {
+    const creates: Create[] = [];
+    const a = await member((_, send) => {
+      send(snapshot(5, '1', '2'));
+      const key = { namespace: 'default', service: 'web', id: '1' };
+      send(delta(5, 6, { kind: v1.WatchEventKind.WATCH_EVENT_KIND_LEAVES, revision: 6, key, incarnation: 5 }));
+      const unsaid = { kind: v1.WatchEventKind.WATCH_EVENT_KIND_DELETE, key: { ...key, id: '2' } };
+      send({ ...delta(6, 9, unsaid), coalesced: true });
+    }, creates);
+    const watch = client(a.address).watch({
+      servicePrefix: 'we',
+      filter: {
+        tags: ['canary'],
+        metadata: [
+          { key: 'a', equals: '1' },
+          { key: 'b', in: ['2', '3'] },
+          { key: 'c', exists: true },
+        ],
+        versionRange: '^1.2',
+        zones: ['z'],
+        regions: ['r'],
+        statuses: ['up', 'draining'],
+      },
+    });
+    const [, second, third] = await take(watch, 3);
+    const { METADATA_OPERATOR_EQUALS, METADATA_OPERATOR_IN, METADATA_OPERATOR_EXISTS } = v1.MetadataOperator;
+    expect(creates[0]).toMatchObject({ service: '', servicePrefix: 'we' });
+    expect(creates[0]?.filter).toEqual({
+      tags: ['canary'],
+      metadata: [
+        { key: 'a', operator: METADATA_OPERATOR_EQUALS, values: ['1'] },
+        { key: 'b', operator: METADATA_OPERATOR_IN, values: ['2', '3'] },
+        { key: 'c', operator: METADATA_OPERATOR_EXISTS, values: [] },
+      ],
+      versionRange: '^1.2',
+      zones: ['z'],
+      regions: ['r'],
+      statuses: [2, 3],
+    });
+    expect(second).toMatchObject({ coalesced: false, events: [{ kind: 'leaves', key: { id: '1' }, incarnation: 5 }] });
+    expect(third).toMatchObject({ coalesced: true, events: [{ kind: 'delete', cause: 'unspecified' }] });
+    expect(held(watch)).toEqual([]);
+  });
+
+  it('refuses a filter that would end the stream of all, and tells one that a member refuses only to its watch', async () => {
+    const a = await member((create, send) => {
+      if (create.filter === undefined || create.filter === null) {
+        if (create.service === 'good') send(snapshot(5, '1'));
+      } else members[0]?.endStreams({ reason: 'INVALID_FIELD', field: 'create.filter.version_range' });
+    });
+    const c = client(a.address);
+    expect(() => c.watch({ filter: { tags: Array.from({ length: 17 }, String) } })).toThrow(/filter.tags.length/);
+    expect(() => c.watch({ filter: { zones: [''] } })).toThrow(/filter.zones/);
+    expect(() => c.watch({ filter: { metadata: [{ key: '', exists: true }] } })).toThrow(/filter.metadata\[0\].key/);
+    expect(() => c.watch({ filter: { metadata: [{ key: 'a', in: [] }] } })).toThrow(/in.length/);
+    expect(() => c.watch({ filter: { versionRange: 'x'.repeat(257) } })).toThrow(/versionRange/);
+    expect(() => c.watch({ service: 'web', servicePrefix: 'we' })).toThrow(/servicePrefix/);
+    const quiet = c.watch({ service: 'quiet' });
+    const bad = c.watch({ filter: { versionRange: 'no range' } });
+    await expect(bad.next()).rejects.toMatchObject({ field: 'create.filter.version_range' });
+    await until(() => a.streams === 2, 'the other watch goes on');
+    quiet.close();
+  });
+});
+
+describe('acknowledgements of a watch', () => {
+  it('say what the reader has come back from, not what is in its hands, at most every 100 ms', async () => {
+    const acks: [number, number][] = [];
+    let go: () => void = () => undefined;
+    const a = await member(
+      (_, send) => {
+        send(snapshot(5, '1'));
+        send(delta(5, 6, put('2', 6)));
+        go = () => {
+          for (let to = 7; to < 30; to++) send(delta(to - 1, to, put('3', to)));
+        };
+      },
+      [],
+      acks,
+    );
+    const watch = client(a.address).watch();
+    await take(watch, 2);
+    await until(() => acks.length > 0, 'the first');
+    expect(acks).toEqual([[1, 5]]);
+    const startMs = performance.now();
+    go();
+    await take(watch, 23);
+    const next = watch.next();
+    await until(() => acks.at(-1)?.[1] === 29, 'the last');
+    const allowed = 2 + Math.ceil((performance.now() - startMs) / 100);
+    expect(acks.length).toBeLessThanOrEqual(allowed);
+    const revisions = acks.map(([, revision]) => revision);
+    expect(revisions).toEqual([...revisions].sort((one, other) => one - other));
+    watch.close();
+    await next;
+  });
+
+  it('follow progress that the reader is not told, once it waits', async () => {
+    const acks: [number, number][] = [];
+    const a = await member(
+      (_, send) => {
+        send(snapshot(5));
+        send({ kind: K.WATCH_BATCH_KIND_PROGRESS, fromRevision: 5, toRevision: 8 });
+      },
+      [],
+      acks,
+    );
+    const watch = client(a.address).watch();
+    await take(watch, 1);
+    void watch.next();
+    await until(() => acks.at(-1)?.[1] === 8, 'the acknowledgement');
+  });
+
+  it('say nothing on a new stream of what it has not brought, nor where they are not wanted', async () => {
+    const first: [number, number][] = [];
+    const second: [number, number][] = [];
+    let more: () => void = () => undefined;
+    const a = await member((_, send) => send(snapshot(5, '1')), [], first);
+    const b = await member(
+      ({ resumeRevision = 0 }, send) => {
+        more = () => send(delta(resumeRevision ?? 0, 9, put('2', 9)));
+      },
+      [],
+      second,
+    );
+    const c = client(a.address, b.address);
+    const watch = c.watch();
+    await take(watch, 1);
+    const next = watch.next();
+    await until(() => first.length === 1, 'the acknowledgement');
+    a.kill();
+    await until(() => b.streams === 1, 'the other member');
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    expect(second).toEqual([]);
+    more();
+    await next;
+    void watch.next();
+    await until(() => second.length === 1, 'the acknowledgement');
+    // Ids are never used again.
+    expect(second).toEqual([[2, 9]]);
+  });
+
+  it('are not said where they are not wanted, nor for a watch that ends with its snapshot', async () => {
+    const acks: [number, number][] = [];
+    const a = await member(
+      (_, send) => {
+        send(snapshot(5, '1'));
+        send(delta(5, 6, put('2', 6)));
+      },
+      [],
+      acks,
+    );
+    const c = client(a.address);
+    await take(c.watch({ once: true }), 2);
+    await take(c.watch({ acks: false }), 2);
+    await take(c.watch(), 2);
+    await until(() => acks.length === 1, 'the acknowledgement of the last');
+    expect(acks).toEqual([[3, 5]]);
   });
 });
