@@ -41,7 +41,7 @@ func newRegistration(
 	members *members, spec *pb.InstanceSpec, ttl time.Duration, report func(event string, facts ...any),
 ) *registration {
 	r := &registration{members: members, spec: spec, ttl: ttl, report: report}
-	r.beginSession(pb.SessionRegisterMode_SESSION_REGISTER_MODE_START)
+	r.beginSession()
 	return r
 }
 
@@ -60,9 +60,8 @@ func (r *registration) run(stop context.Context) error {
 			r.report("deregistered")
 			return nil
 		case reasonOf(err) == "UNKNOWN_SESSION":
-			// Away for longer than the time to live: the instance is gone. It comes back only where nobody else has taken
-			// its id meanwhile.
-			r.beginSession(pb.SessionRegisterMode_SESSION_REGISTER_MODE_RESTORE)
+			// Away for longer than the time to live: the instance is gone.
+			r.beginSession()
 		case permanent(err):
 			return err
 		}
@@ -75,10 +74,15 @@ func (r *registration) run(stop context.Context) error {
 	}
 }
 
-func (r *registration) beginSession(mode pb.SessionRegisterMode) {
+func (r *registration) beginSession() {
 	r.sessionID = 0
 	r.attachment = 1
 	r.requestID = rand.Text()
+	// The first time it takes the id over, whoever has it. It comes back only where nobody else has taken it since.
+	mode := pb.SessionRegisterMode_SESSION_REGISTER_MODE_START
+	if r.incarnation != 0 {
+		mode = pb.SessionRegisterMode_SESSION_REGISTER_MODE_RESTORE
+	}
 	register := &pb.SessionRegister{Instance: r.spec, Mode: mode, OwnIncarnation: r.incarnation}
 	operation := &pb.SessionOperation{Operation: &pb.SessionOperation_Register{Register: register}}
 	r.unanswered = &pb.SessionWrite{Sequence: 1, Operations: []*pb.SessionOperation{operation}}
@@ -158,7 +162,9 @@ func (r *registration) keep(stop context.Context, stream sessionStream, answers 
 	interval := r.ttl / 3
 	nextPing := time.NewTimer(interval)
 	defer nextPing.Stop()
-	// Runs while a ping is without an answer.
+	// Leaves time to go on elsewhere before the session ends.
+	patience := min(answerTime, interval)
+	// Runs while a ping, or the end of the stream, is without an answer.
 	var overdue <-chan time.Time
 	stopped := stop.Done()
 	closing := false
@@ -171,7 +177,7 @@ func (r *registration) keep(stop context.Context, stream sessionStream, answers 
 			if answer.err != nil {
 				return answer.err
 			}
-			if pong := answer.response.GetPong(); pong != nil {
+			if pong := answer.response.GetPong(); pong != nil && !closing {
 				overdue = nil
 				if !pong.GetRenewed() {
 					// No leader confirmed it: the session may still live, and time runs.
@@ -187,15 +193,15 @@ func (r *registration) keep(stop context.Context, stream sessionStream, answers 
 			_ = stream.Send(&pb.SessionRequest{Request: &pb.SessionRequest_Ping{Ping: ping}})
 			nextPing.Reset(interval)
 			if overdue == nil {
-				overdue = time.After(answerTime)
+				overdue = time.After(patience)
 			}
 		case <-overdue:
-			return errors.New("no answer to a ping")
+			return errors.New("no answer in time")
 		case <-stopped:
 			// Closing our side deregisters all that the session holds; any other end of the stream would not.
 			_ = stream.CloseSend()
 			nextPing.Stop()
-			closing, stopped, overdue = true, nil, nil
+			closing, stopped, overdue = true, nil, time.After(answerTime)
 		}
 	}
 }

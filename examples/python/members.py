@@ -80,4 +80,4 @@ def reason_of(error: grpc.aio.AioRpcError) -> str:
 def describe(problem: Exception) -> str:
     if isinstance(problem, grpc.aio.AioRpcError):
         return f"{reason_of(problem) or problem.code().name}: {problem.details()}"
-    return str(problem) or type(problem).__name__
+    return "no answer in time" if isinstance(problem, asyncio.TimeoutError) else str(problem)

@@ -29,12 +29,12 @@ class Registration:
         self._ttl_ms = ttl_ms
         self._report = report
         self._incarnation = 0
-        self._close_by = math.inf
-        self._begin_session(registry_pb2.SESSION_REGISTER_MODE_START)
+        self._begin_session()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Returns once `stop` is set and the instance is deregistered. Raises Refused where it cannot be registered."""
         stopped = asyncio.ensure_future(stop.wait())
+        close_by = math.inf
         try:
             while True:
                 if await self._stream_once(stopped):
@@ -43,8 +43,8 @@ class Registration:
                 if stopped.done():
                     if self._session_id == 0:
                         return  # There is no session that could hold anything.
-                    self._close_by = min(self._close_by, time.monotonic() + CLOSE_SECONDS)
-                    if time.monotonic() >= self._close_by:
+                    close_by = min(close_by, time.monotonic() + CLOSE_SECONDS)
+                    if time.monotonic() >= close_by:
                         raise Refused("not deregistered in time; the session ends by its time to live")
         finally:
             stopped.cancel()
@@ -59,9 +59,8 @@ class Registration:
             return True
         except grpc.aio.AioRpcError as error:
             if reason_of(error) == "UNKNOWN_SESSION":
-                # Away for longer than the time to live: the instance is gone. It comes back only where nobody else has
-                # taken its id meanwhile.
-                self._begin_session(registry_pb2.SESSION_REGISTER_MODE_RESTORE)
+                # Away for longer than the time to live: the instance is gone.
+                self._begin_session()
             elif error.code() in PERMANENT:
                 raise Refused(describe(error)) from error
             await self._members.failed(error)
@@ -69,13 +68,19 @@ class Registration:
             await self._members.failed(problem)
         return False
 
-    def _begin_session(self, mode: registry_pb2.SessionRegisterMode) -> None:
+    def _begin_session(self) -> None:
         self._session_id = 0
         # Counts the streams of the session, so that members know which one is the latest.
         self._attachment = 1
         # Finds the session again where the answer to `open` was lost.
         self._request_id = uuid.uuid4().hex
-        register = registry_pb2.SessionRegister(instance=self._spec, mode=mode, own_incarnation=self._incarnation)
+        # The first time it takes the id over, whoever has it. It comes back only where nobody else has taken it since.
+        again = self._incarnation != 0
+        register = registry_pb2.SessionRegister(
+            instance=self._spec,
+            mode=registry_pb2.SESSION_REGISTER_MODE_RESTORE if again else registry_pb2.SESSION_REGISTER_MODE_START,
+            own_incarnation=self._incarnation,
+        )
         # Sent on every stream until it is answered: the sequence tells a repeat from a second write.
         self._unanswered: registry_pb2.SessionWrite | None = registry_pb2.SessionWrite(
             sequence=1, operations=[registry_pb2.SessionOperation(register=register)]
@@ -103,10 +108,11 @@ class Registration:
             await call.write(registry_pb2.SessionRequest(write=self._unanswered))
         pings = Pings(self._ttl_ms / 3000)
         reading = asyncio.ensure_future(call.read())
-        closing = False
+        # When this stream is given up, once its end was asked for.
+        closing: float | None = None
         try:
             while True:
-                timeout = (self._close_by if closing else pings.due) - time.monotonic()
+                timeout = (closing or pings.due) - time.monotonic()
                 waited_for = {reading} if closing else {reading, stopped}
                 await asyncio.wait(waited_for, timeout=max(0.0, timeout), return_when=asyncio.FIRST_COMPLETED)
                 if reading.done():
@@ -122,8 +128,7 @@ class Registration:
                 elif stopped.done():
                     # Closing our side deregisters all that the session holds; any other end of the stream would not.
                     await call.done_writing()
-                    closing = True
-                    self._close_by = min(self._close_by, time.monotonic() + CLOSE_SECONDS)
+                    closing = time.monotonic() + ANSWER_SECONDS
                 else:
                     await call.write(registry_pb2.SessionRequest(ping=pings.next()))
         finally:
@@ -151,6 +156,8 @@ class Pings:
 
     def __init__(self, interval: float) -> None:
         self._interval = interval
+        # Leaves time to go on elsewhere before the session ends.
+        self._patience = min(ANSWER_SECONDS, interval)
         self._next = time.monotonic() + interval
         self._id = 0
         # When the oldest ping without an answer was sent.
@@ -160,14 +167,14 @@ class Pings:
     def due(self) -> float:
         if self._unanswered_since is None:
             return self._next
-        return min(self._next, self._unanswered_since + ANSWER_SECONDS)
+        return min(self._next, self._unanswered_since + self._patience)
 
     def next(self) -> registry_pb2.SessionPing:
         """The ping that is due. Raises MemberFailed where one before it got no answer in time."""
         now = time.monotonic()
         if self._unanswered_since is None:
             self._unanswered_since = now
-        elif now >= self._unanswered_since + ANSWER_SECONDS:
+        elif now >= self._unanswered_since + self._patience:
             raise MemberFailed("no answer to a ping")
         self._next = now + self._interval
         self._id += 1
