@@ -128,6 +128,9 @@ export class MemberMetrics {
 
   // Watches.
   readonly watches = this.#gauge('rollcall_watches', 'Watches open now.');
+  readonly watchesBehind = this.#gauge('rollcall_watches_behind', 'Watches that read too slowly for each change.');
+  readonly watchChangedKeysBytes = this.#gauge('rollcall_watch_changed_keys_bytes', 'What is kept for those, bytes.');
+  readonly coalescedBatches = this.#gauge('rollcall_watch_coalesced_batches', 'Batches that named only the outcome.');
   readonly watchBacklogBytes = this.#gauge('rollcall_watch_backlog_bytes', 'Bytes that wait for slow watchers.');
   readonly watchSnapshotBytes = this.#gauge('rollcall_watch_snapshot_bytes', 'Snapshots held for watchers.');
   readonly watchResets = this.#gauge('rollcall_watch_resets', 'Watches given a fresh snapshot since the start.');
@@ -171,6 +174,9 @@ export class MemberMetrics {
     this.sessions.set(sessions);
     const watch = source.watchCounts();
     this.watches.set(watch.watches);
+    this.watchesBehind.set(watch.behind);
+    this.watchChangedKeysBytes.set(watch.changedKeysBytes);
+    this.coalescedBatches.set(watch.coalesced);
     this.watchBacklogBytes.set(watch.backlogBytes);
     this.watchSnapshotBytes.set(watch.snapshotBytes);
     this.watchResets.set(watch.resets);

@@ -192,9 +192,16 @@ export class WatchLife {
     await this.#mend();
     await this.#cluster.run(stepMs);
     this.#noteTerm();
-    if (this.#failure !== undefined) throw this.#failure;
     const [fatal] = this.#cluster.members.flatMap((member) => member.fatal);
-    if (fatal !== undefined) throw fatal;
+    this.#failure ??= fatal;
+    this.#assertWell();
+  }
+
+  #assertWell(): void {
+    if (this.#failure === undefined) return;
+    throw this.#failure instanceof Error
+      ? this.#failure
+      : new Error('not an error was thrown', { cause: this.#failure });
   }
 
   #noteTerm(): void {
@@ -406,7 +413,7 @@ export class WatchLife {
         for (const client of this.#clients) this.#goOn(client);
       });
       await this.#cluster.run(100);
-      if (this.#failure !== undefined) throw this.#failure;
+      this.#assertWell();
     };
     for (let i = 0; i < 20; i++) await settled();
     for (const client of this.#clients) {

@@ -50,7 +50,17 @@ describe('MemberMetrics', () => {
     metrics.bind({
       status: () => ({ ...sampleStatus.replica, peers: [peer] }),
       counts: () => ({ services: 2, instances: 5, leases: 3, sessions: 6 }),
-      watchCounts: () => ({ streams: 1, watches: 4, backlogBytes: 9, snapshotBytes: 8, resets: 1, batches: 70 }),
+      watchCounts: () => ({
+        streams: 1,
+        watches: 4,
+        backlogBytes: 9,
+        snapshotBytes: 8,
+        resets: 1,
+        batches: 70,
+        changedKeysBytes: 5,
+        behind: 2,
+        coalesced: 7,
+      }),
       callsInFlight: () => 12,
       droppedLogLines: () => 13,
     });
@@ -67,6 +77,9 @@ describe('MemberMetrics', () => {
       ['rollcall_peer_match_index{peer="b"}', 11],
       ['rollcall_watches', 4],
       ['rollcall_watch_backlog_bytes', 9],
+      ['rollcall_watches_behind', 2],
+      ['rollcall_watch_changed_keys_bytes', 5],
+      ['rollcall_sessions', 6],
       ['rollcall_api_calls_in_flight', 12],
       ['rollcall_dropped_log_lines', 13],
       ['rollcall_disk_free_bytes', 2 ** 40],
