@@ -131,7 +131,8 @@ export class HubSession implements SessionCall {
 
   async #open(request: SessionOpenRequest): Promise<void> {
     const { sessionId, ttlMs, requestId, attachment } = request;
-    const body: CommandBody = sessionId === 0 ? { kind: 'open-session', ttlMs } : { kind: 'attach-session', sessionId, attachment };
+    const body: CommandBody =
+      sessionId === 0 ? { kind: 'open-session', ttlMs } : { kind: 'attach-session', sessionId, attachment };
     const result = await this.#execute(body, requestId);
     if (result === undefined) return;
     if (result.kind !== 'session-opened') throw new InvariantError(`${body.kind} answered with ${result.kind}`);
