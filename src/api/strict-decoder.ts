@@ -1,4 +1,4 @@
-import { unreachable } from '../base/assert.ts';
+import { assert, unreachable } from '../base/assert.ts';
 import { invalidField, RollcallError } from '../base/errors.ts';
 import { WireError, WireReader } from '../base/wire-reader.ts';
 import type { WireType } from '../base/wire-writer.ts';
@@ -16,10 +16,36 @@ const bytesWire = 2;
 interface Slot {
   readonly name: string;
   readonly shape: FieldShape;
+  /** Of the fields that may be there once; 0: any number of times. */
+  readonly onceBit: number;
 }
 
-/** Fields of each table by number; made once a table, as the tables are constants. */
-const slotsOfTable = new WeakMap<MessageTable, readonly (Slot | undefined)[]>();
+/** A table made ready for reading. */
+interface Plan {
+  /** By number of the field. */
+  readonly slots: readonly (Slot | undefined)[];
+  /** What a message without fields holds; lists and maps are made anew for each message. */
+  readonly empty: Values;
+  readonly lists: readonly string[];
+  readonly maps: readonly string[];
+}
+
+type Values = Record<string, unknown>;
+
+/**
+ * Where a message stands in the request. The path is put together only where something is refused: of a thousand
+ * instances in order nobody wants to know it.
+ */
+interface Place {
+  readonly outer: Place | undefined;
+  /** The field of `outer`; without one the path that the caller gave. */
+  readonly name: string;
+  /** -1: no element of a list. */
+  readonly index: number;
+}
+
+/** Made once a table, as the tables are constants. */
+const planOfTable = new WeakMap<MessageTable, Plan>();
 
 /**
  * Decodes one message strictly. What protobuf tolerates and would let two readers of the same bytes see different
@@ -31,7 +57,8 @@ const slotsOfTable = new WeakMap<MessageTable, readonly (Slot | undefined)[]>();
  * @throws RollcallError INVALID_FIELD with the field's path, or MALFORMED_MESSAGE where the bytes are no protobuf.
  */
 export function decodeStrictly<T extends MessageTable>(table: T, bytes: Uint8Array, path = ''): Decoded<T> {
-  return decodeMessage(table, { bytes, reader: new WireReader(bytes) }, path) as Decoded<T>;
+  const place = { outer: undefined, name: path, index: -1 };
+  return decodeMessage(table, bytes, new WireReader(bytes), place) as Decoded<T>;
 }
 
 /** `instance.id` for ('instance', 'id'). */
@@ -39,78 +66,92 @@ export function joinPath(path: string, name: string): string {
   return path === '' ? name : `${path}.${name}`;
 }
 
-type Values = Record<string, unknown>;
-
-/** A message to be read: `bytes` is all that the caller gave, `reader` stands at the message's start in it. */
-interface Source {
-  readonly bytes: Uint8Array;
-  readonly reader: WireReader;
-}
-
-function decodeMessage(table: MessageTable, source: Source, path: string): Decoded<MessageTable> {
-  const { reader } = source;
-  const slots = slotsOf(table);
-  const values = emptyValues(table);
-  const seen = new Set<Slot>();
-  const bytes = source.bytes.subarray(reader.offset, reader.offset + reader.left);
+/** @param all What the caller gave; `reader` stands at the message's start in it. */
+function decodeMessage(table: MessageTable, all: Uint8Array, reader: WireReader, place: Place): Decoded<MessageTable> {
+  const plan = planOf(table);
+  const values: Values = { ...plan.empty };
+  for (const name of plan.lists) values[name] = [];
+  for (const name of plan.maps) values[name] = new Map<string, string>();
+  const start = reader.offset;
+  const end = start + reader.left;
+  let seen = 0;
   let unknownFields = 0;
-  while (nextTag(reader, path)) {
-    const slot = slots[reader.field];
+  while (nextTag(reader, place)) {
+    const slot = plan.slots[reader.field];
     if (slot === undefined) {
-      skipUnknown(reader, path);
+      skipUnknown(reader, place);
       unknownFields++;
       continue;
     }
-    if (seen.has(slot) && !isRepeated(slot.shape)) {
-      throw invalidField(joinPath(path, slot.name), 'is there twice, allowed is once');
-    }
-    seen.add(slot);
-    unknownFields += decodeField(slot, source, values, joinPath(path, slot.name));
+    if ((seen & slot.onceBit) !== 0) throw invalidField(pathOf(place, slot.name), 'is there twice, allowed is once');
+    seen |= slot.onceBit;
+    unknownFields += decodeField(slot, all, reader, values, place);
   }
-  return { values: values as Decoded<MessageTable>['values'], bytes, unknownFields };
+  return new DecodedMessage(values, unknownFields, all, start, end);
 }
 
-function nextTag(reader: WireReader, path: string): boolean {
+/** Most messages are never asked for their bytes: a part of a Buffer costs more than many of them. */
+class DecodedMessage implements Decoded<MessageTable> {
+  readonly values: Decoded<MessageTable>['values'];
+  readonly unknownFields: number;
+  readonly #all: Uint8Array;
+  readonly #start: number;
+  readonly #end: number;
+
+  constructor(values: Values, unknownFields: number, all: Uint8Array, start: number, end: number) {
+    this.values = values as Decoded<MessageTable>['values'];
+    this.unknownFields = unknownFields;
+    this.#all = all;
+    this.#start = start;
+    this.#end = end;
+  }
+
+  get bytes(): Uint8Array {
+    return this.#all.subarray(this.#start, this.#end);
+  }
+}
+
+function nextTag(reader: WireReader, place: Place): boolean {
   try {
     return reader.next();
   } catch (error) {
-    throw malformed(path, error);
+    throw malformed(place, error);
   }
 }
 
-function skipUnknown(reader: WireReader, path: string): void {
+function skipUnknown(reader: WireReader, place: Place): void {
   try {
     reader.skip();
   } catch (error) {
-    throw malformed(path, error);
+    throw malformed(place, error);
   }
 }
 
-function slotsOf(table: MessageTable): readonly (Slot | undefined)[] {
-  const known = slotsOfTable.get(table);
+function planOf(table: MessageTable): Plan {
+  const known = planOfTable.get(table);
   if (known !== undefined) return known;
+  const fields = Object.entries(table.fields);
   const slots: (Slot | undefined)[] = [];
-  for (const [name, shape] of Object.entries(table.fields)) slots[shape.number] = { name, shape };
-  slotsOfTable.set(table, slots);
-  return slots;
+  let once = 0;
+  for (const [name, shape] of fields) {
+    slots[shape.number] = { name, shape, onceBit: isRepeated(shape) ? 0 : 1 << once++ };
+  }
+  assert(once <= 31, () => `${table.name} has ${once} singular fields, more than bits`);
+  const plan = {
+    slots,
+    empty: Object.fromEntries(fields.map(([name, shape]) => [name, emptyValue(shape)])),
+    lists: fields.filter(([, shape]) => isRepeated(shape) && shape.type !== 'string-map').map(([name]) => name),
+    maps: fields.filter(([, shape]) => shape.type === 'string-map').map(([name]) => name),
+  };
+  planOfTable.set(table, plan);
+  return plan;
 }
 
 function isRepeated(shape: FieldShape): boolean {
-  return (
-    shape.type === 'strings' ||
-    shape.type === 'uint64s' ||
-    shape.type === 'enums' ||
-    shape.type === 'string-map' ||
-    shape.type === 'messages'
-  );
+  return 'countMax' in shape;
 }
 
-function emptyValues(table: MessageTable): Values {
-  const values: Values = {};
-  for (const [name, shape] of Object.entries(table.fields)) values[name] = emptyValue(shape);
-  return values;
-}
-
+/** Lists and maps have none that could be shared. */
 function emptyValue(shape: FieldShape): unknown {
   switch (shape.type) {
     case 'string':
@@ -123,70 +164,71 @@ function emptyValue(shape: FieldShape): unknown {
     case 'enum':
       return 0;
     case 'message':
-      return undefined;
     case 'strings':
     case 'uint64s':
     case 'enums':
     case 'messages':
-      return [];
     case 'string-map':
-      return new Map();
+      return undefined;
     default:
       return unreachable(shape);
   }
 }
 
 /** Decodes one occurrence of a field into `values`; returns the number of unknown fields inside it. */
-function decodeField(slot: Slot, source: Source, values: Values, field: string): number {
+function decodeField(slot: Slot, all: Uint8Array, reader: WireReader, values: Values, place: Place): number {
   const { name, shape } = slot;
-  const { reader } = source;
   switch (shape.type) {
     case 'string':
-      values[name] = readText(reader, field);
+      values[name] = readText(reader, place, name, -1);
       return 0;
     case 'bool':
-      values[name] = readNumber(reader, field, 1) === 1;
+      values[name] = readNumber(reader, place, name, -1, 1) === 1;
       return 0;
     case 'uint32':
-      values[name] = readNumber(reader, field, 2 ** 32 - 1);
+      values[name] = readNumber(reader, place, name, -1, 2 ** 32 - 1);
       return 0;
     case 'uint64':
-      values[name] = readNumber(reader, field, Number.MAX_SAFE_INTEGER);
+      values[name] = readNumber(reader, place, name, -1, Number.MAX_SAFE_INTEGER);
       return 0;
     case 'enum':
-      values[name] = readEnum(reader, field, shape.names);
+      values[name] = readEnum(reader, place, name, shape.names);
       return 0;
     case 'message': {
-      const message = decodeMessage(shape.table, innerSource(source, field), field);
+      const inner = { outer: place, name, index: -1 };
+      const message = decodeMessage(shape.table, all, readerOf(reader, inner), inner);
       values[name] = message;
       return message.unknownFields;
     }
     case 'strings': {
       const list = values[name] as string[];
-      checkRoom(list.length, shape.countMax, field);
-      list.push(readText(reader, `${field}[${list.length}]`));
+      checkRoom(list.length, shape.countMax, place, name);
+      list.push(readText(reader, place, name, list.length));
       return 0;
     }
     case 'uint64s':
-      readNumbers(values[name] as number[], reader, field, shape.countMax);
+      readNumbers(values[name] as number[], reader, place, name, shape.countMax);
       return 0;
     case 'enums': {
       const list = values[name] as number[];
       const before = list.length;
-      readNumbers(list, reader, field, shape.countMax);
-      for (let i = before; i < list.length; i++) checkEnum(list[i] as number, `${field}[${i}]`, shape.names);
+      readNumbers(list, reader, place, name, shape.countMax);
+      for (let i = before; i < list.length; i++) checkEnum(list[i] as number, place, name, i, shape.names);
       return 0;
     }
     case 'messages': {
       const list = values[name] as Decoded<MessageTable>[];
-      checkRoom(list.length, shape.countMax, field);
-      const at = `${field}[${list.length}]`;
-      const message = decodeMessage(shape.table, innerSource(source, at), at);
+      checkRoom(list.length, shape.countMax, place, name);
+      const inner = { outer: place, name, index: list.length };
+      const message = decodeMessage(shape.table, all, readerOf(reader, inner), inner);
       list.push(message);
       return message.unknownFields;
     }
-    case 'string-map':
-      return decodePair(values[name] as Map<string, string>, source, field, shape.countMax);
+    case 'string-map': {
+      const pairs = values[name] as Map<string, string>;
+      checkRoom(pairs.size, shape.countMax, place, name);
+      return decodePair(pairs, all, reader, { outer: place, name, index: pairs.size });
+    }
     default:
       return unreachable(shape);
   }
@@ -197,113 +239,119 @@ const pairTable = {
   fields: { key: { number: 1, type: 'string' }, value: { number: 2, type: 'string' } },
 } as const satisfies MessageTable;
 
-function decodePair(pairs: Map<string, string>, source: Source, field: string, countMax: number): number {
-  checkRoom(pairs.size, countMax, field);
-  const at = `${field}[${pairs.size}]`;
-  const pair = decodeMessage(pairTable, innerSource(source, at), at) as Decoded<typeof pairTable>;
+function decodePair(pairs: Map<string, string>, all: Uint8Array, reader: WireReader, place: Place): number {
+  const pair = decodeMessage(pairTable, all, readerOf(reader, place), place) as Decoded<typeof pairTable>;
   const { key, value } = pair.values;
-  if (pairs.has(key)) throw invalidField(`${at}.key`, `${quoted(key)} is there twice, keys must be unique`);
+  if (pairs.has(key)) {
+    throw invalidField(pathOf(place, 'key'), `${quoted(key)} is there twice, keys must be unique`);
+  }
   pairs.set(key, value);
   return pair.unknownFields;
 }
 
-function innerSource(source: Source, field: string): Source {
-  expectWire(source.reader, bytesWire, field);
-  return {
-    bytes: source.bytes,
-    reader: readValue(
-      field,
-      () => 'a whole message',
-      () => source.reader.message(),
-    ),
-  };
+/** Over the message that `inner` is the place of. */
+function readerOf(reader: WireReader, inner: Place): WireReader {
+  if (reader.wireType !== bytesWire) throw wrongWire(reader, bytesWire, placePath(inner));
+  try {
+    return reader.message();
+  } catch (error) {
+    throw refusedValue(error, placePath(inner), 'a whole message');
+  }
 }
 
-function readText(reader: WireReader, field: string): string {
-  expectWire(reader, bytesWire, field);
-  return readValue(
-    field,
-    () => 'text in UTF-8',
-    () => reader.string(),
-  );
+function readText(reader: WireReader, place: Place, name: string, index: number): string {
+  if (reader.wireType !== bytesWire) {
+    throw wrongWire(reader, bytesWire, pathOf(place, name, index));
+  }
+  try {
+    return reader.string();
+  } catch (error) {
+    throw refusedValue(error, pathOf(place, name, index), 'text in UTF-8');
+  }
 }
 
-function readNumber(reader: WireReader, field: string, max: number): number {
-  expectWire(reader, varintWire, field);
-  const value = readValue(
-    field,
-    () => `0 to ${max} as the shortest varint`,
-    () => reader.uint(),
-  );
-  if (value > max) throw invalidField(field, `is ${value}, allowed is 0 to ${max}`);
+function readNumber(reader: WireReader, place: Place, name: string, index: number, max: number): number {
+  if (reader.wireType !== varintWire) throw wrongWire(reader, varintWire, pathOf(place, name, index));
+  let value: number;
+  try {
+    value = reader.uint();
+  } catch (error) {
+    throw refusedValue(error, pathOf(place, name, index), `0 to ${max} as the shortest varint`);
+  }
+  if (value > max) throw invalidField(pathOf(place, name, index), `is ${value}, allowed is 0 to ${max}`);
   return value;
 }
 
 /** Packed or one by one: a reader of protobuf takes both. */
-function readNumbers(list: number[], reader: WireReader, field: string, countMax: number): void {
-  const packed =
-    reader.wireType === bytesWire
-      ? readValue(
-          field,
-          () => 'packed numbers',
-          () => reader.message(),
-        )
-      : undefined;
-  while (packed === undefined || packed.left > 0) {
-    checkRoom(list.length, countMax, field);
-    const at = `${field}[${list.length}]`;
-    if (packed === undefined) {
-      list.push(readNumber(reader, at, Number.MAX_SAFE_INTEGER));
-      return;
+function readNumbers(list: number[], reader: WireReader, place: Place, name: string, countMax: number): void {
+  if (reader.wireType !== bytesWire) {
+    checkRoom(list.length, countMax, place, name);
+    list.push(readNumber(reader, place, name, list.length, Number.MAX_SAFE_INTEGER));
+    return;
+  }
+  const packed = packedOf(reader, place, name);
+  while (packed.left > 0) {
+    checkRoom(list.length, countMax, place, name);
+    try {
+      list.push(packed.varint());
+    } catch (error) {
+      throw refusedValue(error, pathOf(place, name, list.length), 'a varint');
     }
-    list.push(
-      readValue(
-        at,
-        () => 'a varint',
-        () => packed.varint(),
-      ),
-    );
+  }
+}
+
+function packedOf(reader: WireReader, place: Place, name: string): WireReader {
+  try {
+    return reader.message();
+  } catch (error) {
+    throw refusedValue(error, pathOf(place, name), 'packed numbers');
   }
 }
 
 /** Refuses one more element where `countMax` are there. */
-function checkRoom(count: number, countMax: number, field: string): void {
-  if (count >= countMax)
-    throw invalidField(field, `has more than ${countMax} elements, allowed are at most ${countMax}`);
+function checkRoom(count: number, countMax: number, place: Place, name: string): void {
+  if (count < countMax) return;
+  throw invalidField(pathOf(place, name), `has more than ${countMax} elements, allowed are at most ${countMax}`);
 }
 
-function readEnum(reader: WireReader, field: string, names: readonly string[]): number {
-  expectWire(reader, varintWire, field);
-  const value = readValue(
-    field,
-    () => namesText(names),
-    () => reader.uint(),
-  );
-  checkEnum(value, field, names);
+function readEnum(reader: WireReader, place: Place, name: string, names: readonly string[]): number {
+  if (reader.wireType !== varintWire) throw wrongWire(reader, varintWire, pathOf(place, name));
+  let value: number;
+  try {
+    value = reader.uint();
+  } catch (error) {
+    throw refusedValue(error, pathOf(place, name), namesText(names));
+  }
+  checkEnum(value, place, name, -1, names);
   return value;
 }
 
-function checkEnum(value: number, field: string, names: readonly string[]): void {
-  if (value >= names.length) throw invalidField(field, `is ${value}, allowed is ${namesText(names)}`);
+function checkEnum(value: number, place: Place, name: string, index: number, names: readonly string[]): void {
+  if (value >= names.length) {
+    throw invalidField(pathOf(place, name, index), `is ${value}, allowed is ${namesText(names)}`);
+  }
 }
 
 function namesText(names: readonly string[]): string {
   return names.map((name, value) => `${value} (${name})`).join(', ');
 }
 
-function expectWire(reader: WireReader, expected: WireType, field: string): void {
-  if (reader.wireType === expected) return;
-  throw invalidField(field, `is sent as ${wireNames[reader.wireType]}, expected ${wireNames[expected]}`);
+function pathOf(place: Place, name: string, index = -1): string {
+  const path = joinPath(placePath(place), name);
+  return index === -1 ? path : `${path}[${index}]`;
+}
+
+function placePath({ outer, name, index }: Place): string {
+  return outer === undefined ? name : pathOf(outer, name, index);
+}
+
+function wrongWire(reader: WireReader, expected: WireType, field: string): RollcallError {
+  return invalidField(field, `is sent as ${wireNames[reader.wireType]}, expected ${wireNames[expected]}`);
 }
 
 /** The value of a field that is known: what is wrong with it is told by the field's name. */
-function readValue<V>(field: string, allowed: () => string, read: () => V): V {
-  try {
-    return read();
-  } catch (error) {
-    if (!(error instanceof WireError)) throw error;
-    throw invalidField(field, `${error.message}, allowed is ${allowed()}`);
-  }
+function refusedValue(error: unknown, field: string, allowed: string): unknown {
+  return error instanceof WireError ? invalidField(field, `${error.message}, allowed is ${allowed}`) : error;
 }
 
 /** A client's text in a message: short, and without characters that a terminal would obey. */
@@ -313,8 +361,9 @@ export function quoted(text: string): string {
 }
 
 /** The bytes between the fields that are known make no sense. */
-function malformed(path: string, error: unknown): unknown {
+function malformed(place: Place, error: unknown): unknown {
   if (!(error instanceof WireError)) return error;
+  const path = placePath(place);
   const where = path === '' ? 'the request' : path;
   const message = `${where} is no valid protobuf: ${error.message}; use the proto files of this server`;
   return new RollcallError('MALFORMED_MESSAGE', message, path === '' ? {} : { field: path });
