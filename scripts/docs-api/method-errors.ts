@@ -23,6 +23,7 @@ export interface MethodErrors {
 const write: readonly Reason[] = ['NO_LEADER', 'NOT_PROPOSED', 'OUTCOME_UNKNOWN'];
 const repeatable: readonly Reason[] = [...write, 'REQUEST_ID_REUSED'];
 const read: readonly Reason[] = ['NO_LEADER', 'MEMBER_BEHIND'];
+const pagedRead: readonly Reason[] = [...read, 'OUT_OF_HISTORY'];
 
 /** By the method's name as in `Registry.Register`. The generator refuses a method that is missing here. */
 export const methodErrors: Readonly<Record<string, MethodErrors>> = {
@@ -47,8 +48,8 @@ export const methodErrors: Readonly<Record<string, MethodErrors>> = {
       'An operation that is refused does not end the stream: its result says REFUSED, with SUPERSEDED or ' +
       'UNKNOWN_INSTANCE as `error_reason`. Nor does a ping that no leader confirms: `renewed` is then false.',
   },
-  'Registry.Discover': { reasons: read },
-  'Registry.ListServices': { reasons: read },
+  'Registry.Discover': { reasons: pagedRead },
+  'Registry.ListServices': { reasons: pagedRead },
   'Registry.Watch': {
     reasons: read,
     note:
