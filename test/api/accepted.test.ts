@@ -2,7 +2,10 @@
 // assertion ends the member. Both sides are asked about the same texts, so that neither can move alone.
 import { describe, expect, it } from 'vitest';
 import { apiBounds } from '../../src/api/bounds.ts';
+import { toOperations } from '../../src/api/session-operations.ts';
+import { parseSession } from '../../src/api/parse-session.ts';
 import {
+  parseBatchRegister,
   parseDeregister,
   parseGrantLease,
   parseRegister,
@@ -31,6 +34,31 @@ function registerCommand(bytes: Uint8Array): Command {
 function deregisterCommand(bytes: Uint8Array): Command {
   const { name, incarnation, requestId, reason } = parseDeregister(bytes);
   return command({ kind: 'deregister', name, incarnation }, requestId, reason);
+}
+
+function batchCommand(bytes: Uint8Array): Command {
+  const { items, lifetime, requestId } = parseBatchRegister(bytes);
+  const batch = items.map(({ spec, ...rest }) => ({ name: spec.name, spec: spec.bytes, ...rest }));
+  return command({ kind: 'batch-register', lifetime, items: batch }, requestId);
+}
+
+function sessionCommand(request: rollcall.v1.SessionRequest.$Properties): Command {
+  const parsed = parseSession(v1.SessionRequest.encode(request).finish());
+  switch (parsed.kind) {
+    case 'open': {
+      const { sessionId, ttlMs, requestId, attachment } = parsed.request;
+      return sessionId === 0
+        ? command({ kind: 'open-session', ttlMs }, requestId)
+        : command({ kind: 'attach-session', sessionId, attachment });
+    }
+    case 'write': {
+      const { sequence, operations } = parsed;
+      const body = { kind: 'write-session', sessionId: 7, attachment: 2, sequence } as const;
+      return command({ ...body, operations: toOperations(operations) });
+    }
+    case 'ping':
+      throw new Error('a sign of life is no command');
+  }
 }
 
 /** 'refused' by the parser, or 'taken' by it and by the state machine. Anything that only one of them takes throws. */
@@ -145,6 +173,26 @@ describe('every number that the parsers let through is one that the state machin
       return command({ kind: 'revoke-lease', leaseId });
     },
   };
+  const write = (operation: rollcall.v1.SessionOperation.$Properties, sequence = 1): Command =>
+    sessionCommand({ write: { sequence, operations: [operation] } });
+  Object.assign(makers, {
+    'BatchRegister.ttl_ms': (ttlMs: number) =>
+      batchCommand(v1.BatchRegisterRequest.encode({ items: [{ instance }], ttlMs }).finish()),
+    'BatchRegister.lease_id': (leaseId: number) =>
+      batchCommand(v1.BatchRegisterRequest.encode({ items: [{ instance }], leaseId }).finish()),
+    'BatchRegister.items.if_incarnation': (ifIncarnation: number) => {
+      const items = [{ instance, ifIncarnation, keepEqual: true }];
+      return batchCommand(v1.BatchRegisterRequest.encode({ items, persistent: true }).finish());
+    },
+    'Session.open.ttl_ms': (ttlMs: number) => sessionCommand({ open: { ttlMs } }),
+    'Session.open.session_id': (sessionId: number) => sessionCommand({ open: { sessionId, attachment: 2 } }),
+    'Session.open.attachment': (attachment: number) => sessionCommand({ open: { sessionId: 7, attachment } }),
+    'Session.write.sequence': (sequence: number) => write({ register: { instance } }, sequence),
+    'Session.write.own_incarnation': (ownIncarnation: number) =>
+      write({ register: { instance, mode: 1, ownIncarnation } }),
+    'Session.write.update.incarnation': (incarnation: number) => write({ update: { instance, incarnation } }),
+    'Session.write.deregister.incarnation': (incarnation: number) => write({ deregister: { key, incarnation } }),
+  });
   it.each(Object.entries(makers))('%s', (_name, make) => {
     const taken = numbers.filter((value) => outcome(() => make(value)) === 'taken');
     expect(taken.length).toBeGreaterThan(0);
@@ -160,6 +208,24 @@ describe('every number that the parsers let through is one that the state machin
     expect(spec.length).toBe(apiBounds.specBytesMax);
     const request = new WireWriter().bytesPresent(1, spec).boolPresent(4, true).finish();
     expect(outcome(() => registerCommand(request))).toBe('taken');
+  });
+});
+
+describe('the largest writes that the parsers let through', () => {
+  const instances = Array.from({ length: 1_000 }, (_, i) => ({ ...key, id: `i${i}`, endpoints: [plainEndpoint] }));
+
+  it('a batch', () => {
+    const items = instances.map((instance) => ({ instance }));
+    const bytes = v1.BatchRegisterRequest.encode({ items, ttlMs: 5_000 }).finish();
+    expect(outcome(() => batchCommand(bytes))).toBe('taken');
+  });
+
+  it('a write of a session', () => {
+    const reason = 'r'.repeat(256);
+    const operations = instances.map((instance, i) =>
+      i % 2 === 0 ? { register: { instance } } : { deregister: { key: { ...key, id: instance.id }, reason } },
+    );
+    expect(outcome(() => sessionCommand({ write: { sequence: 1, operations } }))).toBe('taken');
   });
 });
 

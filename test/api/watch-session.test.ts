@@ -6,7 +6,7 @@ import { must } from '../../src/base/assert.ts';
 import { RollcallError } from '../../src/base/errors.ts';
 import { matchAll } from '../../src/filter/compile-filter.ts';
 import { kinds, TestSink } from '../watch/follower.ts';
-import { ReplicaDouble } from './replica-double.ts';
+import { noSessions, ReplicaDouble } from './replica-double.ts';
 
 class Harness {
   readonly replica = new ReplicaDouble();
@@ -16,7 +16,12 @@ class Harness {
 
   constructor() {
     const { replica } = this;
-    const api = new ReplicatedRegistryApi({ replica, hub: replica.hub, admission: new Admission() });
+    const api = new ReplicatedRegistryApi({
+      replica,
+      hub: replica.hub,
+      admission: new Admission(),
+      sessions: noSessions,
+    });
     this.session = api.openWatch(this.sink, { actor: 'anonymous', origin: 'here' });
     this.session.onIdle(() => this.idleCalls++);
   }
@@ -181,7 +186,13 @@ describe('a watch session', () => {
   it('counts the watches of a connection over all its streams, and those of another one apart', async () => {
     const replica = new ReplicaDouble();
     const { hub } = replica;
-    const api = new ReplicatedRegistryApi({ replica, hub, admission: new Admission(), watchesPerConnectionMax: 3 });
+    const api = new ReplicatedRegistryApi({
+      replica,
+      hub,
+      admission: new Admission(),
+      sessions: noSessions,
+      watchesPerConnectionMax: 3,
+    });
     const open = (origin: string): { session: WatchSession; ends: () => string[] } => {
       const sink = new TestSink();
       const session = api.openWatch(sink, { actor: 'anonymous', origin });
