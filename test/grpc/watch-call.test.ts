@@ -19,6 +19,10 @@ function cancel(watchId: number): Buffer {
   return Buffer.from(v1.WatchRequest.encode({ cancel: { watchId } }).finish());
 }
 
+function acknowledge(watchId: number, revision: number): Buffer {
+  return Buffer.from(v1.WatchRequest.encode({ ack: { watchId, revision } }).finish());
+}
+
 function kindsIn(messages: readonly Buffer[]): string[] {
   return messages.map((bytes) => {
     const { watchId, kind } = v1.WatchResponse.decode(bytes);
@@ -73,6 +77,24 @@ describe('a Watch stream', () => {
     await until(() => session.closed, 'the session is closed');
     expect(harness.observer.streams.Watch).toBe(0);
     expect(harness.observer.calls).toMatchObject([{ method: 'Watch', outcome: 'CANCELLED' }]);
+  });
+
+  it('hands on what a client acknowledges', async () => {
+    harness = await Harness.start();
+    const stream = harness.client().bidi('Watch');
+    const result = drainedStream(stream);
+    stream.write(create(1));
+    stream.write(acknowledge(1, 5));
+    stream.write(acknowledge(2, 2 ** 40));
+    const session = await firstSession();
+    await until(() => session.acks.length === 2, 'both are taken');
+    expect(session.acks).toEqual([
+      [1, 5],
+      [2, 2 ** 40],
+    ]);
+    stream.write(cancel(1));
+    stream.end();
+    expect((await result).error).toBeUndefined();
   });
 
   it('ends behind the snapshot of a single `once`', async () => {
