@@ -65,20 +65,28 @@ func main() {
 	flags.StringVar(&options.version, "version", "", "of the instance; a range such as ^1.2 where versions are wanted")
 	flags.Float64Var(&options.ttl, "ttl", 10, "seconds that the instance lives without a sign of life")
 	args := parse(flags, os.Args[1:])
+	misused := func() {
+		flags.Usage()
+		os.Exit(2)
+	}
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer cancel()
 	members := newMembers(strings.Split(options.server, ","))
 	var err error
 	switch {
 	case len(args) == 4 && args[0] == "register":
-		err = runRegister(ctx, members, args[1], args[2], args[3], options)
+		endpoint, malformed := endpointAt(args[3])
+		if malformed != nil {
+			log.Print(malformed)
+			misused()
+		}
+		err = runRegister(ctx, members, args[1], args[2], endpoint, options)
 	case len(args) == 2 && args[0] == "discover":
 		err = runDiscover(ctx, members, args[1], options)
 	case len(args) == 2 && args[0] == "watch":
 		err = runWatch(ctx, members, args[1], options)
 	default:
-		flags.Usage()
-		os.Exit(2)
+		misused()
 	}
 	if err != nil {
 		log.Fatal(describe(err))
@@ -99,19 +107,25 @@ func parse(flags *flag.FlagSet, args []string) []string {
 	}
 }
 
-func runRegister(ctx context.Context, members *members, service, id, address string, options options) error {
-	host, portText, err := net.SplitHostPort(address)
+func endpointAt(text string) (*pb.Endpoint, error) {
+	host, portText, err := net.SplitHostPort(text)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	port, err := strconv.ParseUint(portText, 10, 16)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	return &pb.Endpoint{Name: "main", Protocol: "grpc", Address: host, Port: uint32(port)}, nil
+}
+
+func runRegister(
+	ctx context.Context, members *members, service, id string, endpoint *pb.Endpoint, options options,
+) error {
 	spec := &pb.InstanceSpec{
 		Service:   service,
 		Id:        id,
-		Endpoints: []*pb.Endpoint{{Name: "main", Protocol: "grpc", Address: host, Port: uint32(port)}},
+		Endpoints: []*pb.Endpoint{endpoint},
 		Version:   options.version,
 		Tags:      options.tags,
 	}

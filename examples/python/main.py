@@ -12,8 +12,8 @@ import os
 import signal
 import sys
 
-from members import Members, Refused
 from discovery import Watch, discover
+from members import Members, Refused
 from registration import Registration
 from rollcall.v1 import instance_pb2, registry_pb2
 
@@ -26,11 +26,10 @@ async def run_register(members: Members, options: argparse.Namespace) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    host, port = options.address.rsplit(":", 1)
     spec = instance_pb2.InstanceSpec(
         service=options.service,
         id=options.id,
-        endpoints=[instance_pb2.Endpoint(name="main", protocol="grpc", address=host.strip("[]"), port=int(port))],
+        endpoints=[options.address],
         version=options.version,
         tags=options.tag,
     )
@@ -106,6 +105,11 @@ def short_name(enum, number: int) -> str:
     return enum.Name(number).removeprefix(PREFIXES[enum]).lower().replace("_", "-")
 
 
+def endpoint_at(text: str) -> instance_pb2.Endpoint:
+    host, _, port = text.rpartition(":")
+    return instance_pb2.Endpoint(name="main", protocol="grpc", address=host.strip("[]"), port=int(port))
+
+
 def parse_options() -> argparse.Namespace:
     common = argparse.ArgumentParser(add_help=False)
     servers = os.environ.get("ROLLCALL_SERVER", "127.0.0.1:7410,127.0.0.1:7420,127.0.0.1:7430")
@@ -117,7 +121,7 @@ def parse_options() -> argparse.Namespace:
     register = commands.add_parser("register", parents=[common], help="until SIGTERM, which deregisters")
     register.add_argument("service")
     register.add_argument("id")
-    register.add_argument("address", help="host:port at which the instance serves")
+    register.add_argument("address", type=endpoint_at, metavar="host:port", help="at which the instance serves")
     register.add_argument("--ttl", type=float, default=10, help="seconds that it lives without a sign of life")
     register.set_defaults(run=run_register)
     discover_parser = commands.add_parser("discover", parents=[common], help="prints the instances that are there")

@@ -45,6 +45,7 @@ async function register(
   address: string,
   options: Options,
 ): Promise<void> {
+  const endpoints = [endpointOf(address)];
   const told = new Promise<void>((resolve) => {
     process.once('SIGTERM', resolve).once('SIGINT', resolve);
   });
@@ -60,7 +61,6 @@ async function register(
     onLost: ({ cause }) => fail(new Error(`the instance is not ours any more: ${cause}`)),
     onEnded: (error) => error !== undefined && fail(error),
   });
-  const endpoints = [endpointOf(address)];
   const registered = session
     .register({ service, id, endpoints, version: options.version, tags: options.tag })
     .then(({ incarnation, header }) => {
@@ -145,7 +145,9 @@ function endpointText({ name, protocol, address, port }: Endpoint): string {
 function endpointOf(text: string): Endpoint {
   const at = text.lastIndexOf(':');
   const address = text.slice(0, at).replace(/^\[(.*)\]$/, '$1');
-  return { name: 'main', protocol: 'grpc', address, port: Number(text.slice(at + 1)) };
+  const port = Number(text.slice(at + 1));
+  if (!Number.isInteger(port)) throw new TypeError(`${text} is not HOST:PORT`);
+  return { name: 'main', protocol: 'grpc', address, port };
 }
 
 async function main(): Promise<void> {
