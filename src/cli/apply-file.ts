@@ -31,6 +31,11 @@ const name = (max: number) =>
     .regex(new RegExp(`^[a-z0-9.-]{1,${max}}$`), { error: `write 1 to ${max} of a-z, 0-9, "-" and "."` });
 const text = () => z.string({ error: 'write a text, in quotes where it looks like a number or is true or false' });
 
+const whole = (min: number, max: number) => {
+  const error = `write a whole number, ${min} to ${max}`;
+  return z.int({ error }).min(min, { error }).max(max, { error });
+};
+
 const endpoint = z.union(
   [
     z.string().transform((written, context): Endpoint => {
@@ -45,7 +50,7 @@ const endpoint = z.union(
       name: text(),
       protocol: text(),
       address: text(),
-      port: z.int({ error: 'write a whole number, 1 to 65535' }).min(1).max(65_535),
+      port: whole(1, 65_535),
     }),
   ],
   { error: 'write name=protocol://host:port, or name, protocol, address and port' },
@@ -55,14 +60,17 @@ const instanceSchema = z.strictObject({
   namespace: name(128).optional(),
   service: name(128),
   id: z.string({ error: 'write a text, unique within the service' }),
-  endpoints: z.array(endpoint, { error: 'write a list' }).min(1, { error: 'is empty; write 1 to 16' }).max(16),
+  endpoints: z
+    .array(endpoint, { error: 'write a list' })
+    .min(1, { error: 'is empty; write 1 to 16' })
+    .max(16, { error: 'has too many; write 1 to 16' }),
   version: text().optional(),
-  weight: z.int({ error: 'write a whole number, 0 to 1000000' }).min(0).max(1_000_000).optional(),
-  tags: z.array(text(), { error: 'write a list' }).max(64).optional(),
+  weight: whole(0, 1_000_000).optional(),
+  tags: z.array(text(), { error: 'write a list' }).max(64, { error: 'has too many; write at most 64' }).optional(),
   metadata: z.record(z.string(), text(), { error: 'write keys with their values' }).optional(),
   region: text().optional(),
   zone: text().optional(),
-  status: z.enum(['starting', 'up', 'draining', 'down']).optional(),
+  status: z.enum(['starting', 'up', 'draining', 'down'], { error: 'write starting, up, draining or down' }).optional(),
 });
 
 /**
@@ -81,7 +89,7 @@ export function parseDeclared(content: string, file: string, namespace: string):
     for (const { message, pos } of document.errors) {
       problems.push({ line: lines.linePos(pos[0]).line, text: `is no valid YAML: ${message.replace(/\s+/g, ' ')}` });
     }
-    if (document.errors.length > 0 || document.contents === null) continue;
+    if (document.errors.length > 0 || isEmpty(document)) continue;
     const lineAt = (path: Path): number => lineOf(document, lines, path);
     for (const each of instancesOf(document, lineAt, problems)) {
       const { path, raw } = each;
@@ -128,6 +136,11 @@ function refused(problems: readonly string[]): CliError {
 /** `instances[0].id` of `file:3: instances[0].id: ...` */
 function fieldIn(problem: string | undefined): string | undefined {
   return /:\d+: ([\w[\].-]+): /.exec(problem ?? '')?.[1];
+}
+
+/** Nothing, or comments alone. */
+function isEmpty({ contents }: Document): boolean {
+  return contents === null || (isScalar(contents) && contents.value === null);
 }
 
 interface RawInstance {

@@ -63,11 +63,14 @@ export class RollcallProcess {
   }
 }
 
+/** Among the lines of its log. */
+export const devDocument = /^\{"schema":"rollcall\.dev\.v1".*\}\n/m;
+
 /** `rollcall dev`, and where it serves. */
 export async function startDev(port = 0): Promise<{ readonly process: RollcallProcess; readonly address: string }> {
   const dev = new RollcallProcess(['dev', '--port', String(port), '--output', 'json']);
-  await dev.says('\n');
-  const { server } = JSON.parse(dev.stdout) as { server: string };
+  await dev.says(devDocument);
+  const { server } = JSON.parse(devDocument.exec(dev.stdout)?.[0] ?? '') as { server: string };
   return { process: dev, address: server };
 }
 
