@@ -12,7 +12,7 @@ interface Comparator {
   readonly version: Version;
 }
 
-/** Which versions are meant: those for which every comparator of one alternative holds; one without any takes all releases. */
+/** Which versions are meant: those for which one alternative holds as a whole; one without comparators takes releases. */
 export interface VersionRange {
   readonly alternatives: readonly (readonly Comparator[])[];
   /** The same text for ranges that come to the same comparators, whatever they were written like. */
