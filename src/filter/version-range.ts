@@ -12,7 +12,7 @@ interface Comparator {
   readonly version: Version;
 }
 
-/** Which versions are meant: those for which one alternative holds as a whole; one without comparators takes releases. */
+/** Which versions are meant: those that all comparators of one alternative take; one without any takes releases. */
 export interface VersionRange {
   readonly alternatives: readonly (readonly Comparator[])[];
   /** The same text for ranges that come to the same comparators, whatever they were written like. */
