@@ -87,7 +87,7 @@ describe('the command line and a real member', () => {
     const watch = startCli('watch', 'web');
     await until(() => watch.stdout().includes('there at revision'), 'the snapshot');
     const keeper = startCli(...web, 'kept', '--ttl', '1s', '--keep-alive');
-    await until(() => watch.stdout().includes('+ web/kept'), 'it is registered');
+    await until(() => watch.stdout().includes('+ web/kept'), 'it is registered', 15_000);
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     keeper.interrupt();
     expect(await keeper.exitCode).toBe(exitCodes.ok);
@@ -114,7 +114,7 @@ describe('the command line and a real member', () => {
   it('ends quietly when nobody reads its output', async () => {
     const watch = rollcall('watch', 'web', '--output', 'json');
     watch.stdout?.once('data', () => watch.stdout?.destroy());
-    await until(() => watch.text !== '', 'the snapshot');
+    await until(() => watch.text !== '', 'the snapshot', 15_000);
     await cli(...web, 'unread', '--persistent');
     const [exitCode] = (await once(watch, 'exit')) as [number];
     expect([exitCode, watch.text.split('\n').length]).toEqual([0, 2]);
