@@ -429,7 +429,8 @@ describe('acknowledgements of a watch', () => {
     const watch = client(a.address).watch();
     await take(watch, 1);
     void watch.next();
-    await until(() => acks.at(-1)?.[1] === 8, 'the acknowledgement');
+    await until(() => acks.length > 0 && acks.at(-1)?.[1] !== 5, 'the acknowledgement');
+    expect(acks.at(-1)).toEqual([1, 8]);
   });
 
   it('say nothing on a new stream of what it has not brought, nor where they are not wanted', async () => {
