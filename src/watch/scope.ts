@@ -66,7 +66,7 @@ export class ScopeMap<T> {
     const found: T[] = [...(this.#byScope.get(serviceKey(namespace, service)) ?? [])];
     for (const length of this.#prefixLengths.get(namespace)?.keys() ?? []) {
       if (length > service.length) continue;
-      found.push(...(this.#byScope.get(prefixKey(namespace, service.slice(0, length))) ?? []));
+      for (const value of this.#byScope.get(prefixKey(namespace, service.slice(0, length))) ?? []) found.push(value);
     }
     return found;
   }

@@ -1,12 +1,41 @@
 import { describe, expect, it } from 'vitest';
 import { InvariantError } from '../../src/base/assert.ts';
 import { SeededRandom } from '../../src/base/random.ts';
+import { matchAll } from '../../src/filter/compile-filter.ts';
 import type { LogUser } from '../../src/watch/change-log.ts';
 import { ChangeLog } from '../../src/watch/change-log.ts';
+import { ChangesReader } from '../../src/watch/cut-readers.ts';
 
 function userAt(neededFrom: number): { log: ChangeLog | undefined; neededFrom: number } {
   return { log: undefined, neededFrom };
 }
+
+describe('a reader of changes', () => {
+  const subject = { key: 'k', namespace: 'default', service: 'api', servicePrefix: '', matcher: matchAll };
+
+  it('does not begin with a log that has forgotten a part, or that nobody keeps any more', () => {
+    const log = new ChangeLog('default/api', 0);
+    const user = userAt(0);
+    log.users.add(user);
+    for (let revision = 1; revision <= 10; revision++) log.note(`i${revision}`, revision, 1);
+    const [early, late] = [new ChangesReader(subject, log, 5), new ChangesReader(subject, log, 20)];
+    user.neededFrom = 20;
+    for (let revision = 11; revision <= 500; revision++) log.note(`i${revision}`, revision, 1);
+    expect(log.since).toBe(20);
+    expect([early.begin(), late.begin()]).toEqual([false, true]);
+    log.users.clear();
+    expect(new ChangesReader(subject, log, 20).begin()).toBe(false);
+  });
+
+  it('takes what others may ask for too where that is at most as much again', () => {
+    const log = new ChangeLog('default/api', 0);
+    log.users.add(userAt(0));
+    for (let revision = 1; revision <= 10; revision++) log.note(`i${revision}`, revision, 1);
+    const [most, few] = [new ChangesReader(subject, log, 5), new ChangesReader(subject, log, 6)];
+    expect([most.begin(), few.begin()]).toEqual([true, true]);
+    expect([most.from, few.from]).toEqual([0, 6]);
+  });
+});
 
 describe('a log of changed keys', () => {
   it('gives each key once, by its last change', () => {
