@@ -1,6 +1,13 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { parseSession } from '../api/parse-session.ts';
-import type { RegistryApi, SessionAnswer, SessionCall, SessionOpenRequest, SessionSink } from '../api/types.ts';
+import type {
+  RegistryApi,
+  SessionAnswer,
+  SessionCall,
+  SessionMessage,
+  SessionOpenRequest,
+  SessionSink,
+} from '../api/types.ts';
 import type { Timer } from '../base/clock.ts';
 import { invalidField, type RollcallError } from '../base/errors.ts';
 import type { CallContext } from './call-context.ts';
@@ -81,11 +88,22 @@ export class SessionStreamCall implements SessionSink {
       const message = parseSession(bytes);
       if (message.kind === 'open') this.#open(message.request);
       else if (this.#session === undefined) throw invalidField('request', `is ${message.kind}, the first must be open`);
-      else this.#session.receive(message);
+      else this.#hand(this.#session, message);
     } catch (thrown) {
       this.endWith(toCallerError(this.#context, thrown));
     }
     this.#regulate();
+  }
+
+  #hand(session: SessionCall, message: SessionMessage): void {
+    if (message.kind === 'write') {
+      let unknown = 0;
+      for (const operation of message.operations) {
+        if (operation.kind !== 'deregister') unknown += operation.spec.unknownFields;
+      }
+      if (unknown > 0) this.#context.observer.unknownFields(unknown);
+    }
+    session.receive(message);
   }
 
   #open(request: SessionOpenRequest): void {

@@ -111,6 +111,8 @@ export class SessionCluster {
   }
 
   async stop(): Promise<void> {
+    // What changed last is flushed in slices, which take their turns.
+    await this.cluster.run(500);
     await this.cluster.stop();
     const fatal = [...this.fatal, ...this.cluster.members.flatMap((member) => member.fatal)];
     if (fatal.length > 0) throw fatal[0];
