@@ -121,7 +121,10 @@ async function fuzz(
   const seconds = (performance.now() - startMs) / 1_000;
   clearTimeout(timer);
   run.close();
-  if (cluster.members.some(({ id }) => !cluster.isRunning(id))) return probe.stop();
+  if (cluster.members.some(({ id }) => !cluster.isRunning(id))) {
+    watchman.stop();
+    return probe.stop();
+  }
   say(`${run.requests} requests in ${Math.round(seconds)} s; the members rest`);
   await watchman.settle(Number(values['settle-s']) * 1_000, probe);
   const rounds = probe.rounds;

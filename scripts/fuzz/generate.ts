@@ -7,7 +7,7 @@ import { bytesPiece, encodePieces, messagePiece, varintPiece } from './pieces.ts
 const depthMax = 8;
 
 /** A message of the type: required fields are there, others now and then, of each oneof one. */
-export function generateMessage(type: protobuf.Type, draw: Draw, depth: number = 0): Piece[] {
+export function generateMessage(type: protobuf.Type, draw: Draw, depth: number = 0, turn?: number): Piece[] {
   if (depth > depthMax) return [];
   const pieces: Piece[] = [];
   const chosen = new Map(type.oneofsArray.map((oneof) => [oneof, draw.pick(oneof.fieldsArray)]));
@@ -19,30 +19,31 @@ export function generateMessage(type: protobuf.Type, draw: Draw, depth: number =
     if ((partOf === null || single) && !required.has(field.name) && !draw.onceIn(rare.has(field.name) ? 12 : 3)) {
       continue;
     }
-    pieces.push(...generateField(field, draw, depth));
+    pieces.push(...generateField(field, draw, depth, turn));
   }
   return pieces;
 }
 
-/** All occurrences of one field. */
-export function generateField(field: protobuf.Field, draw: Draw, depth: number = 0): Piece[] {
+/** All occurrences of one field. `turn`: which of the elements of a list it is in; names there are to differ. */
+export function generateField(field: protobuf.Field, draw: Draw, depth: number = 0, turn?: number): Piece[] {
   if (field.map) {
     return distinct(draw.within(1, 4), () => draw.pick(texts.key ?? [])).map((key) =>
       messagePiece(field.id, [bytesPiece(1, key), bytesPiece(2, textOf('value', draw))]),
     );
   }
-  if (!field.repeated) return [generateValue(field, draw, depth)];
+  if (!field.repeated) return [generateValue(field, draw, depth, turn)];
   const count = field.name === 'items' || field.name === 'operations' ? draw.within(1, 6) : draw.within(1, 3);
-  return Array.from({ length: count }, () => generateValue(field, draw, depth));
+  const first = draw.below(40);
+  return Array.from({ length: count }, (_, i) => generateValue(field, draw, depth, first + i));
 }
 
-function generateValue(field: protobuf.Field, draw: Draw, depth: number): Piece {
+function generateValue(field: protobuf.Field, draw: Draw, depth: number, turn: number | undefined): Piece {
   const { id, name, resolvedType } = field;
   if (resolvedType !== null) {
     if ('values' in resolvedType) return varintPiece(id, draw.pick(Object.values(resolvedType.values)));
-    return messagePiece(id, generateMessage(resolvedType, draw, depth + 1));
+    return messagePiece(id, generateMessage(resolvedType, draw, depth + 1, turn));
   }
-  if (field.type === 'string') return bytesPiece(id, textOf(name, draw));
+  if (field.type === 'string') return bytesPiece(id, textOf(name, draw, turn));
   if (field.type === 'bytes') return bytesPiece(id, draw.bytes(draw.below(40)));
   if (field.type === 'bool') return varintPiece(id, 1);
   return varintPiece(id, numberOf(name, draw));
@@ -56,18 +57,21 @@ const required: ReadonlySet<string> = words(
 /** With these most requests wait, or are refused. */
 const rare: ReadonlySet<string> = words(
   'min_revision page_token if_incarnation if_absent filter resume_revision own_incarnation session_id request_id ' +
-    'service_prefix progress_interval_ms',
+    'service_prefix progress_interval_ms keep_equal',
 );
 
 function words(list: string): ReadonlySet<string> {
   return new Set(list.split(' '));
 }
 
+/** No two in one list may have the same. */
+const ownNames: ReadonlySet<string> = words('id name tags');
+
 const texts: Readonly<Record<string, readonly string[]>> = {
   namespace: ['', 'default', 'fuzz', 'fuzz.two'],
   service: Array.from({ length: 12 }, (_, i) => `svc-${i}`),
   id: Array.from({ length: 40 }, (_, i) => `i-${i}`),
-  name: ['main', 'admin', 'metrics'],
+  name: ['main', 'admin', 'metrics', 'debug'],
   protocol: ['grpc', 'http', 'h2c+tls'],
   address: ['10.0.0.1', '127.0.0.1', '2001:db8::1', 'host-1.example.org', 'localhost'],
   version: ['1.2.3', '2.0.0-rc.1', 'build 77', 'v1'],
@@ -91,8 +95,9 @@ const texts: Readonly<Record<string, readonly string[]>> = {
   host: ['localhost'],
 };
 /** Ids and names come from short lists, so that the state stays small and requests meet each other. */
-function textOf(name: string, draw: Draw): string {
+function textOf(name: string, draw: Draw, turn?: number): string {
   const known = texts[name];
+  if (known !== undefined && turn !== undefined && ownNames.has(name)) return known[turn % known.length] ?? '';
   return known === undefined ? `t-${draw.below(50)}` : draw.pick(known);
 }
 

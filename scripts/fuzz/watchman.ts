@@ -54,6 +54,11 @@ export class Watchman {
     this.#warmAt = this.#run.requests;
   }
 
+  /** Ends the samples. */
+  stop(): void {
+    this.#ended = true;
+  }
+
   /** Waits, the probe still at work, then takes what is left. */
   async settle(ms: number, probe: Probe): Promise<void> {
     this.#ended = true;
