@@ -25,6 +25,8 @@ const instances = 50_000;
 const changes = 200_000;
 const readers = 10;
 const turnMs = 5;
+/** At most: less where all have caught up. */
+const catchUpSeconds = 120;
 const mib = 1024 * 1024;
 
 /** Holds copies of what it is sent, as a connection does, up to the bound of one; a reader takes them at once. */
@@ -188,80 +190,97 @@ function note(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-async function measure(slow: number, seconds: number): Promise<void> {
-  const run = new Run();
-  for (let put = 0; put < instances; put += 1_000) {
-    run.turn(1_000);
-    await nextTurn();
-  }
-  const { revision } = run.state.position;
-  const fast = Array.from({ length: readers }, () => new Sink());
-  const sinks = Array.from({ length: slow }, () => new Sink());
-  for (const sink of fast) run.watch(sink, 1, revision);
-  for (const [i, sink] of sinks.entries()) run.watch(sink, i + 1, revision);
-  const delays = new Delays(fast);
-  for (const sink of sinks) sink.reads = false;
+class Measurement {
+  readonly #run = new Run();
+  readonly #fast = Array.from({ length: readers }, () => new Sink());
+  readonly #slow: readonly Sink[];
+  readonly #delays = new Delays(this.#fast);
+  readonly #most = { keys: 0, cuts: 0, rss: 0 };
 
-  let most = 0;
-  const startMs = performance.now();
-  const change = async (until: () => boolean, total: number, perSecond: number): Promise<void> => {
-    const beganMs = performance.now();
+  constructor(slow: number) {
+    this.#slow = Array.from({ length: slow }, () => new Sink());
+  }
+
+  /** The instances, and all watches on them. */
+  async begin(): Promise<void> {
+    for (let put = 0; put < instances; put += 1_000) {
+      this.#run.turn(1_000);
+      await nextTurn();
+    }
+    const { revision } = this.#run.state.position;
+    for (const sink of this.#fast) this.#run.watch(sink, 1, revision);
+    for (const [i, sink] of this.#slow.entries()) {
+      sink.reads = false;
+      this.#run.watch(sink, i + 1, revision);
+    }
+  }
+
+  /** All changes, while the slow ones read nothing. */
+  async standStill(seconds: number): Promise<object> {
+    const startMs = performance.now();
+    await this.#change(() => performance.now() - startMs > 4 * seconds * 1_000, changes, changes / seconds);
+    const stalledS = ((performance.now() - startMs) / 1_000).toFixed(1);
+    const [stalled, stalledWork] = [this.#delays.take(), this.#run.takeWork()];
+    const { behind, backlogBytes, changedKeysBytes } = this.#run.hub.counts();
+    const used = await memory();
+    const sinkBytes = this.#slow.reduce((sum, { heldBytes }) => sum + heldBytes, 0);
+    return { stalledS, stalled, stalledWork, behind, backlogBytes, changedKeysBytes, sinkBytes, ...used };
+  }
+
+  /** The slow ones read, while some changes go on. */
+  async catchUp(): Promise<object> {
+    const startMs = performance.now();
+    const target = this.#run.state.position.revision;
+    const isDone = (): boolean => this.#slow.every(({ to }) => to >= target);
+    let reading = 0;
+    this.#delays.take();
+    const goOn = (): boolean => {
+      // As connections come back to life: some in every turn.
+      for (const sink of this.#slow.slice(reading, (reading += 50))) sink.read();
+      return isDone() || performance.now() - startMs > catchUpSeconds * 1_000;
+    };
+    await this.#change(goOn, Infinity, 1_000);
+    this.#delays.stop();
+    return {
+      caughtUpS: ((performance.now() - startMs) / 1_000).toFixed(1),
+      allCaughtUp: isDone(),
+      catchingUp: this.#delays.take(),
+      catchingUpWork: this.#run.takeWork(),
+      coalescedParts: this.#slow.reduce((sum, sink) => sum + sink.coalesced, 0),
+      resets: this.#run.hub.counts().resets,
+      changedKeysBytesMost: this.#most.keys,
+      cutBytesMost: this.#most.cuts,
+      rssBytesMost: this.#most.rss,
+    };
+  }
+
+  /** Tells up to `total` changes, so many a second, until all are told or `isDone`. */
+  async #change(isDone: () => boolean, total: number, perSecond: number): Promise<void> {
+    const startMs = performance.now();
     let told = 0;
-    while (!until()) {
-      const due = Math.min(total, Math.floor(((performance.now() - beganMs) / 1_000) * perSecond));
+    while (!isDone() && told < total) {
+      const due = Math.min(total, Math.floor(((performance.now() - startMs) / 1_000) * perSecond));
       // Not all at once after a stall: that would be a turn of its own kind.
       const count = Math.min(due - told, 500);
       if (count > 0) {
-        delays.startedMs = performance.now();
-        run.turn(count);
+        this.#delays.startedMs = performance.now();
+        this.#run.turn(count);
         told += count;
       }
-      most = Math.max(most, run.hub.counts().changedKeysBytes);
-      if (told === total) break;
+      const { changedKeysBytes, snapshotBytes } = this.#run.hub.counts();
+      this.#most.keys = Math.max(this.#most.keys, changedKeysBytes);
+      this.#most.cuts = Math.max(this.#most.cuts, snapshotBytes);
+      this.#most.rss = Math.max(this.#most.rss, process.memoryUsage.rss());
       await pause(count === 500 ? 0 : turnMs);
     }
-  };
-  await change(() => performance.now() - startMs > 4 * seconds * 1_000, changes, changes / seconds);
-  const stalledS = ((performance.now() - startMs) / 1_000).toFixed(1);
-  const stalled = delays.take();
-  const stalledWork = run.takeWork();
-  const { behind, backlogBytes } = run.hub.counts();
-  const used = await memory();
-  const sinkBytes = sinks.reduce((sum, { heldBytes }) => sum + heldBytes, 0);
+  }
+}
 
-  const readMs = performance.now();
-  let reading = 0;
-  const target = run.state.position.revision;
-  const isDone = (): boolean => sinks.every(({ to }) => to >= target) || performance.now() - readMs > 120_000;
-  delays.take();
-  await change(
-    () => {
-      // As connections come back to life: some in every turn.
-      for (const sink of sinks.slice(reading, (reading += 50))) sink.read();
-      return isDone();
-    },
-    Infinity,
-    1_000,
-  );
-  delays.stop();
-  const result = {
-    slow,
-    stalledS,
-    behind,
-    backlogBytes,
-    changedKeysBytes: most,
-    sinkBytes,
-    ...used,
-    stalled,
-    stalledWork,
-    catchingUpWork: run.takeWork(),
-    caughtUpS: ((performance.now() - readMs) / 1_000).toFixed(1),
-    allCaughtUp: sinks.every(({ to }) => to >= target),
-    catchingUp: delays.take(),
-    coalesced: sinks.reduce((sum, sink) => sum + sink.coalesced, 0),
-    resets: run.hub.counts().resets,
-  };
-  process.stdout.write(`${JSON.stringify(result)}\n`);
+async function measure(slow: number, seconds: number): Promise<void> {
+  const measurement = new Measurement(slow);
+  await measurement.begin();
+  const still = await measurement.standStill(seconds);
+  process.stdout.write(`${JSON.stringify({ slow, ...still, ...(await measurement.catchUp()) })}\n`);
 }
 
 type Result = Memory & Readonly<Record<string, number | string | boolean>>;
@@ -278,7 +297,10 @@ async function runApart(slow: number, seconds: number): Promise<Result> {
     '--seconds',
     `${seconds}`,
   ];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'], timeout: 300_000 });
+  const child = spawn(process.execPath, args, {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    timeout: (60 + 5 * seconds + catchUpSeconds) * 1_000,
+  });
   let text = '';
   child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
   const [code] = (await once(child, 'close')) as [number];

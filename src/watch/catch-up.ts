@@ -132,7 +132,7 @@ export class CatchUp {
     return response;
   }
 
-  /** The next batch, if there is one in what was looked at; it tells, with what is not for the watch, all up to `to`. */
+  /** The next batch, if what was looked at holds one for the watch; with it everything up to `to` is told. */
   #changes(watch: Watch): { batch: DeltaBatch | undefined; to: number; looked: number } {
     const { group, coveredTo } = watch;
     const state = this.#hub.state();

@@ -73,7 +73,7 @@ describe('a log of changed keys', () => {
     for (const user of users) log.users.add(user satisfies LogUser);
     const last = new Map<string, number>();
     let largest = 0;
-    for (let revision = 1; revision <= 30_000; revision++) {
+    for (let revision = 1; revision <= 10_000; revision++) {
       // Never seen again, most of them: without forgetting it would grow for ever.
       const key = `i${random.below('log', 3) === 0 ? random.below('log', 50) : revision}`;
       log.note(key, revision, 1);

@@ -80,7 +80,8 @@ export function eventsOf(sink: TestSink, start = 0): string[] {
     .map(({ kind, revision, instance, key, incarnation }) => {
       const name = must(kind === 1 ? instance?.spec : key, 'name');
       const left = kind === 1 ? '' : ` ${incarnation}`;
-      return `${revision} ${must(['', 'put', 'delete', 'leaves'][kind ?? 0], 'kind')} ${name.service}/${name.id}${left}`;
+      const what = must(['', 'put', 'delete', 'leaves'][kind ?? 0], 'kind');
+      return `${revision} ${what} ${name.service}/${name.id}${left}`;
     });
 }
 

@@ -23,7 +23,7 @@ export function registerBody(name: InstanceName, text = '', leaseId = 0): Comman
 }
 
 /**
- * A real state with the entries that made it, and beside it what every namespace held at every revision, and every change.
+ * A real state with the entries that made it, and beside it every change, and what was there at every revision.
  */
 export class RegistryDriver {
   readonly events: ChangeEvent[] = [];
