@@ -44,7 +44,10 @@ export interface GrpcLimits {
   readonly sessionCloseDelayMs: number;
   /** Answers of one session's stream that HTTP/2 has not taken; the stream is not read beyond. Default 64. */
   readonly sessionUnsentMax: number;
-  /** Bytes of one watch stream that wait inside grpc-js and HTTP/2. Default 1 MiB. */
+  /**
+   * Bytes of one watch stream that wait inside grpc-js and HTTP/2, each stream's own copies: 1,000 that stop reading
+   * hold these and one response each. About what HTTP/2 lets through at once. Default 64 KiB.
+   */
   readonly watchQueueBytesMax: number;
   /** Message of an error as it is sent, UTF-16 units. Default 1,024. */
   readonly statusMessageUnitsMax: number;
@@ -69,6 +72,6 @@ export const grpcLimits: GrpcLimits = {
   renewBatchIdsMax: 8_192,
   sessionCloseDelayMs: 100,
   sessionUnsentMax: 64,
-  watchQueueBytesMax: mib,
+  watchQueueBytesMax: 64 * kib,
   statusMessageUnitsMax: 1_024,
 };
