@@ -11,8 +11,8 @@ const opening = [
   '',
   'Made from the comments of the proto files by `npm run docs:api`: change those, not this page.',
   '',
-  '- All names are of the package `rollcall.v1`. A field that is left out has the zero of its type: 0, `""`, false, no ' +
-    'elements, the first value of an enum. Of one marked *optional* it is known whether it was there.',
+  '- All names are of the package `rollcall.v1`. A field that is left out has the zero of its type: 0, `""`, false, ' +
+    'no elements, the first value of an enum. Of one marked *optional* it is known whether it was there.',
   '- A `uint64` of Rollcall never exceeds 2^53 - 1: a language whose numbers are doubles loses nothing.',
   '- Times and durations are milliseconds.',
   '- A field or enum value that a client does not know comes from a newer member: pass over it.',

@@ -14,4 +14,4 @@ it('the example in Python survives the loss of any member', async (context) => {
   const generated = spawnSync(python, ['generate.py'], { cwd, encoding: 'utf8' });
   expect(generated).toMatchObject({ stderr: '', status: 0 });
   await expectSurvival({ file: python, args: ['main.py'], cwd });
-}, 120_000);
+}, 240_000);

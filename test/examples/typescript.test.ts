@@ -6,4 +6,4 @@ import { expectSurvival } from './survival.ts';
 it('the example in TypeScript survives the loss of any member', async () => {
   const main = join(root, 'examples/typescript/main.ts');
   await expectSurvival({ file: process.execPath, args: ['--import', 'tsx', main], cwd: root });
-}, 120_000);
+}, 240_000);
