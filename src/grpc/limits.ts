@@ -1,7 +1,6 @@
 import { apiBounds } from '../api/bounds.ts';
 
 const kib = 1024;
-const mib = 1024 * kib;
 
 /**
  * Everything that a client may make a member hold or do before a use case sees it. grpc-js has no bound of its own for
