@@ -1,5 +1,6 @@
 import { assert } from '../base/assert.ts';
 import { SlotArena } from './slot-arena.ts';
+import { bytesHash, SlotCache, textHash } from './slot-cache.ts';
 import { SortedBlocks } from './sorted-blocks.ts';
 
 const idBytesMax = 256;
@@ -7,8 +8,9 @@ const idBytesMax = 256;
 const head = Buffer.alloc(1 + idBytesMax);
 
 /**
- * The instances of one service, each a record of id and view in an arena, found by bisection of the slots in byte order
- * of their ids: no object and no string an instance, and nothing that a choice of ids could make slow.
+ * The instances of one service, each a record of id and view in an arena, found by the hash of the id or, where that
+ * fails, by bisection of the slots in byte order of their ids: no object and no string an instance, and no choice of ids
+ * that makes it slow.
  */
 export class ServiceArena {
   readonly namespace: string;
@@ -25,9 +27,12 @@ export class ServiceArena {
   /** Slots in byte order of their ids. */
   readonly #order = new SortedBlocks((length) => new Uint32Array(length));
   readonly #freeSlots: number[] = [];
-  /** The id that was sought last, whose place `#order` still knows; '' for none. One command asks for one id often. */
-  #sought = '';
-  #isThere = false;
+  readonly #cache = new SlotCache((slot) => this.#hashAt(slot));
+  /** The id that was sought last and its slot, -1 where it has none: one command asks for one id often. */
+  #soughtId = '';
+  #soughtSlot = -1;
+  /** The id whose place `#order` stands at; '' for none. */
+  #placeId = '';
 
   constructor(namespace: string, service: string, number: number) {
     this.namespace = namespace;
@@ -52,12 +57,14 @@ export class ServiceArena {
 
   /** The current view, not to be changed; valid for as long as it is held. */
   get(id: string): Uint8Array | undefined {
-    return this.#seek(id) ? this.viewAt(this.#order.current) : undefined;
+    const slot = this.#find(id);
+    return slot < 0 ? undefined : this.viewAt(slot);
   }
 
   /** A small number that is the instance's until it is deleted. */
   slotOf(id: string): number | undefined {
-    return this.#seek(id) ? this.#order.current : undefined;
+    const slot = this.#find(id);
+    return slot < 0 ? undefined : slot;
   }
 
   viewAt(slot: number): Uint8Array {
@@ -99,31 +106,54 @@ export class ServiceArena {
 
   /** Copies the view in, over whatever the id holds. */
   put(id: string, view: Uint8Array): void {
-    const isThere = this.#seek(id);
-    const slot = isThere ? this.#order.current : (this.#freeSlots.pop() ?? this.#order.size);
+    const found = this.#find(id);
+    const slot = found >= 0 ? found : (this.#freeSlots.pop() ?? this.#order.size);
     assert(id.length >= 1 && id.length <= idBytesMax, 'length of an id');
     head[0] = id.length - 1;
     head.write(id, 1, 'latin1');
     this.#records.put(slot, head.subarray(0, 1 + id.length), view);
-    if (isThere) return;
+    if (found >= 0) return;
+    if (this.#placeId !== id) this.#seek(id);
     this.#order.insert(slot);
-    this.#isThere = true;
+    this.#cache.remember(textHash(id), slot, this.#order.size);
+    this.#soughtSlot = slot;
   }
 
   delete(id: string): void {
     assert(this.#seek(id), 'delete of an absent id');
     const slot = this.#order.current;
     this.#order.remove();
-    this.#sought = '';
+    this.#soughtId = '';
+    this.#placeId = '';
     this.#freeSlots.push(slot);
     this.#records.delete(slot);
   }
 
+  /** The id's slot, -1 where it is not there. */
+  #find(id: string): number {
+    if (id === this.#soughtId && id !== '') return this.#soughtSlot;
+    const hash = textHash(id);
+    let slot = this.#cache.find(hash, (some) => this.#records.has(some) && this.#compareTo(some, id) === 0);
+    if (slot < 0 && this.#seek(id)) {
+      slot = this.#order.current;
+      this.#cache.remember(hash, slot, this.#order.size);
+    }
+    this.#soughtId = id;
+    this.#soughtSlot = slot;
+    return slot;
+  }
+
+  /** Goes to the id's place in the order; true where it is there. */
   #seek(id: string): boolean {
-    if (id === this.#sought && id !== '') return this.#isThere;
-    this.#isThere = this.#order.seek((slot) => this.#compareTo(slot, id));
-    this.#sought = id;
-    return this.#isThere;
+    this.#placeId = id;
+    return this.#order.seek((slot) => this.#compareTo(slot, id));
+  }
+
+  #hashAt(slot: number): number {
+    if (!this.#records.has(slot)) return -1;
+    const bytes = this.#records.chunkAt(slot);
+    const start = this.#records.startAt(slot);
+    return bytesHash(bytes, start + 1, (bytes[start] as number) + 1);
   }
 
   #compareTo(slot: number, id: string): number {

@@ -3,6 +3,8 @@ import { Column } from './column.ts';
 
 const chunkBytesMin = 1024;
 const chunkBytesMax = 256 * 1024;
+/** A chunk costs some memory of its own, and leaves half of itself free while it is the last: both together are least. */
+const chunkCostBytes = 512;
 /** Each record in a chunk is preceded by its slot and its length, four bytes each. */
 export const slotHeadBytes = 8;
 const nothing = new Uint8Array(0);
@@ -20,7 +22,7 @@ interface Chunk {
  *
  * Bytes are appended and never written again. A chunk that is full and more than half garbage is emptied by moving what
  * is left to the end, and then dropped; so a record that was handed out stays valid for as long as somebody holds it.
- * Chunks grow with the content (an eighth of it, 1 KiB to 256 KiB), and a record never spans two.
+ * Chunks grow with the square root of the content (1 KiB to 256 KiB), and a record never spans two.
  */
 export class SlotArena {
   /** By slot, two each: index of the chunk, offset behind the record's head (0: the slot holds nothing). */
@@ -49,13 +51,15 @@ export class SlotArena {
   /** The memory around the record of a slot that holds one; valid until the next change. */
   chunkAt(slot: number): Buffer {
     const chunk = this.#chunks[this.#places.get(slot * 2)];
-    assert(chunk !== undefined && this.has(slot), () => `nothing at slot ${slot}`);
+    assert(chunk !== undefined, 'nothing at this slot');
     return chunk.bytes;
   }
 
   /** Where the record begins in that memory. */
   startAt(slot: number): number {
-    return this.#places.get(slot * 2 + 1);
+    const start = this.#places.get(slot * 2 + 1);
+    assert(start !== 0, 'nothing at this slot');
+    return start;
   }
 
   lengthAt(slot: number): number {
@@ -119,7 +123,7 @@ export class SlotArena {
     const full = this.#chunks[this.#tail];
     if (full !== undefined && isSparse(full)) this.#sparse.push(this.#tail);
     let size = chunkBytesMin;
-    while (size < chunkBytesMax && size * 8 < this.#liveBytes) size *= 2;
+    while (size < chunkBytesMax && size * size < this.#liveBytes * chunkCostBytes) size *= 2;
     const chunk = { bytes: Buffer.allocUnsafeSlow(size < bytesMin ? bytesMin : size), used: 0, live: 0 };
     this.#tail = this.#freeChunks.pop() ?? this.#chunks.length;
     this.#chunks[this.#tail] = chunk;
@@ -134,7 +138,7 @@ export class SlotArena {
         const slot = chunk.bytes.readUInt32LE(head);
         const start = head + slotHeadBytes;
         const end = start + chunk.bytes.readUInt32LE(head + 4);
-        if (this.#places.get(slot * 2) === index && this.startAt(slot) === start) {
+        if (this.#places.get(slot * 2) === index && this.#places.get(slot * 2 + 1) === start) {
           this.#liveBytes -= end - head;
           chunk.live -= end - head;
           this.#append(slot, chunk.bytes.subarray(start, end), nothing);

@@ -3,7 +3,18 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { InvariantError, must } from '../../src/base/assert.ts';
 import { DirtySet } from '../../src/state-machine/dirty-set.ts';
-import { instanceKey, leaseKey, metaKey, parseKey, requestKey, serviceKey } from '../../src/state-machine/keys.ts';
+import {
+  historyKey,
+  instanceKey,
+  instanceText,
+  leaseKey,
+  lostKey,
+  metaKey,
+  parseKey,
+  requestKey,
+  serviceKey,
+  sessionKey,
+} from '../../src/state-machine/keys.ts';
 import { RecordQueue } from '../../src/state-machine/record-queue.ts';
 import { ServiceArena } from '../../src/state-machine/service-arena.ts';
 import { SortedStrings } from '../../src/state-machine/sorted-strings.ts';
@@ -242,7 +253,12 @@ describe('keys', () => {
         expect(parseKey(serviceKey(namespace, service))).toEqual({ kind: 'service', namespace, service });
         expect(parseKey(leaseKey(a))).toEqual({ kind: 'lease', leaseId: a });
         expect(parseKey(requestKey(a))).toEqual({ kind: 'request', sequence: a });
+        expect(parseKey(sessionKey(a))).toEqual({ kind: 'session', sessionId: a });
+        expect(parseKey(lostKey(a, instanceText(name)))).toEqual({ kind: 'lost', sessionId: a, name });
+        const index = b % 1_000;
+        expect(parseKey(historyKey(a, index))).toEqual({ kind: 'history', revision: a, index });
         expect(leaseKey(a) < leaseKey(b)).toBe(a < b);
+        expect(historyKey(a, 999) < historyKey(b, 0)).toBe(a < b);
       }),
     );
     expect(parseKey(metaKey)).toEqual({ kind: 'meta' });
@@ -263,6 +279,15 @@ describe('keys', () => {
       'd/default',
       'd/default/web/a',
       'f/x',
+      'f/00000000000001',
+      'f/00000000000001/000',
+      'f/00000000000001/000g',
+      'f/00000000000001/00000',
+      'g/1',
+      'g/00000000000001/a',
+      'h/00000000000001',
+      'h/00000000000001/default/web',
+      'h/00000000000001default/web/a',
       'z',
     ];
     for (const key of bad) expect(() => parseKey(key)).toThrow(InvariantError);
