@@ -10,7 +10,7 @@ const cwd = join(root, 'examples/go');
 /** Compiling the generator for the first time takes a minute of two cores. */
 const buildMs = 240_000;
 
-/** What the tool prints where it fails; '' where it does its work. A test fetches nothing: the modules must be there. */
+/** What the tool prints where it fails, '' where it works. A test fetches nothing: the modules must be there. */
 function go(...args: string[]): string {
   const env = { ...process.env, GOPROXY: 'off', GOTOOLCHAIN: 'local' };
   const run = spawnSync('go', args, { cwd, encoding: 'utf8', env, timeout: buildMs });
