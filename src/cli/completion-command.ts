@@ -40,7 +40,9 @@ export function addCompletionCommand(program: Command, io: CliIo, done: (exitCod
           // What is old is good enough here, and comes without a leader.
           client.listServices({ namespace: context.namespace, prefix, consistency: 'stale' }),
         );
-        await context.output.lines(listed.services.map(({ service }) => service));
+        // Shells expand what they are offered: nothing else than a name may get there.
+        const names = listed.services.map(({ service }) => service).filter((name) => /^[a-z0-9.-]+$/.test(name));
+        await context.output.lines(names);
       } catch (error) {
         // Whoever presses a key wants no error.
         if (!(error instanceof ClientError)) throw error;

@@ -86,6 +86,54 @@ if [[ \${funcstack[1]} == _rollcall ]]; then _rollcall; else compdef _rollcall r
 `;
 }
 
+/** Functions of sh that go by the tables. */
+const reading = `# Reads the words before the one that is completed.
+_rollcall_read() {
+  _rollcall_command='' _rollcall_expects='' _rollcall_behind='' _rollcall_arguments=0
+  _rollcall_server='' _rollcall_namespace=''
+  while [ $# -gt 0 ]; do
+    if [ -n "$_rollcall_behind" ]; then
+      _rollcall_behind=2
+    elif [ -n "$_rollcall_expects" ]; then
+      _rollcall_keep "$_rollcall_expects" "$1"
+      _rollcall_expects=''
+    else
+      case $1 in
+        --) _rollcall_behind=1 ;;
+        --*=*) _rollcall_keep "\${1%%=*}" "\${1#*=}" ;;
+        -*) if _rollcall_values "$_rollcall_command" "$1" >/dev/null; then _rollcall_expects=$1; fi ;;
+        *)
+          if _rollcall_commands "$_rollcall_command" | grep -q "^$1:" 2>/dev/null; then
+            _rollcall_command="\${_rollcall_command:+$_rollcall_command }$1"
+          else
+            _rollcall_arguments=$((_rollcall_arguments + 1))
+          fi
+          ;;
+      esac
+    fi
+    shift
+  done
+}
+_rollcall_keep() {
+  case $1 in
+    --server) _rollcall_server=$2 ;;
+    --namespace) _rollcall_namespace=$2 ;;
+  esac
+}
+# Commands, or names of services.
+_rollcall_words() {
+  if _rollcall_takes_service "$_rollcall_command"; then
+    if [ "$_rollcall_arguments" = 0 ]; then
+      set -- "$1" complete-services "$2" --timeout ${programTimeout}
+      [ -n "$_rollcall_server" ] && set -- "$@" --server "$_rollcall_server"
+      [ -n "$_rollcall_namespace" ] && set -- "$@" --namespace "$_rollcall_namespace"
+      "$@" 2>/dev/null
+    fi
+  else
+    _rollcall_commands "$_rollcall_command"
+  fi
+}`;
+
 /** Functions of sh. Names come with what they are, behind a colon. */
 function tables(model: CommandModel): string {
   const commands = allCommands(model);
@@ -118,52 +166,7 @@ _rollcall_takes_service() {
     *) return 1 ;;
   esac
 }
-# Reads the words before the one that is completed.
-_rollcall_read() {
-  _rollcall_command='' _rollcall_expects='' _rollcall_behind='' _rollcall_arguments=0
-  _rollcall_server='' _rollcall_namespace=''
-  while [ $# -gt 0 ]; do
-    if [ -n "$_rollcall_behind" ]; then
-      _rollcall_behind=2
-    elif [ -n "$_rollcall_expects" ]; then
-      _rollcall_keep "$_rollcall_expects" "$1"
-      _rollcall_expects=''
-    else
-      case $1 in
-        --) _rollcall_behind=1 ;;
-        --*=*) _rollcall_keep "\${1%%=*}" "\${1#*=}" ;;
-        -*) if _rollcall_values "$_rollcall_command" "$1" >/dev/null; then _rollcall_expects=$1; fi ;;
-        *)
-          if _rollcall_commands "$_rollcall_command" | grep -q "^$1:"; then
-            _rollcall_command="\${_rollcall_command:+$_rollcall_command }$1"
-          else
-            _rollcall_arguments=$((_rollcall_arguments + 1))
-          fi
-          ;;
-      esac
-    fi
-    shift
-  done
-}
-_rollcall_keep() {
-  case $1 in
-    --server) _rollcall_server=$2 ;;
-    --namespace) _rollcall_namespace=$2 ;;
-  esac
-}
-# Commands, or names of services.
-_rollcall_words() {
-  if _rollcall_takes_service "$_rollcall_command"; then
-    if [ "$_rollcall_arguments" = 0 ]; then
-      set -- "$1" complete-services "$2" --timeout ${programTimeout}
-      [ -n "$_rollcall_server" ] && set -- "$@" --server "$_rollcall_server"
-      [ -n "$_rollcall_namespace" ] && set -- "$@" --namespace "$_rollcall_namespace"
-      "$@" 2>/dev/null
-    fi
-  else
-    _rollcall_commands "$_rollcall_command"
-  fi
-}`;
+${reading}`;
 }
 
 function valueCases({ path, options }: CommandModel): string[] {

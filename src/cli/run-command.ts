@@ -99,7 +99,8 @@ function addReadinessOptions(run: Command): void {
     .option('--no-wait', 'register at once, and not only when the port of the first endpoint takes a connection')
     .option(
       '--check <url>',
-      'ready when this passes, down while it fails: http://... or https://... (200 to 399), tcp://host:port or grpc://host:port[/name]',
+      'ready when this passes, down while it fails: http://... or https://... (200 to 399), tcp://host:port or ' +
+        'grpc://host:port[/name]',
       checkText,
     )
     .addOption(durationOption('--check-interval <duration>', 'from one check to the next', 5_000))

@@ -24,7 +24,7 @@ export class Supervisor {
   #leaving: Promise<void> | undefined;
   #stopping = false;
   /** What the run ends with in place of the command's own code. */
-  #failure: unknown;
+  #failure: Error | undefined;
 
   constructor(plan: RunPlan, context: CliContext, client: RollcallClient) {
     const { instance, ttlMs } = plan;
@@ -55,7 +55,7 @@ export class Supervisor {
       const child = await ChildCommand.start({ command, environment });
       this.#child = child;
       for (const signal of this.#early) this.#onSignal(signal);
-      this.#lookAfter().catch((error: unknown) => this.#fail(error));
+      this.#lookAfter().catch((error: Error) => this.#fail(error));
       const exitCode = await child.ended;
       await this.#leave(`its command ended with ${exitCode}`);
       if (this.#failure !== undefined) throw this.#failure;
@@ -109,7 +109,7 @@ export class Supervisor {
       if (down) this.#warn(`its check fails (${why}): down`);
       else this.#notice('its check passes again: up');
       // Not waited for: with the registry away it goes on looking, and tells what holds in the end.
-      this.#presence.setStatus(down ? 'down' : 'up').catch((error: unknown) => this.#fail(error));
+      this.#presence.setStatus(down ? 'down' : 'up').catch((error: Error) => this.#fail(error));
     }
   }
 
@@ -137,7 +137,7 @@ export class Supervisor {
           this.#warn(`${this.#commandName} (pid ${this.#child?.pid}) goes on ${grace} after ${signal}: killed`);
         }),
       )
-      .catch((error: unknown) => {
+      .catch((error: Error) => {
         this.#failure ??= error;
         this.#child?.kill();
       });
@@ -167,7 +167,7 @@ export class Supervisor {
   }
 
   /** Ends the command, and the run with `error`. */
-  #fail(error: unknown): void {
+  #fail(error: Error): void {
     if (this.#stopping) return;
     this.#failure = error;
     this.#stop('SIGTERM');

@@ -32,7 +32,7 @@ export class ChangeRunner {
   #over = false;
   #stopping = false;
   #exitCode: number = exitCodes.ok;
-  #failure: unknown;
+  #failure: Error | undefined;
 
   constructor(options: ChangeRunnerOptions) {
     this.#options = options;
@@ -73,7 +73,7 @@ export class ChangeRunner {
     try {
       while (this.#next !== undefined && !this.#over) await this.#run(this.#next());
     } catch (error) {
-      this.#failure = error;
+      this.#failure = error instanceof Error ? error : new Error(String(error));
       this.#end();
     } finally {
       this.#working = undefined;

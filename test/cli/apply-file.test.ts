@@ -18,7 +18,8 @@ function problemsOf(text: string): string[] {
 
 describe('files of instances', () => {
   it('reads one instance, many documents, lists, and JSON', () => {
-    const list = `---\n# nothing but a comment\n---\ninstances:\n- ${one.trim().replaceAll('\n', '\n  ')}\n  namespace: other\n`;
+    const item = `- ${one.trim().replaceAll('\n', '\n  ')}\n  namespace: other\n`;
+    const list = `---\n# nothing but a comment\n---\ninstances:\n${item}`;
     const json = JSON.stringify({
       service: 'q',
       id: 'b',

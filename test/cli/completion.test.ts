@@ -1,5 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -10,19 +11,28 @@ import { cli } from './run-cli.ts';
 
 type Shell = 'bash' | 'zsh' | 'fish';
 
-/** Asks a shell, which reads the script, what may stand at the end of the line. */
+/** Asks a shell, which reads the script, what may stand at the end of each line. */
 const programs: Readonly<Record<Shell, string>> = {
-  bash: `source "$SCRIPT"; COMP_LINE=$LINE; COMP_POINT=\${#LINE}; _rollcall; printf '%s\\n' "\${COMPREPLY[@]}"`,
+  bash: `source "$SCRIPT"
+while IFS= read -r COMP_LINE; do
+  COMP_POINT=\${#COMP_LINE}; _rollcall; printf '%s\\n' "\${COMPREPLY[@]}" '<end>'
+done <<<"$LINES"`,
   // Stands in for the functions of the completion system that need a terminal.
   zsh: `compdef() { : }; compset() { : }
 _describe() { print -l -- "\${(@)\${(@P)2}%%:*}" }
 compadd() { shift; print -l -- "$@" }
 _files() { print '<file>' }; _command_names() { print '<command>' }
 source "$SCRIPT"
-words=("\${(@)=LINE}"); [[ $LINE == *' ' ]] && words+=(''); CURRENT=\${#words}
-_rollcall`,
-  fish: 'source $SCRIPT; complete -C "$LINE"',
+for line in "\${(@f)LINES_ASKED}"; do
+  words=("\${(@)=line}"); [[ $line == *' ' ]] && words+=(''); CURRENT=\${#words}
+  _rollcall; print '<end>'
+done`,
+  fish: 'source $SCRIPT; for line in (string split \\n -- $LINES); complete -C $line; echo "<end>"; end',
 };
+
+function isThere(shell: Shell): boolean {
+  return spawnSync(shell, ['--version']).status === 0;
+}
 
 describe('completion', () => {
   let directory = '';
@@ -37,14 +47,13 @@ describe('completion', () => {
     writeFileSync(program, `#!/bin/sh\nexec '${process.execPath}' --import '${tsx}' '${main}' "$@"\n`);
     chmodSync(program, 0o755);
     for (const shell of ['bash', 'zsh', 'fish'] as const) {
-      const { stdout, exitCode } = await cli('completion', shell);
-      expect(exitCode).toBe(exitCodes.ok);
+      const { stdout } = await cli('completion', shell);
       writeFileSync(join(directory, shell), stdout);
     }
     member = await FakeMember.start({
       unary: (_, request) => {
         const { prefix, namespace } = v1.ListServicesRequest.decode(request);
-        const names = namespace === 'default' ? ['web', 'web-admin', 'worker'] : ['other'];
+        const names = namespace === 'default' ? ['web', 'web-admin', 'worker', 'w$(touch expanded)'] : ['other'];
         const services = names.filter((name) => name.startsWith(prefix)).map((service) => ({ service }));
         return v1.ListServicesResponse.encode({ header: { revision: 1, member: 'a' }, services });
       },
@@ -62,77 +71,77 @@ describe('completion', () => {
     rmSync(directory, { recursive: true, force: true });
   });
 
-  function complete(shell: Shell, line: string, extra: NodeJS.ProcessEnv = {}): Promise<string[]> {
+  /** What each of the lines may go on with. */
+  async function completeAll(shell: Shell, lines: readonly string[], extra: NodeJS.ProcessEnv = {}) {
     const args = shell === 'bash' ? ['--norc', '-c'] : shell === 'zsh' ? ['-f', '-c'] : ['--no-config', '-c'];
-    const env = { ...environment, SCRIPT: join(directory, shell), LINE: line, ...extra };
-    return new Promise((resolve, reject) => {
-      const child = spawn(shell, [...args, programs[shell]], { env, stdio: ['ignore', 'pipe', 'pipe'] });
-      let out = '';
-      let err = '';
-      child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString('utf8')));
-      child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString('utf8')));
-      child.once('error', reject);
-      child.once('close', () => {
-        if (err !== '') reject(new Error(`${shell} says: ${err}`));
-        // fish has the description behind a tab.
-        else
-          resolve(
-            out
-              .split('\n')
-              .filter((each) => each !== '')
-              .map((each) => each.split('\t')[0] ?? ''),
-          );
-      });
-    });
+    // LINES is the height of the terminal to zsh.
+    const asked = { [shell === 'zsh' ? 'LINES_ASKED' : 'LINES']: lines.join('\n') };
+    const env = { ...environment, SCRIPT: join(directory, shell), ...asked, ...extra };
+    const child = spawn(shell, [...args, programs[shell]], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    let out = '';
+    let err = '';
+    child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString('utf8')));
+    child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString('utf8')));
+    await once(child, 'close');
+    if (err !== '') throw new Error(`${shell} says: ${err}`);
+    const answers = out.split('<end>\n').slice(0, -1);
+    expect(answers).toHaveLength(lines.length);
+    // fish has the description behind a tab.
+    return answers.map((answer) => answer.split('\n').flatMap((each) => (each === '' ? [] : [each.split('\t')[0]])));
+  }
+
+  async function complete(shell: Shell, line: string, extra: NodeJS.ProcessEnv = {}): Promise<unknown> {
+    const [answer] = await completeAll(shell, [line], extra);
+    return answer;
   }
 
   const shells: readonly Shell[] = ['bash', 'zsh', 'fish'];
   const all = commands();
 
   describe.each(shells)('of %s', (shell) => {
-    const there = spawnSync(shell, ['--version']).status === 0;
-    const test = (name: string, run: () => Promise<void>): void =>
-      it(name, async (context) => {
-        if (!there) context.skip(`${shell} is not installed here`);
-        await run();
-      });
+    const there = isThere(shell);
+    const skipReason = `${shell} is not installed here`;
 
-    test('knows every command and every option', async () => {
-      const missing: string[] = [];
-      for (const { path, commands: below, options } of all) {
+    it('knows every command and every option', async (context) => {
+      if (!there) context.skip(skipReason);
+      const wanted = all.flatMap(({ path, commands: below, options }) => {
         const line = path === '' ? 'rollcall ' : `rollcall ${path} `;
-        if (below.length > 0) {
-          const found = await complete(shell, line);
-          const names = below.map((each) => each.path.split(' ').at(-1) ?? '');
-          missing.push(...names.filter((name) => !found.includes(name)).map((name) => line + name));
-        }
-        const found = await complete(shell, `${line}--`);
-        const names = options.map((option) => option.names[0] ?? '');
-        missing.push(...names.filter((name) => !found.includes(name)).map((name) => line + name));
-      }
+        return [
+          { line, names: below.map((each) => each.path.split(' ').at(-1) ?? '') },
+          { line: `${line}--`, names: options.map((option) => option.names[0] ?? '') },
+        ].filter(({ names }) => names.length > 0);
+      });
+      const found = await completeAll(
+        shell,
+        wanted.map(({ line }) => line),
+      );
+      const missing = wanted.flatMap(({ line, names }, i) =>
+        names.filter((name) => found[i]?.includes(name) !== true).map((name) => line + name),
+      );
       expect(missing).toEqual([]);
     });
 
-    // Whether what is offered begins so is judged by zsh itself.
-    if (shell !== 'zsh') {
-      test('completes what was begun', async () => {
-        expect(await complete(shell, 'rollcall disc')).toEqual(['discover']);
-        expect(await complete(shell, 'rollcall --server 127.0.0.1:7400 cluster st')).toEqual(['status']);
-        expect(await complete(shell, 'rollcall discover web --stal')).toEqual(['--stale']);
-        expect(await complete(shell, 'rollcall discover --output js')).toEqual(['json']);
-      });
-    }
-
-    test('asks the registry that the line names for services', async () => {
+    it('asks the registry that the line names for services', async (context) => {
+      if (!there) context.skip(skipReason);
       const dead = { ROLLCALL_SERVER: await deadAddress() };
       const line = `rollcall run --server ${member.address} w`;
       expect(await complete(shell, line, dead)).toEqual(['web', 'web-admin', 'worker']);
     });
   });
 
+  // Whether what is offered begins so is judged by zsh itself.
+  it.for(['bash', 'fish'] as const)('completes what was begun, in %s', async (shell, { skip }) => {
+    if (!isThere(shell)) skip(`${shell} is not installed here`);
+    expect(await complete(shell, 'rollcall disc')).toEqual(['discover']);
+    expect(await complete(shell, 'rollcall --server 127.0.0.1:7400 cluster st')).toEqual(['status']);
+    expect(await complete(shell, 'rollcall discover web --stal')).toEqual(['--stale']);
+    expect(await complete(shell, 'rollcall discover --output js')).toEqual(['json']);
+  });
+
   it('asks for services of the namespace, once, and silently where the registry is away', async () => {
     expect(await complete('bash', 'rollcall watch --namespace else o')).toEqual(['other']);
     expect(await complete('bash', 'rollcall discover web ')).toEqual([]);
+    expect(existsSync('expanded')).toBe(false);
     expect(await complete('bash', 'rollcall discover w', { ROLLCALL_SERVER: await deadAddress() })).toEqual([]);
   });
 

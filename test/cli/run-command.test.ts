@@ -44,7 +44,8 @@ interface RunOptions {
 const listening = `
 const { appendFileSync } = require('node:fs');
 const note = (text) => appendFileSync(process.env.NOTES, text + ' ');
-const server = require('node:http').createServer((_, answer) => answer.writeHead(health).end()).listen(process.env.PORT);
+const { createServer } = require('node:http');
+const server = createServer((_, answer) => answer.writeHead(health).end()).listen(process.env.PORT);
 let health = 200;
 `;
 

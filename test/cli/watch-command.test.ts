@@ -107,6 +107,7 @@ describe('rollcall watch -- CMD', () => {
     await each.says('ended with 3; waiting for the next change\n');
     await register('failing', 'a');
     await until(() => told('failing').length === 2, 'the second run', 15_000);
+    expect(each.running).toBe(true);
   });
 
   it('ends as it does, with --exit-on-error or --once', async () => {
