@@ -50,7 +50,9 @@ export class RecordQueue {
   push(record: Uint8Array): Uint8Array {
     if (this.count === this.#places.length) this.#growPlaces();
     let tail = this.#chunks.at(-1);
-    if (tail === undefined || tail.length - this.#tailUsed < record.length) {
+    // Behind a full chunk even an empty record finds no place: its offset would be in the next one.
+    const isFull = this.#tailUsed >= chunkBytesMax;
+    if (tail === undefined || isFull || tail.length - this.#tailUsed < record.length) {
       tail = this.#addChunk(record.length);
     }
     const offset = this.#tailUsed;

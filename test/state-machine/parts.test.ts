@@ -96,6 +96,19 @@ describe('RecordQueue', () => {
     );
   });
 
+  it('takes an empty record behind one that fills a chunk, or more than one', () => {
+    for (const length of [256 * 1_024, 300_000]) {
+      const queue = new RecordQueue(0);
+      queue.push(filledWith(length, 1));
+      queue.push(filledWith(0, 2));
+      queue.push(filledWith(3, 3));
+      expect(queue.get(1)).toEqual(filledWith(0, 2));
+      queue.shift();
+      expect(queue.get(1)).toEqual(filledWith(0, 2));
+      expect(queue.get(2)).toEqual(filledWith(3, 3));
+    }
+  });
+
   it('grows its ring wherever its front stands', () => {
     for (const shifted of [0, 1, 30, 63, 64, 100]) {
       const queue = new RecordQueue(7);
