@@ -1,10 +1,10 @@
 /**
  * Measures the state machine: `node --expose-gc --import tsx scripts/bench-state-machine.ts [instances] [part...]`.
  * Each part registers that many instances (1,000,000) of 283 bytes, in entries of 100 commands, a flush frozen and
- * released every 100 entries, then a tenth of them again: `persistent`, `leases` (100 on each), `ttl` (a lease each), all
- * in 1,000 services; `one-service`; `sessions` (100 instances on each, one write) and `small-sessions` (one on each).
- * `load` loads a state of at most 200,000. Prints memory an instance, commands a second, the longest single call and the
- * longest pause of the collector. Without a part: all of them.
+ * released every 100 entries, then a tenth of them again: `persistent`, `leases` (100 on each), `ttl` (a lease each),
+ * all in 1,000 services; `one-service`; `sessions` (100 instances on each, one write) and `small-sessions` (one on
+ * each). `load` loads a state of at most 200,000. Prints memory an instance, commands a second, the longest single call
+ * and the longest pause of the collector. Without a part: all of them.
  */
 import { constants, PerformanceObserver } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -205,9 +205,8 @@ async function measure(what: string, part: Part): Promise<void> {
   const historyBytes = remembered * (view.length + 100);
   const bytesEach = ((bytes - historyBytes) / instances).toFixed(0);
   const rss = (process.memoryUsage().rss / 2 ** 20).toFixed(0);
-  print(
-    `${what}: ${bytesEach} bytes an instance, and some ${(historyBytes / 2 ** 20).toFixed(0)} MiB of history; ${rss} MiB resident; ${await pauses.report()}`,
-  );
+  const history = `and some ${(historyBytes / 2 ** 20).toFixed(0)} MiB of history`;
+  print(`${what}: ${bytesEach} bytes an instance, ${history}; ${rss} MiB resident; ${await pauses.report()}`);
   assert(run.state.counts().instances === instances, 'instances are missing');
   assert(remembered <= stateMachineBounds.historyRevisionsMax * each, 'history beyond its bound');
 

@@ -27,8 +27,8 @@ export function applyRegister(turn: ApplyTurn, body: Register): CommandResult {
 }
 
 /**
- * Registers all items at one revision, on one lease, or none of them: the first that is refused refuses all. No revision
- * is opened where each is kept as it is.
+ * Registers all items at one revision, on one lease, or none of them: the first that is refused refuses all. No
+ * revision is opened where each is kept as it is.
  */
 export function applyBatchRegister(turn: ApplyTurn, { lifetime, items }: BatchRegister): CommandResult {
   const kept = new Set<BatchItem>();

@@ -92,7 +92,7 @@ export interface Registry {
     countMax: number,
   ): { readonly services: readonly ServiceSummary[]; readonly more: boolean };
   lease(leaseId: number): LeaseInfo | undefined;
-  /** Leases that have not ended, ascending by id, those above `afterLeaseId`; at most `countMax`. Changes may come between. */
+  /** Live leases, ascending by id, those above `afterLeaseId`; at most `countMax`. Changes may come between calls. */
   liveLeases(afterLeaseId: number, countMax: number): readonly LeaseInfo[];
   /** Undefined where it has ended. */
   session(sessionId: number): SessionInfo | undefined;

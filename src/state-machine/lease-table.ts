@@ -22,8 +22,8 @@ const writer = new WireWriter();
 export type LeaseEnd = 'expired' | 'revoked' | 'closed';
 
 /**
- * The leases, as columns by slot, a small number that is the lease's while it is there. Which instances a lease holds is
- * not stored with it but follows from their views.
+ * The leases, as columns by slot, a small number that is the lease's while it is there. Which instances a lease holds
+ * is not stored with it but follows from their views.
  *
  * A live lease that was granted by itself may be empty; an implicit or an ended one is dropped with its last instance.
  */

@@ -9,8 +9,8 @@ const head = Buffer.alloc(1 + idBytesMax);
 
 /**
  * The instances of one service, each a record of id and view in an arena, found by the hash of the id or, where that
- * fails, by bisection of the slots in byte order of their ids: no object and no string an instance, and no choice of ids
- * that makes it slow.
+ * fails, by bisection of the slots in byte order of their ids: no object and no string an instance, and no choice of
+ * ids that makes it slow.
  */
 export class ServiceArena {
   readonly namespace: string;

@@ -3,7 +3,7 @@ import { Column } from './column.ts';
 
 const chunkBytesMin = 1024;
 const chunkBytesMax = 256 * 1024;
-/** A chunk costs some memory of its own, and leaves half of itself free while it is the last: both together are least. */
+/** A chunk costs some memory of its own, and half of the last one is free: together they are least with this. */
 const chunkCostBytes = 512;
 /** Each record in a chunk is preceded by its slot and its length, four bytes each. */
 export const slotHeadBytes = 8;

@@ -38,9 +38,9 @@ export type CommandBody =
   | { readonly kind: 'batch-register'; readonly lifetime: Lifetime; readonly items: readonly BatchItem[] }
   /** A session is a lease with a record of its writes: its id is the lease's. */
   | { readonly kind: 'open-session'; readonly ttlMs: number }
-  /** A new stream goes on with the session; what earlier streams of it still bring is refused from now on. */
   /**
-   * `attachment` counts the streams of the session, as its client does; open-session is 1. A higher one than the present
+   * A new stream goes on with the session; what earlier streams of it still bring is refused from now on.
+   * `attachment` counts the streams of the session, as its client does; open-session is 1. One higher than the present
    * takes the session over (and raises the lease's epoch), the present one is a repeat and answered again without a
    * change, a lower one came late and is refused with SESSION_TAKEN.
    */
