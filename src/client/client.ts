@@ -14,6 +14,7 @@ import { clientLimits } from './limits.ts';
 import { Member, MemberPool } from './member-pool.ts';
 import type { MethodName } from './methods.ts';
 import { asBuffer } from './methods.ts';
+import { OpenSlots } from './open-slots.ts';
 import { gatherPages } from './pages.ts';
 import { RegistrySession } from './registry-session.ts';
 import type { Session, SessionOptions } from './session-types.ts';
@@ -63,6 +64,7 @@ export class RollcallClient {
   readonly #keepers = new Set<LeaseKeeper>();
   readonly #sessions = new Set<RegistrySession>();
   readonly #routes: readonly StreamLanes[];
+  readonly #openSlots = new OpenSlots(clientLimits.sessionOpeningsMax);
   readonly #spread: boolean;
   readonly #failFast: boolean;
   #closed = false;
@@ -300,6 +302,7 @@ export class RollcallClient {
     const session = new RegistrySession({
       session: options,
       routes: this.#routes,
+      openSlots: this.#openSlots,
       start: this.#spread ? this.#random.below('first-member', this.#routes.length) : 0,
       failFast: this.#failFast,
       closeTimeoutMs: this.#callTimeoutMs,

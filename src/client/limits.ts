@@ -65,6 +65,10 @@ export const clientLimits = {
    */
   sessionOpenAnswerMsMin: 1_000,
   sessionOpenAnswerMsMax: 3_000,
+  /** It may take twice as long after each that was not answered, up to this. */
+  sessionOpenAnswerMsLongest: 30_000,
+  /** Openings of one client that wait for their answers; further sessions wait for their turn. */
+  sessionOpeningsMax: 256,
   /** A sign of life is given, and its answer must be there, within a third of the TTL, and within this. */
   sessionPingMsMax: 30_000,
   sessionPongMsMax: 10_000,

@@ -6,6 +6,7 @@ import { ClientError } from './client-error.ts';
 import { fromHeader, fromKey } from './convert.ts';
 import { checkWithin } from './input-checks.ts';
 import { clientLimits } from './limits.ts';
+import type { OpenSlots } from './open-slots.ts';
 import { SessionHoldings } from './session-holdings.ts';
 import { SessionLink } from './session-link.ts';
 import type { Operation, OperationParts, OperationResult } from './session-operations.ts';
@@ -20,6 +21,7 @@ import type { Header, InstanceInput, InstanceKey } from './types.ts';
 export interface RegistrySessionOptions {
   readonly session: session.SessionOptions;
   readonly routes: readonly StreamLanes[];
+  readonly openSlots: OpenSlots;
   readonly start: number;
   readonly failFast: boolean;
   /** How long `close` may take by default. */
@@ -72,7 +74,7 @@ export class RegistrySession implements session.Session {
   constructor(options: RegistrySessionOptions) {
     this.#options = options;
     this.#listener = options.session;
-    const { routes, start, failFast, clock, random } = options;
+    const { routes, openSlots, start, failFast, clock, random } = options;
     const { ttlMs = clientLimits.sessionTtlMs } = options.session;
     this.#holdings = new SessionHoldings((lost) => this.#later(() => this.#listener.onLost?.(lost)));
     const listener = {
@@ -86,7 +88,7 @@ export class RegistrySession implements session.Session {
       onTrouble: (error: ClientError) => this.#troubled(error),
       onChange: () => this.#tell(),
     };
-    this.#link = new SessionLink({ routes, start, ttlMs, failFast, clock, random, listener });
+    this.#link = new SessionLink({ routes, openSlots, start, ttlMs, failFast, clock, random, listener });
     this.#writes = new SessionWrites({
       queue: this.#queue,
       send: (bytes) => this.#link.send(bytes),

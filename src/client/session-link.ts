@@ -9,6 +9,7 @@ import { reopenPauseMs } from './backoff.ts';
 import { ClientError } from './client-error.ts';
 import { clientLimits } from './limits.ts';
 import { asBuffer, methods } from './methods.ts';
+import type { OpenSlot, OpenSlots } from './open-slots.ts';
 import { SessionLife } from './session-life.ts';
 import type { LaneStream, StreamLanes } from './stream-lanes.ts';
 
@@ -37,6 +38,8 @@ export interface LinkListener {
 export interface SessionLinkOptions {
   /** One an address. */
   readonly routes: readonly StreamLanes[];
+  /** Shared by all sessions of a client. */
+  readonly openSlots: OpenSlots;
   /** Position of the address that is asked first. */
   readonly start: number;
   readonly ttlMs: number;
@@ -76,6 +79,9 @@ export class SessionLink {
   /** Breaks in a row of streams that did not last. */
   #failures = 0;
   readonly #unreachable = new Set<string>();
+  /** Openings in a row that were not answered in time: members that have much to do get longer. */
+  #silentOpenings = 0;
+  #slot: OpenSlot | undefined;
   #everOpened = false;
   #stopped = false;
 
@@ -101,8 +107,7 @@ export class SessionLink {
   }
 
   start(): void {
-    this.#open();
-    this.#arm();
+    this.#awaitTurn();
   }
 
   /** One encoded SessionRequest, on a stream that is open. */
@@ -131,6 +136,13 @@ export class SessionLink {
 
   get #now(): number {
     return this.#options.clock.monotonicMs();
+  }
+
+  #awaitTurn(): void {
+    this.#slot = this.#options.openSlots.enter(() => {
+      this.#open();
+      this.#arm();
+    });
   }
 
   #open(): void {
@@ -194,6 +206,8 @@ export class SessionLink {
     const isNew = this.#sessionId === 0;
     if (!isNew && sessionId !== this.#sessionId) return `session ${sessionId}, asked was for ${this.#sessionId}`;
     connection.opened = true;
+    this.#silentOpenings = 0;
+    this.#slot?.leave();
     this.#everOpened = true;
     this.#unreachable.clear();
     if (isNew) {
@@ -270,6 +284,7 @@ export class SessionLink {
     this.#judging?.cancel();
     this.#judging = undefined;
     this.#life.pause();
+    this.#slot?.leave();
     if (connection === undefined) return;
     connection.lane.stream.cancel();
     connection.lane.release();
@@ -290,8 +305,9 @@ export class SessionLink {
   }
 
   get #openAnswerMs(): number {
-    const { sessionOpenAnswerMsMin, sessionOpenAnswerMsMax } = clientLimits;
-    return Math.min(sessionOpenAnswerMsMax, Math.max(sessionOpenAnswerMsMin, this.#options.ttlMs / 3));
+    const { sessionOpenAnswerMsMin, sessionOpenAnswerMsMax, sessionOpenAnswerMsLongest } = clientLimits;
+    const ms = Math.min(sessionOpenAnswerMsMax, Math.max(sessionOpenAnswerMsMin, this.#options.ttlMs / 3));
+    return Math.min(sessionOpenAnswerMsLongest, ms * 2 ** Math.min(this.#silentOpenings, 8));
   }
 
   /** One timer, which is left alone where it is early enough: it looks again when it fires. */
@@ -312,7 +328,7 @@ export class SessionLink {
     this.#timerAtMs = never;
     if (this.#reopenAtMs <= this.#now) {
       this.#reopenAtMs = never;
-      this.#open();
+      this.#awaitTurn();
     }
     if (this.#life.pingAtMs <= this.#now && this.isOpen) {
       this.send(rollcall.v1.SessionRequest.encode({ ping: { pingId: this.#life.ping() } }).finish());
@@ -335,6 +351,7 @@ export class SessionLink {
     const noLeader = connection.opened && connection.halfClosedMs === undefined && !this.#life.isSilent;
     if (!noLeader) {
       const ms = Math.round(this.#now - connection.startedMs);
+      if (!connection.opened) this.#silentOpenings += 1;
       this.#broken(
         connection,
         brokenBy(connection, connection.opened ? 'fell silent' : `did not answer within ${ms} ms`),

@@ -73,6 +73,6 @@ async function run(seed: number): Promise<void> {
   }
 }
 
-describe('a session among members that fail in every way at once', () => {
+describe('a session among members that fail in every way at once', { timeout: 60_000 }, () => {
   it.each([1, 2, 3, 4, 5, 6, 7, 8])('answers every call and holds what the members say that it does (seed %i)', run);
 });

@@ -19,7 +19,7 @@ function cut({ stream }: BookStream): void {
   stream.emit('error', statusOf({ reason: 'NOT_SERVING' }));
 }
 
-describe('a session whose stream breaks', () => {
+describe('a session whose stream breaks', { timeout: 60_000 }, () => {
   it('goes on over the next member, and nothing is lost or told as lost', async () => {
     const a = await h.member();
     const b = await h.member();
@@ -114,6 +114,19 @@ describe('a session whose stream breaks', () => {
     await h.until(() => session.state === 'live', 'the session', 20);
     expect(session.told.trouble[0]?.message).toMatch(/did not answer within 30\d\d ms/);
     expect(h.clock.monotonicMs()).toBeLessThan(4_000);
+  });
+
+  it('gives members that have much to do longer each time', async () => {
+    const times: number[] = [];
+    const deaf: Script = () => {
+      times.push(h.clock.monotonicMs());
+      return true;
+    };
+    h.session([await h.member(deaf), await h.member(deaf)]);
+    await h.until(() => times.length === 5, 'five openings', 20);
+    const waits = times.slice(1).map((ms, i) => ms - (times[i] ?? 0));
+    for (const [i, waitedMs] of waits.entries()) expect(waitedMs).toBeGreaterThanOrEqual(1_000 * 2 ** i);
+    expect(waits[3]).toBeLessThan(10_000);
   });
 
   it('asks every member at once, and then with pauses', async () => {
@@ -214,7 +227,7 @@ describe('a session whose stream breaks', () => {
   });
 });
 
-describe('a session that has ended while it was cut off', () => {
+describe('a session that has ended while it was cut off', { timeout: 60_000 }, () => {
   it('is followed by a new one that has everything back, over its own incarnations alone', async () => {
     const a = await h.member();
     const session = h.session([a]);
@@ -336,7 +349,7 @@ describe('a session that has ended while it was cut off', () => {
   });
 });
 
-describe('a process that was stopped for longer than the time to live', () => {
+describe('a process that was stopped for longer than the time to live', { timeout: 60_000 }, () => {
   it('does not know whether it is registered, asks, and goes on with the session that still lives', async () => {
     const a = await h.member();
     const session = h.session([a]);
@@ -391,7 +404,7 @@ describe('a process that was stopped for longer than the time to live', () => {
   });
 });
 
-describe('what a session has lost', () => {
+describe('what a session has lost', { timeout: 60_000 }, () => {
   it('is told once, with who has it, and never taken back', async () => {
     const a = await h.member();
     const session = h.session([a]);
@@ -465,7 +478,7 @@ describe('what a session has lost', () => {
   });
 });
 
-describe('a session that is taken', () => {
+describe('a session that is taken', { timeout: 60_000 }, () => {
   it('ends where another process goes on with it on the present stream', async () => {
     const session = h.session([await h.member(), await h.member()]);
     await h.settled(session.register(web('1')), 'the registration');

@@ -129,7 +129,7 @@ export class SessionHarness {
   }
 
   /** Lets the client's time pass, about as fast as the real one, until `holds` does. */
-  async until(holds: () => boolean, what: string, stepMs = 5, timeoutMs = 10_000): Promise<void> {
+  async until(holds: () => boolean, what: string, stepMs = 5, timeoutMs = 45_000): Promise<void> {
     const endMs = performance.now() + timeoutMs;
     while (!holds()) {
       if (performance.now() > endMs) throw new Error(`waited in vain: ${what}`);

@@ -10,7 +10,7 @@ beforeEach(() => {
 
 afterEach(() => h.stop());
 
-describe('a session', () => {
+describe('a session', { timeout: 60_000 }, () => {
   it('registers, changes and removes instances over one stream, and says what it holds', async () => {
     const a = await h.member();
     const session = h.session([a]);
@@ -170,7 +170,7 @@ describe('a session', () => {
   });
 });
 
-describe('the end of a session', () => {
+describe('the end of a session', { timeout: 60_000 }, () => {
   it('carries out what was asked, deregisters everything and waits for it on close', async () => {
     const session = h.session([await h.member()]);
     await h.settled(session.register(web('1')), 'the registration');
@@ -248,7 +248,7 @@ describe('the end of a session', () => {
   });
 });
 
-describe('many sessions', () => {
+describe('many sessions', { timeout: 60_000 }, () => {
   it('live for 10 s each unless something else is said', async () => {
     const a = await h.member();
     h.client([a.address]).openSession();
@@ -268,6 +268,27 @@ describe('many sessions', () => {
     await h.settled(Promise.all(sessions.map((session) => session.close())), 'the ends');
     expect(h.book.instances.size).toBe(0);
     await until(() => a.openStreams === 0, 'all streams end');
+  });
+
+  it('open 256 at a time, and the next as soon as one is answered or gives up', async () => {
+    const held: (() => void)[] = [];
+    const a = await h.member((request, at) => {
+      if (request.open === undefined || request.open === null || held.length > 300) return false;
+      held.push(() => at.send(...at.carryOut(request)));
+      return true;
+    });
+    const client = h.client([a.address]);
+    const sessions = Array.from({ length: 300 }, () => h.open(client, { ttlMs: 30_000 }));
+    await until(() => held.length === 256, 'the first');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(held).toHaveLength(256);
+    for (const answer of held.slice(0, 20)) answer();
+    for (const session of sessions.slice(20, 30)) session.abandon();
+    await until(() => held.length === 286, 'the next');
+    for (const answer of held.slice(30)) answer();
+    await until(() => held.length === 300, 'the last');
+    for (const answer of held.slice(286)) answer();
+    await until(() => sessions.filter(({ state }) => state === 'live').length === 290, 'all that were not abandoned');
   });
 
   it('are refused above 10,000', () => {
