@@ -17,10 +17,9 @@ const batchEvents: ReadonlySet<string> = new Set(['snapshot', 'delta', 'reset', 
  */
 export async function expectSurvival(command: Command): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'rollcall-example-'));
-  /** Of members that ended without having been killed. */
-  const logs: string[] = [];
-  const onExit = (id: string, code: number | null): void => {
-    if (code !== null && code !== 0) logs.push(`member ${id} ended with ${code}:\n${cluster.logTail(id, 3)}`);
+  const ends: string[] = [];
+  const onExit = (id: string, code: number | null, signal: NodeJS.Signals | null): void => {
+    ends.push(`member ${id} ended with ${code ?? signal}`);
   };
   const cluster = new ProcessCluster({ directory, members: await planMembers(3), onExit });
   const programs: ExampleProgram[] = [];
@@ -34,7 +33,8 @@ export async function expectSurvival(command: Command): Promise<void> {
     await cluster.leader(stepMs);
     await survive(cluster, start);
   } catch (error) {
-    throw new Error([String(error), ...programs.map((program) => program.transcript), ...logs].join('\n\n'), {
+    const logs = cluster.members.map(({ id }) => `the log of ${id} ends with\n${cluster.logTail(id, 6)}`);
+    throw new Error([String(error), ...programs.map((program) => program.transcript), ...ends, ...logs].join('\n\n'), {
       cause: error,
     });
   } finally {
