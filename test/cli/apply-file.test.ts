@@ -3,6 +3,7 @@ import { applyBounds } from '../../src/cli/apply-bounds.ts';
 import { batchesOf } from '../../src/cli/apply-command.ts';
 import { checkUnique, parseDeclared } from '../../src/cli/apply-file.ts';
 import { CliError } from '../../src/cli/exit-codes.ts';
+import { cli } from './run-cli.ts';
 
 const one = 'service: db\nid: a\nendpoints: [sql=postgres://10.0.0.9:5432]\n';
 
@@ -63,6 +64,16 @@ describe('files of instances', () => {
     ['instances: 1', /^f\.yaml:1: instances: write a list$/],
   ])('refuses %j with file, line and field', (text, problem) => {
     expect(problemsOf(text).filter((line) => problem.test(line))).toHaveLength(1);
+  });
+
+  it('takes the example of the help', async () => {
+    const { stdout } = await cli('apply', '--help');
+    const [example = ''] = /^ {2}instances:\n(?: {4,}.+\n)+/m.exec(stdout) ?? [];
+    const declared = parseDeclared(example, 'help', 'default').map(({ instance }) => instance);
+    expect(declared).toMatchObject([
+      { id: 'db-1', metadata: { role: 'primary' } },
+      { id: 'db-2', version: '16.4.0' },
+    ]);
   });
 
   it('names all that is wrong, up to a bound', () => {

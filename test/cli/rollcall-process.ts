@@ -51,15 +51,14 @@ export class RollcallProcess {
     if (!has()) throw new Error(`ended without saying ${text}:\n${this.stdout}${this.stderr}`);
   }
 
-  /** Ends it, and at once what it runs: a second signal makes it do so. */
+  /** Ends it, and what it runs: a second signal does that where a first one is not heeded. */
   async kill(): Promise<void> {
-    for (let i = 0; i < 2 && this.running; i += 1) {
-      this.process.kill('SIGTERM');
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    const late = setTimeout(() => this.process.kill('SIGKILL'), 8_000);
+    if (this.running) this.process.kill('SIGTERM');
+    const again = setTimeout(() => this.process.kill('SIGTERM'), 1_000);
+    const last = setTimeout(() => this.process.kill('SIGKILL'), 10_000);
     await this.#ended;
-    clearTimeout(late);
+    clearTimeout(again);
+    clearTimeout(last);
   }
 }
 
