@@ -57,8 +57,8 @@ export class SessionHoldings {
   /**
    * Takes a notice; returns what must be asked because of it.
    *
-   * @param underWay Operations of the write that is not answered. What a notice means for their instances is seen behind
-   * the answer.
+   * @param underWay Operations of the write that is not answered. What a notice means for their instances is seen
+   * behind the answer.
    */
   notice(notice: LostNotice, underWay: readonly Operation[]): Operation[] {
     const key = keyOf(notice.name);

@@ -25,8 +25,8 @@ export interface OperationResult {
 }
 
 /**
- * One operation from its call to its answer. `restore` and `verify` are the session's own: to have an instance back, and
- * to learn whether one is still there, by an update with the content that it has.
+ * One operation from its call to its answer. `restore` and `verify` are the session's own: to have an instance back,
+ * and to learn whether one is still there, by an update with the content that it has.
  */
 export interface Operation {
   readonly kind: OperationKind;

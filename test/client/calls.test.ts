@@ -149,7 +149,7 @@ describe('calls of a client', () => {
     expect(a.seen.length).toBeGreaterThan(1);
   });
 
-  it('gives up at once where a member asks for more time than there is, and knows that nothing was applied', async () => {
+  it('gives up at once where a member asks for more time than there is, with nothing applied', async () => {
     const a = await member({ unary: () => ({ reason: 'NO_LEADER', retryAfterMs: 60_000 }) });
     const error = await failureOf(client([a.address]).register({ instance, lifetime }));
     expect(error).toMatchObject({ reason: 'NO_LEADER', retryAfterMs: 60_000, mayHaveApplied: false });

@@ -54,7 +54,7 @@ describe('the queue of a session', () => {
     }
   });
 
-  it('gives every operation once, one of an instance a write, each instance in its order, whatever comes between', () => {
+  it('gives every operation once, one of an instance a write, each instance in its order', () => {
     const step = fc.oneof(
       fc.record({ kind: fc.constant('push' as const), key: fc.nat(4) }),
       fc.record({ kind: fc.constant('take' as const), again: fc.boolean() }),
