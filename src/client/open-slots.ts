@@ -6,7 +6,8 @@ export interface OpenSlot {
 
 /**
  * Lets so many at a time open a stream, the others in the order in which they came: thousands of sessions of one
- * process that lost a member together would otherwise all wait for the next one until their patience ends, and begin again.
+ * process that lost a member together would otherwise all wait for the next one until their patience ends, and begin
+ * again.
  */
 export class OpenSlots {
   readonly #max: number;

@@ -56,7 +56,7 @@ export class WatchedSet {
     return this.#revision;
   }
 
-  /** How old the set may be, ms: since a member confirmed it, and what that said of its own age. Undefined: none yet. */
+  /** How old it may be, ms: since a member confirmed it, and what that said of its own age. Undefined: none yet. */
   get ageMs(): number | undefined {
     return this.#asOfMs === undefined ? undefined : this.#clock.monotonicMs() - this.#asOfMs;
   }

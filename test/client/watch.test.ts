@@ -363,7 +363,7 @@ describe('a watch', () => {
     expect(held(watch)).toEqual([]);
   });
 
-  it('refuses a filter that would end the stream of all, and tells one that a member refuses to its watch', async () => {
+  it('refuses a filter that would end the stream of all, and tells what a member refuses to its watch', async () => {
     const a = await member((create, send) => {
       if (create.filter === undefined || create.filter === null) {
         if (create.service === 'good') send(snapshot(5, '1'));
