@@ -29,7 +29,7 @@ export interface CutSource {
  * them. A cut is a copy of encoded bytes: the state goes on while slow readers take part after part of one revision.
  *
  * A snapshot is shared for as long as nothing in it has changed; coalesced changes for `changesReuseMs`, as whoever is
- * sent them goes on with what changed after them.
+ * sent them goes on with what changed after them; longer where the room for others grows short.
  *
  * Bounded by `snapshotBytesMax` over all. When that is reached, what is only cached goes first, then what readers have
  * not touched for `snapshotStallMs`; if that is not enough, those who wait for the new one are told cutLost.
@@ -180,7 +180,11 @@ export class CutStore {
 
   /** Whether changes will do, or can be made so, for who was told everything up to `coveredTo`. */
   #isUseful(cut: Cut, coveredTo: number): boolean {
-    if (cut.complete) return cut.reader.from <= coveredTo && coveredTo < cut.revision && this.#isFresh(cut);
+    if (cut.complete) {
+      // With half of the room taken, what is there has to do: whoever is sent it is further on in any case.
+      const isPressed = this.#bytes + cut.bytes > this.#bounds.snapshotBytesMax / 2;
+      return cut.reader.from <= coveredTo && coveredTo < cut.revision && (isPressed || this.#isFresh(cut));
+    }
     if (!cut.begun && cut.reader instanceof ChangesReader) cut.reader.include(coveredTo);
     return cut.reader.from <= coveredTo;
   }

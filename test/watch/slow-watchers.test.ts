@@ -220,6 +220,23 @@ describe('coalesced changes', () => {
     expect(read(2)).toEqual(['coalesced 0-42 4']);
   });
 
+  it('are sent again for longer where the room for more of them grows short', () => {
+    const bounds = { ...small, changesReuseMs: 100, catchUpPartBytesMax: 1_024, snapshotBytesMax: 24_000 };
+    const h = new Harness(bounds);
+    const [holder, other] = [stalled(h), stalled(h)];
+    change(h, 120, 60);
+    holder.sink.credit = 2;
+    holder.stream.drained();
+    h.settle();
+    expect(h.hub.counts().snapshotBytes).toBeGreaterThan(6_000);
+    h.clock.advance(101);
+    change(h, 1, 1);
+    h.read(other.sink, other.stream);
+    const lines = transcript(other.sink).slice(1);
+    expect(lines.slice(0, -1).every((line) => line.startsWith('coalesced 0-120 '))).toBe(true);
+    expect(lines.at(-1)).toBe('delta 120-121 1');
+  });
+
   it('are held no longer than that when nobody is sent them', () => {
     const h = new Harness({ ...small, changesReuseMs: 100 });
     const { sink, stream } = stalled(h);
