@@ -352,5 +352,5 @@ const ends = {
 
 function ended(sessionId: number, end: keyof typeof ends): RollcallError {
   const message = `session ${sessionId} has ended: ${ends[end]}; open a new one and register again what is to be there`;
-  return new RollcallError('UNKNOWN_SESSION', message);
+  return new RollcallError('UNKNOWN_SESSION', message, { facts: { end } });
 }

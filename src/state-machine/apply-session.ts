@@ -51,7 +51,7 @@ export function applyWriteSession(turn: ApplyTurn, body: Write): CommandResult {
   if (record === undefined) return unknownSession(turn, sessionId);
   if (record.attachment !== body.attachment) return taken(turn, body, record);
   const { lastSequence } = record;
-  if (sequence === lastSequence) return decodeResult(record.result);
+  if (sequence === lastSequence) return repeated(turn, body, record);
   if (sequence < lastSequence) {
     return turn.refuse('SUPERSEDED', 'write.sequence', `write ${lastSequence} is applied already`);
   }
@@ -62,6 +62,15 @@ export function applyWriteSession(turn: ApplyTurn, body: Write): CommandResult {
   const result = { kind: 'session-written', revision: turn.revision, sequence, outcomes } as const;
   turn.sessions.written(sessionId, result);
   return result;
+}
+
+/** What the write answered the first time; what cannot be that write is refused, and changes nothing. */
+function repeated(turn: ApplyTurn, { operations, sequence }: Write, record: SessionRecord): CommandResult {
+  const result = decodeResult(record.result);
+  assert(result.kind === 'session-written', 'result of another kind kept for a session');
+  if (result.outcomes.length === operations.length) return result;
+  const message = `write ${sequence} had ${result.outcomes.length} operations, this one has ${operations.length}`;
+  return turn.refuse('REQUEST_ID_REUSED', 'write.sequence', message);
 }
 
 /** Ends the session as its owner wishes, and removes what it holds. */

@@ -163,6 +163,16 @@ describe('a session', () => {
     expect(driver.state.stateHash()).toBe(hash);
   });
 
+  it('refuses its last sequence with another number of operations, and changes nothing', () => {
+    const driver = withSessions(1);
+    const first = driver.apply(write(1, 1, [start('a'), start('b')]));
+    const hash = driver.state.stateHash();
+    expectRefused(driver, write(1, 1, [start('a')]), 'REQUEST_ID_REUSED', 'write.sequence');
+    expectRefused(driver, write(1, 1, [start('a'), start('b'), start('c')]), 'REQUEST_ID_REUSED', 'write.sequence');
+    expect(driver.state.stateHash()).toBe(hash);
+    expect(driver.apply(write(1, 1, [start('a'), start('b')])).result).toEqual(first.result);
+  });
+
   it('refuses a lower sequence and one with a gap before it', () => {
     const driver = withSessions(1);
     expectRefused(driver, write(1, 2, [start('a')]), 'INVALID_FIELD', 'write.sequence');
