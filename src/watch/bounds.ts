@@ -25,7 +25,7 @@ export interface WatchBounds {
   readonly snapshotCacheBytesMax: number;
   /** A reader that takes nothing of its begun snapshot for so long loses it when others need the room. */
   readonly snapshotStallMs: number;
-  /** Bytes of snapshots and of what was missed that are made in one turn of the loop: about 4 ms for 1 MiB. */
+  /** Bytes of snapshots and of what was missed that are made in one turn of the loop: 2 to 5 ms. */
   readonly turnWorkBytesMax: number;
 }
 
@@ -45,5 +45,5 @@ export const watchBounds: WatchBounds = {
   snapshotBytesMax: 256 * mib,
   snapshotCacheBytesMax: 16 * mib,
   snapshotStallMs: 10_000,
-  turnWorkBytesMax: mib,
+  turnWorkBytesMax: 512 * kib,
 };
