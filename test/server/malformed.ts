@@ -125,6 +125,7 @@ function fieldFaults(shape: FieldShape, field: string): Fault[] {
       varint('a varint without end', [0x80]);
       break;
     case 'enum':
+    case 'enums':
       varint('a value without a name', [shape.names.length]);
       varint('-1', [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]);
       break;
@@ -140,7 +141,7 @@ function fieldFaults(shape: FieldShape, field: string): Fault[] {
 }
 
 function isList(shape: FieldShape): boolean {
-  return ['strings', 'uint64s', 'string-map', 'messages'].includes(shape.type);
+  return ['strings', 'uint64s', 'enums', 'string-map', 'messages'].includes(shape.type);
 }
 
 /** A singular field with nothing wrong in it. */

@@ -15,9 +15,16 @@ export type Import = {
 };
 
 const skippedFolders: ReadonlySet<string> = new Set([
-  ...['node_modules', 'dist', '.git', '.rollcall', 'coverage'],
+  'node_modules',
+  'dist',
+  '.git',
+  '.rollcall',
+  'coverage',
   // Of the examples in Python and Go: installed and generated.
-  ...['.venv', '__pycache__', 'build', 'rollcallv1'],
+  '.venv',
+  '__pycache__',
+  'build',
+  'rollcallv1',
 ]);
 
 /** Paths, from the root, of all files that belong to the repository, sorted. */
