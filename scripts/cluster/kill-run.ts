@@ -38,7 +38,14 @@ export interface KillResult {
   readonly acknowledged: number;
   readonly retries: number;
   readonly unknown: number;
-  readonly watch: { batches: number; events: number; snapshots: number; resets: number; resumes: number; coalesced: number };
+  readonly watch: {
+    batches: number;
+    events: number;
+    snapshots: number;
+    resets: number;
+    resumes: number;
+    coalesced: number;
+  };
   readonly seconds: number;
 }
 
