@@ -54,7 +54,7 @@ export interface ConsensusEvents {
   onTick(stalled: boolean): void;
   /** This side stood still: what the consensus side has confirmed meanwhile confirms no read asked before. */
   onStall(): void;
-  /** The persisted state is to be that of this base: drop all and load it once durable. Before the turn that follows. */
+  /** The persisted state is to be that of this base: drop all, load it once durable. Before the turn that follows. */
   onStateReplaced(base: LogBase): void;
   /** Makes the offered snapshot with this base the active state; resolves when that is durable. */
   activateSnapshot(base: LogBase): Promise<MembershipRecord>;
@@ -64,6 +64,8 @@ export interface ConsensusEvents {
   onForwarded(from: MemberId, boot: number, forwarded: readonly Forwarded[]): void;
   onConnected(peer: MemberId): void;
   onUnreachable(peer: MemberId, reason: string): void;
+  /** Calls handed to `forward` found this peer away: what is asked of it has no answer. */
+  onUnsent(peer: MemberId): void;
   onSnapshot(incoming: IncomingSnapshot): Promise<number>;
   /** For metrics: something was this late, ms. */
   onLate(kind: LateKind, ms: number): void;
@@ -74,7 +76,7 @@ export interface ConsensusEvents {
 /**
  * The consensus side of a member as the serving side sees it: core, log, hard state, peers and ticks, on the same
  * thread (local-consensus.ts) or on another (remote-consensus.ts). Only bytes and numbers pass, in batches; no call
- * waits. Order of use: `attach`; then `listen`, `create` where the cluster forms, and `recover`; `start`, then the rest;
+ * waits. Order of use: `attach`; `listen`, `create` where the cluster forms, and `recover`; `start`, then the rest;
  * `settle`, `close` and `stop` at the end. Bytes handed over must not be changed afterwards.
  */
 export interface ConsensusPort {
@@ -113,7 +115,7 @@ export interface ConsensusPort {
    * False: it is of an earlier term or not ahead of this member. One at a time.
    */
   offerSnapshot(message: SnapshotMessage): Promise<boolean>;
-  /** Where the log may begin, at most behind `upto`, with this share (0 to 1) of its entries left; undefined: as it is. */
+  /** Where the log may begin, at most behind `upto`, with this share (0 to 1) of it left; undefined: as it is. */
   compactable(share: number, upto: number): Promise<LogBase | undefined>;
   /** Drops the log up to `base`, durably; the state that covers it is flushed and durable. */
   compact(base: LogBase): Promise<void>;

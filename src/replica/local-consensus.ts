@@ -104,7 +104,7 @@ export class LocalConsensus implements ConsensusPort {
     const hardState = await storage.openHardState();
     const lastTerm = recovered.entries.at(-1)?.term ?? recovered.base.term;
     const { term, vote, boot } = hardState.current;
-    // An entry of a term is appended only after that term was synced, so a log ahead of the hard state is a lost record.
+    // An entry of a term is appended only after that term was synced: a log ahead of the hard state is a lost record.
     if (lastTerm > term) {
       throw new StorageError('damaged', 'hard-state', `says term ${term}, the log holds an entry of term ${lastTerm}`);
     }

@@ -325,6 +325,7 @@ export class MemberReplica implements Replica {
         observer.event({ kind: 'unreachable', peer, reason });
         this.#serving?.onUnreachable(peer);
       },
+      onUnsent: (peer) => this.#serving?.onUnreachable(peer),
       onSnapshot: (incoming) => this.#serving?.onSnapshot(incoming) ?? Promise.reject(stopping()),
       onLate: (kind, ms) => observer.late?.(kind, ms),
       onFatal: (error) => {

@@ -42,6 +42,7 @@ export const configSchema = z.strictObject({
   listen: z.strictObject({ client: listenAddress(), peer: listenAddress(), http: listenAddress() }),
   insecure: flag().default(false),
   stopGraceMs: wholeNumber(0, hourMs, 'ms').default(5_000),
+  consensusThread: flag().default(true),
   raft: z
     .strictObject({
       tickMs: wholeNumber(5, 1_000, 'ms').default(50),

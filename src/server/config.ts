@@ -24,6 +24,7 @@ export interface MemberConfig {
   readonly clientAddress: string;
   readonly insecure: boolean;
   readonly stopGraceMs: number;
+  readonly consensusThread: boolean;
   readonly raft: CheckedConfig['raft'];
   readonly limits: CheckedConfig['limits'];
   readonly log: CheckedConfig['log'];

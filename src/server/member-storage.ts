@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import { emptyPrefixHash } from '../base/hash.ts';
-import type { LogOpening, ReplicaStorage } from '../replica/storage.ts';
+import type { ConsensusStorage, LogOpening, ReplicaStorage, ServingStorage } from '../replica/storage.ts';
 import type { Disk } from '../storage/disk.ts';
 import type { MembershipRecord, RecoveredLog } from '../storage/entry-log.ts';
 import { openHardState } from '../storage/hard-state-file.ts';
@@ -24,10 +24,20 @@ export interface MemberStorageOptions {
  * the caller's. See ReplicaStorage for the order of use.
  */
 export async function openMemberStorage(options: MemberStorageOptions): Promise<ReplicaStorage> {
-  const { disk, engine, clock, segmentBytes } = options;
+  return { ...(await openServingStorage(options)), ...consensusStorage(options) };
+}
+
+/** The part that the serving side uses: identity, state, free space. */
+export async function openServingStorage(options: Omit<MemberStorageOptions, 'segmentBytes'>): Promise<ServingStorage> {
+  const { disk, engine } = options;
   const identity = await openIdentity(disk);
+  return { identity, openState: () => openStateDirectory({ disk, engine }), freeBytes: () => disk.freeBytes() };
+}
+
+/** The part that the consensus side uses, maybe on a thread of its own: log and hard state. */
+export function consensusStorage(options: Omit<MemberStorageOptions, 'engine'>): ConsensusStorage {
+  const { disk, clock, segmentBytes } = options;
   return {
-    identity,
     create: async (membership: MembershipRecord) => {
       if (await SegmentedLog.isInitialised(disk)) await renewMembership(options, membership);
       else await SegmentedLog.initialise(disk, emptyBase, membership, segmentBytes);
@@ -35,7 +45,6 @@ export async function openMemberStorage(options: MemberStorageOptions): Promise<
       await hardState.close();
     },
     openHardState: () => openHardState(disk, { isNewDirectory: false }),
-    openState: () => openStateDirectory({ disk, engine }),
     openLog: async ({ appliedIndex, installed, onFailure }: LogOpening) => {
       const log = { clock, appliedIndex, segmentBytes, onFailure };
       const opened = await SegmentedLog.open(
@@ -52,7 +61,6 @@ export async function openMemberStorage(options: MemberStorageOptions): Promise<
       }
       return opened;
     },
-    freeBytes: () => disk.freeBytes(),
   };
 }
 
@@ -62,7 +70,10 @@ const emptyBase: LogBase = { index: 0, term: 0, hash: emptyPrefixHash };
  * An attempt to form made the log and ended before the identity said so. Until then another member may have lost its
  * directory and come back with a new one: the log must name the members that form now.
  */
-async function renewMembership(options: MemberStorageOptions, membership: MembershipRecord): Promise<void> {
+async function renewMembership(
+  options: Omit<MemberStorageOptions, 'engine'>,
+  membership: MembershipRecord,
+): Promise<void> {
   const { clock, disk, segmentBytes } = options;
   const { log, recovered } = await SegmentedLog.open(disk, {
     clock,

@@ -10,7 +10,8 @@ import type { GrpcObserver } from '../grpc/observer.ts';
 import type { ReplicaObserver } from '../replica/events.ts';
 import { LocalConsensus } from '../replica/local-consensus.ts';
 import { MemberReplica } from '../replica/member-replica.ts';
-import { replicaTimes } from '../replica/times.ts';
+import type { ConsensusPort } from '../replica/consensus-port.ts';
+import { type ReplicaTimes, replicaTimes } from '../replica/times.ts';
 import type { ReplicaStatus } from '../replica/types.ts';
 import { RegistryState } from '../state-machine/registry-state.ts';
 import { type DirectoryLock, lockDirectory } from '../storage/directory-lock.ts';
@@ -18,9 +19,11 @@ import type { InitialMember } from '../storage/identity.ts';
 import { LevelStateEngine } from '../storage/level-state-engine.ts';
 import type { Disk } from '../storage/disk.ts';
 import { NodeDisk } from '../storage/node-disk.ts';
+import { measuredDisk, type OnDiskWrite } from '../telemetry/measured-disk.ts';
 import { GrpcTransport } from '../transport/grpc-transport.ts';
 import { WatchHub } from '../watch/watch-hub.ts';
-import { openMemberStorage } from './member-storage.ts';
+import { startConsensusThread } from './consensus-thread.ts';
+import { consensusStorage, openServingStorage } from './member-storage.ts';
 
 /** host and port to listen on; port 0: any free one. */
 export interface ListenAddress {
@@ -60,8 +63,10 @@ export interface MemberOptions {
   readonly random: Random;
   readonly replicaObserver: ReplicaObserver;
   readonly grpcObserver: GrpcObserver;
-  /** The disk as the log sees it, e.g. measured. Default: as it is. */
-  readonly wrapDisk?: (disk: Disk) => Disk;
+  /** Told of each durable write of log, hard state and other small files. */
+  readonly onDiskWrite: OnDiskWrite;
+  /** The consensus side runs on a thread of its own. */
+  readonly consensusThread: boolean;
 }
 
 /**
@@ -138,24 +143,16 @@ export class Member {
     const { clock, dataDirectory: root } = options;
     const lock = await lockDirectory(root);
     try {
-      const bare = await NodeDisk.open(root);
-      const disk = options.wrapDisk?.(bare) ?? bare;
+      const disk = measuredDisk(await NodeDisk.open(root), clock, options.onDiskWrite);
       const engine = new LevelStateEngine({ disk, root, clock });
-      const storage = await openMemberStorage({ clock, disk, engine, segmentBytes: options.segmentBytes });
-      const { host, port } = options.listenPeer;
+      const storage = await openServingStorage({ clock, disk, engine });
       const { tickMs, heartbeatTicks, electionTicksMin, electionTicksMax } = options;
       const times = replicaTimes(tickMs, heartbeatTicks, electionTicksMin, electionTicksMax);
+      const consensus = consensusOf(options, times, disk);
       const made: { member?: Member } = {};
       const replica = new MemberReplica({
         ...options,
-        consensus: new LocalConsensus({
-          memberId: options.memberId,
-          clock,
-          random: options.random,
-          transport: new GrpcTransport({ clock, random: options.random, host, port }),
-          storage,
-          times,
-        }),
+        consensus,
         storage,
         observer: {
           event: (event) => {
@@ -221,4 +218,33 @@ export class Member {
       await this.#lock.release();
     }
   }
+}
+
+/** The consensus side of a member: on a thread of its own, or on this one. */
+function consensusOf(options: MemberOptions, times: ReplicaTimes, disk: Disk): ConsensusPort {
+  const { clock, dataDirectory, listenPeer, memberId, onDiskWrite, random, segmentBytes } = options;
+  const { host, port } = listenPeer;
+  if (options.consensusThread) {
+    const { tickMs, heartbeatTicks, electionTicksMin, electionTicksMax } = options;
+    const ticks = { tickMs, heartbeatTicks, electionTicksMin, electionTicksMax };
+    return startConsensusThread({
+      memberId,
+      dataDirectory,
+      segmentBytes,
+      host,
+      port,
+      ...ticks,
+      clock,
+      times,
+      onDiskWrite,
+    });
+  }
+  return new LocalConsensus({
+    memberId,
+    clock,
+    random,
+    transport: new GrpcTransport({ clock, random, host, port }),
+    storage: consensusStorage({ clock, disk, segmentBytes }),
+    times,
+  });
 }

@@ -7,7 +7,7 @@ import type { ReplicaEvent } from '../replica/events.ts';
 import { GrpcTelemetry } from '../telemetry/grpc-telemetry.ts';
 import { type Log, openLog } from '../telemetry/logger.ts';
 import { LoopMonitor } from '../telemetry/loop-monitor.ts';
-import { measuredDisk } from '../telemetry/measured-disk.ts';
+import { diskWriteRecorder } from '../telemetry/measured-disk.ts';
 import { MemberMetrics } from '../telemetry/metrics.ts';
 import { countReplicaEvent } from '../telemetry/replica-metrics.ts';
 import type { MemberConfig } from './config.ts';
@@ -130,7 +130,8 @@ class MemberRun {
         fatal: (error) => this.#fatal(error),
       },
       grpcObserver: new GrpcTelemetry(telemetry),
-      wrapDisk: (disk) => measuredDisk(disk, telemetry),
+      onDiskWrite: diskWriteRecorder(telemetry),
+      consensusThread: config.consensusThread,
     });
   }
 

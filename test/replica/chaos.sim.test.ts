@@ -8,13 +8,16 @@ const seeds = Number(process.env['ROLLCALL_CHAOS_SEEDS'] ?? '20');
 const first = Number(process.env['ROLLCALL_CHAOS_FIRST'] ?? '1');
 const lifeMs = 12_000;
 
-describe('random lives of a cluster', () => {
+describe.each([
+  ['one thread', false],
+  ['two threads', true],
+] as const)('random lives of a cluster, members on %s', (_name, twoThreads) => {
   it(`keeps every promise under crashes, cuts, pauses and slow disks, ${seeds} seeds from ${first}`, async () => {
     const total = { acknowledged: 0, refused: 0, unknown: 0, reads: 0, renewals: 0, crashes: 0, snapshots: 0 };
     const broken: string[] = [];
     for (let seed = first; seed < first + seeds; seed++) {
       try {
-        const report = await new ChaosRun(seed).run(lifeMs);
+        const report = await new ChaosRun(seed, twoThreads).run(lifeMs);
         for (const key of Object.keys(total) as (keyof typeof total)[]) total[key] += report[key];
       } catch (error) {
         broken.push(error instanceof Error ? error.message : String(error));

@@ -54,15 +54,20 @@ export class ChaosRun {
   readonly #downUntilMs = new Map<string, number>();
   readonly #frozenUntilMs = new Map<string, number>();
   #counts = { acknowledged: 0, refused: 0, unknown: 0, reads: 0, renewals: 0, crashes: 0, snapshots: 0 };
+  readonly #twoThreads: boolean;
   #revisionMax = 0;
   #nextSlot = 0;
   #failure: Error | undefined;
 
-  constructor(seed: number) {
+  /** @param twoThreads Each member's two sides on threads of their own, which also stand still one by one. */
+  constructor(seed: number, twoThreads: boolean = false) {
+    this.#twoThreads = twoThreads;
     this.#seed = seed;
     this.#random = new SeededRandom(seed * 7_919 + 1);
     const small = seed % 3 === 0;
-    this.#cluster = new MemoryCluster(small ? { seed, logKeepBytes: 32 * 1024, segmentBytes: 64 * 1024 } : { seed });
+    this.#cluster = new MemoryCluster(
+      small ? { seed, twoThreads, logKeepBytes: 32 * 1024, segmentBytes: 64 * 1024 } : { seed, twoThreads },
+    );
     this.#ids = this.#cluster.members.map(({ id }) => id);
     for (let i = 0; i < 12; i++) this.#slots.push(this.#newSlot());
   }
@@ -377,7 +382,7 @@ export class ChaosRun {
 
   #freeze(id: string): void {
     if (this.#cluster.member(id).replica === undefined || this.#frozenUntilMs.has(id)) return;
-    this.#cluster.freeze(id);
+    this.#cluster.freeze(id, this.#twoThreads ? this.#pick(['both', 'serving', 'consensus'] as const) : 'both');
     this.#frozenUntilMs.set(id, this.#nowMs + 50 + this.#random.below('frozen', 4_000));
   }
 

@@ -332,6 +332,8 @@ class FlippedState extends RegistryState {
 
   override stateHash(): string {
     const hash = super.stateHash();
-    return this.#isFlipped() ? `${this.#mark}${hash.slice(1)}` : hash;
+    if (!this.#isFlipped()) return hash;
+    // Where it begins with the mark already, another digit makes it differ.
+    return `${hash.startsWith(this.#mark) ? '0' : this.#mark}${hash.slice(1)}`;
   }
 }

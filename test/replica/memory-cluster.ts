@@ -1,10 +1,13 @@
 import type { Clock, Timer } from '../../src/base/clock.ts';
 import { ManualClock } from '../../src/base/manual-clock.ts';
 import { SeededRandom } from '../../src/base/random.ts';
+import { ConsensusHost } from '../../src/replica/consensus-host.ts';
+import type { ConsensusPort } from '../../src/replica/consensus-port.ts';
 import type { ReplicaEvent } from '../../src/replica/events.ts';
 import { LocalConsensus } from '../../src/replica/local-consensus.ts';
 import { MemberReplica } from '../../src/replica/member-replica.ts';
-import { replicaTimes } from '../../src/replica/times.ts';
+import { RemoteConsensus } from '../../src/replica/remote-consensus.ts';
+import { type ReplicaTimes, replicaTimes } from '../../src/replica/times.ts';
 import { openMemberStorage } from '../../src/server/member-storage.ts';
 import type { Registry } from '../../src/state-machine/interfaces.ts';
 import { RegistryState } from '../../src/state-machine/registry-state.ts';
@@ -13,6 +16,10 @@ import { MemoryDisk, randomCrash } from '../../src/storage/memory-disk.ts';
 import { MemoryStateEngine } from '../../src/storage/memory-state-engine.ts';
 import { MemoryNetwork } from '../../src/transport/memory-network.ts';
 import { MemoryTransport } from '../../src/transport/memory-transport.ts';
+import { memoryEndpoints } from './memory-endpoint.ts';
+
+/** What of a member stands still: with one thread it is always both. */
+export type Side = 'both' | 'serving' | 'consensus';
 
 /** One member's lives: its disk outlasts them. */
 export interface MemoryMember {
@@ -21,7 +28,9 @@ export interface MemoryMember {
   engine: MemoryStateEngine;
   replica: MemberReplica | undefined;
   transport: MemoryTransport | undefined;
+  /** Of the serving side, and of the consensus side; the same where both are on one thread. */
   clock: LifeClock | undefined;
+  consensusClock: LifeClock | undefined;
   readonly events: ReplicaEvent[];
   readonly fatal: unknown[];
   /** Revisions at which the state was replaced as a whole. */
@@ -34,6 +43,8 @@ export interface MemoryClusterOptions {
   readonly logKeepBytes?: number;
   readonly segmentBytes?: number;
   readonly createState?: (id: string) => Registry;
+  /** Each member's two sides on what stands for two threads. Default: ROLLCALL_TWO_THREADS=1 says so. */
+  readonly twoThreads?: boolean;
 }
 
 const stepMs = 5;
@@ -68,22 +79,25 @@ export class MemoryCluster {
     const member = this.member(id);
     const { random } = this;
     const clock = new LifeClock(this.clock);
+    const consensusClock = this.#twoThreads ? new LifeClock(this.clock) : clock;
     member.clock = clock;
+    member.consensusClock = consensusClock;
     const storage = await openMemberStorage({
-      clock,
+      clock: consensusClock,
       disk: member.disk,
       engine: member.engine,
       segmentBytes: this.#options.segmentBytes ?? 1024 * 1024,
     });
-    const transport = new MemoryTransport({ clock, random, network: this.network, host: id, port: 1 });
+    const transport = new MemoryTransport({ clock: consensusClock, random, network: this.network, host: id, port: 1 });
     const times = replicaTimes(50, 2, 10, 20);
+    const local = new LocalConsensus({ memberId: id, clock: consensusClock, random, transport, storage, times });
     const replica = new MemberReplica({
       memberId: id,
       initialMembers: this.members.map((one) => ({ id: one.id, peerAddress: `${one.id}:1` })),
       clientAddress: `${id}:2`,
       clock,
       random,
-      consensus: new LocalConsensus({ memberId: id, clock, random, transport, storage, times }),
+      consensus: this.#twoThreads ? behindThread(local, consensusClock, clock, times) : local,
       storage,
       observer: {
         event: (event) => member.events.push(event),
@@ -109,6 +123,7 @@ export class MemoryCluster {
   crash(id: string): void {
     const member = this.member(id);
     member.clock?.end();
+    member.consensusClock?.end();
     member.transport?.kill();
     member.replica = undefined;
     member.disk = member.disk.crash(randomCrash(this.random));
@@ -119,6 +134,7 @@ export class MemoryCluster {
   kill(id: string): void {
     const member = this.member(id);
     member.clock?.end();
+    member.consensusClock?.end();
     member.transport?.kill();
     member.replica = undefined;
     member.disk = member.disk.kill();
@@ -136,15 +152,22 @@ export class MemoryCluster {
     };
   }
 
-  /** The process stands still: neither its timers nor what comes over the network gets through. */
-  freeze(id: string): void {
-    this.member(id).clock?.freeze();
+  /**
+   * The process, or one of its two threads, stands still: neither timers nor what comes over the network, or from the
+   * other thread, gets through.
+   */
+  freeze(id: string, side: Side = 'both'): void {
+    const { clock, consensusClock } = this.member(id);
+    if (side !== 'consensus') clock?.freeze();
+    if (side === 'serving') return;
+    consensusClock?.freeze();
     for (const other of this.members) if (other.id !== id) this.network.cut(other.id, id);
   }
 
   /** It goes on: with the timers that are due, then with what lies in its sockets, then with what waits for a turn. */
   thaw(id: string): void {
     for (const other of this.members) if (other.id !== id) this.network.heal(other.id, id);
+    this.member(id).consensusClock?.thaw();
     this.member(id).clock?.thaw();
   }
 
@@ -226,6 +249,10 @@ export class MemoryCluster {
     await this.outcome(Promise.all(stopping));
   }
 
+  get #twoThreads(): boolean {
+    return this.#options.twoThreads ?? process.env['ROLLCALL_TWO_THREADS'] === '1';
+  }
+
   #newMember(id: string): MemoryMember {
     const disk = new MemoryDisk();
     const engine = new MemoryStateEngine({ disk, clock: this.clock, crashable: true });
@@ -236,11 +263,26 @@ export class MemoryCluster {
       replica: undefined,
       transport: undefined,
       clock: undefined,
+      consensusClock: undefined,
       events: [],
       fatal: [],
       replaced: [],
     };
   }
+}
+
+/** What a thread of its own makes of a consensus side, without the thread. */
+function behindThread(local: LocalConsensus, there: Clock, here: Clock, times: ReplicaTimes): ConsensusPort {
+  const [ours, theirs] = memoryEndpoints(here, there);
+  const servingSilenceTicksMax = 2 * times.electionTicksMax;
+  new ConsensusHost({ endpoint: theirs, consensus: local, servingSilenceTicksMax, clockOffsetMs: 0 });
+  return new RemoteConsensus({
+    endpoint: ours,
+    clock: here,
+    times,
+    onDiskWrite: () => undefined,
+    onStopped: () => Promise.resolve(),
+  });
 }
 
 /** The clock of one life of a member: after its end nothing that it asked for comes any more. */

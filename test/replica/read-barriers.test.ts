@@ -40,6 +40,20 @@ describe('ReadBarriers', () => {
     expect(done).toEqual(['one: ok', 'two: ok']);
   });
 
+  it('takes no word of a round that was asked for before a restart', async () => {
+    const one = watch('one', barriers.barrier());
+    barriers.dispatch();
+    barriers.restart();
+    barriers.confirmed({ context: { member: 'a', boot: 3, counter: 1 }, index: 0 });
+    await Promise.resolve();
+    expect(done).toEqual([]);
+    barriers.dispatch();
+    expect(contexts.map(({ counter }) => counter)).toEqual([1, 2]);
+    barriers.confirmed({ context: { member: 'a', boot: 3, counter: 2 }, index: 0 });
+    await one;
+    expect(done).toEqual(['one: ok']);
+  });
+
   it('never lets a barrier join a round that was sent before it came', async () => {
     const one = watch('one', barriers.barrier());
     barriers.dispatch();

@@ -42,6 +42,7 @@ describe('a minimal configuration', () => {
     expect(config).toMatchObject({
       insecure: false,
       stopGraceMs: 5_000,
+      consensusThread: true,
       raft: { tickMs: 50, heartbeatTicks: 2, electionTicksMin: 10, electionTicksMax: 20 },
       limits: { callsInFlightMax: 2_048, connectionsMax: 5_000, streamsPerConnectionMax: 128 },
       log: { level: 'info', format: 'auto', slowMs: 500 },
@@ -408,7 +409,7 @@ describe.each(samples)('cluster-configs/%s', (name) => {
         expect([key.path, parsedAs(key.path, shown)]).toEqual([key.path, key.defaultValue]);
       }
     }
-    expect(defaults).toHaveLength(19);
+    expect(defaults).toHaveLength(20);
   });
 
   it('has each key at its default', async () => {

@@ -38,8 +38,8 @@ describe('member processes', () => {
     rmSync(directory, { recursive: true, force: true });
   });
 
-  async function startCluster(count: number): Promise<void> {
-    cluster = new ProcessCluster({ directory, members: await planMembers(count) });
+  async function startCluster(count: number, extraConfiguration: string = ''): Promise<void> {
+    cluster = new ProcessCluster({ directory, members: await planMembers(count), extraConfiguration });
     cluster.startAll();
     await cluster.leader(20_000);
   }
@@ -142,8 +142,11 @@ describe('member processes', () => {
     expect(run.output).toMatch(/\.seg at byte \d+/);
   });
 
-  it('keep what was acknowledged over a restart of all, and agree', async () => {
-    await startCluster(3);
+  it.each([
+    ['a thread of its own', 'consensusThread: true'],
+    ['the thread of the calls', 'consensusThread: false'],
+  ])('keep what was acknowledged over a restart of all, and agree, with consensus on %s', async (_name, lines) => {
+    await startCluster(3, lines);
     const client = await write(200);
     await Promise.all(['a', 'b', 'c'].map((id) => cluster.kill(id, 'SIGKILL')));
     cluster.startAll();

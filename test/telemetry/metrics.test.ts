@@ -7,7 +7,7 @@ import { GrpcTelemetry } from '../../src/telemetry/grpc-telemetry.ts';
 import type { Logger } from '../../src/telemetry/logger.ts';
 import { openLog } from '../../src/telemetry/logger.ts';
 import { LoopMonitor } from '../../src/telemetry/loop-monitor.ts';
-import { measuredDisk } from '../../src/telemetry/measured-disk.ts';
+import { diskWriteRecorder, measuredDisk } from '../../src/telemetry/measured-disk.ts';
 import { MemberMetrics } from '../../src/telemetry/metrics.ts';
 import { countReplicaEvent } from '../../src/telemetry/replica-metrics.ts';
 import { sampleStatus, until } from '../grpc/grpc-harness.ts';
@@ -175,7 +175,7 @@ describe('measuredDisk', () => {
   it('is the same disk, with durable writes counted and the slow ones logged', async () => {
     const clock = new ManualClock();
     const memory = new MemoryDisk();
-    const disk = measuredDisk(memory, { metrics, logger, clock, slowMs: 100 });
+    const disk = measuredDisk(memory, clock, diskWriteRecorder({ metrics, logger, slowMs: 100 }));
     await disk.makeDirectory('log');
     await disk.createZeroFilled('log/1', 8_192);
     await disk.writeWhole('hard-state', Buffer.alloc(10));

@@ -1,0 +1,48 @@
+import { Worker } from 'node:worker_threads';
+import type { Clock } from '../base/clock.ts';
+import { RemoteConsensus } from '../replica/remote-consensus.ts';
+import type { ReplicaTimes } from '../replica/times.ts';
+import type { OnDiskWrite } from '../telemetry/measured-disk.ts';
+import type { ConsensusThreadData } from './consensus-worker.ts';
+import { clockOriginMs, portEndpoint } from './thread-port.ts';
+
+export interface ConsensusThreadOptions extends Omit<ConsensusThreadData, 'ownerOriginMs'> {
+  readonly clock: Clock;
+  readonly times: ReplicaTimes;
+  readonly onDiskWrite: OnDiskWrite;
+}
+
+/**
+ * Starts a thread with the consensus side of a member. The thread ends with `stop`; where it ends by itself, or throws,
+ * the member is told that it cannot go on.
+ */
+export function startConsensusThread({ clock, times, onDiskWrite, ...data }: ConsensusThreadOptions): RemoteConsensus {
+  const workerData: ConsensusThreadData = { ...data, ownerOriginMs: clockOriginMs() };
+  // Run from the sources the entry is one of them; compiled it lies beside this file as well.
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  const worker = new Worker(new URL(`./consensus-worker.${extension}`, import.meta.url), {
+    workerData,
+    name: 'consensus',
+  });
+  let stopping = false;
+  const gone = new Promise<void>((resolve) => {
+    worker.once('exit', (code) => {
+      if (!stopping) consensus.fail(new Error(`the consensus thread ended by itself with code ${code}`));
+      resolve();
+    });
+  });
+  const consensus = new RemoteConsensus({
+    endpoint: portEndpoint(worker, () => undefined),
+    clock,
+    times,
+    onDiskWrite,
+    onStopped: async () => {
+      stopping = true;
+      await worker.terminate();
+      await gone;
+    },
+  });
+  worker.once('error', (error) => consensus.fail(error));
+  worker.once('messageerror', (error) => consensus.fail(error));
+  return consensus;
+}
