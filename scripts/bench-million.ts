@@ -80,7 +80,8 @@ async function keepAlive(cluster: ProcessCluster, fleet: Fleet): Promise<void> {
   for (const { id } of cluster.members) {
     const share = ((usageOf(cluster.pidOf(id) ?? 0).cpuMs - (before.get(id) ?? 0)) / elapsedMs) * 100;
     tell(
-      `- keep-alive of ${sessions} sessions (${rate.toFixed(0)} pings/s in all), member ${id}: ${share.toFixed(1)} % of a core`,
+      `- keep-alive of ${sessions} sessions (${rate.toFixed(0)} pings/s in all), member ${id}: ` +
+        `${share.toFixed(1)} % of a core`,
     );
   }
   tell(`- a ping: p50 ${quantile(took, 0.5).toFixed(1)} ms, p99 ${quantile(took, 0.99).toFixed(1)} ms`);
@@ -101,7 +102,8 @@ async function discover(cluster: ProcessCluster): Promise<void> {
     client.close();
     const p50 = quantile(took, 0.5).toFixed(1);
     tell(
-      `- Discover (${consistency}) of a service of ${found} instances, decoded by the client: p50 ${p50} ms, p99 ${quantile(took, 0.99).toFixed(1)} ms`,
+      `- Discover (${consistency}) of a service of ${found} instances, decoded by the client: ` +
+        `p50 ${p50} ms, p99 ${quantile(took, 0.99).toFixed(1)} ms`,
     );
   }
 }
@@ -140,21 +142,24 @@ async function measure(cluster: ProcessCluster): Promise<void> {
     const seconds = (performance.now() - startMs) / 1_000;
     const rate = Math.round(instances / seconds);
     tell(
-      `- loaded ${fleet.counts.registered} instances on ${fleet.counts.opened} sessions in ${seconds.toFixed(0)} s (${rate} a second; ${fleet.counts.refused} refused)`,
+      `- loaded ${fleet.counts.registered} instances on ${fleet.counts.opened} sessions in ${seconds.toFixed(0)} s ` +
+        `(${rate} a second; ${fleet.counts.refused} refused)`,
     );
     await keepAlive(cluster, fleet);
     await memory(cluster, 'loaded');
     await discover(cluster);
     const { ended, unconfirmed, pings } = fleet.counts;
     tell(
-      `- streams that ended before the restarts: ${ended}${ended > 0 ? ` (${fleet.lastEnd})` : ''}; pings not confirmed: ${unconfirmed} of ${pings}`,
+      `- streams that ended before the restarts: ${ended}${ended > 0 ? ` (${fleet.lastEnd})` : ''}; ` +
+        `pings not confirmed: ${unconfirmed} of ${pings}`,
     );
     await coldStart(cluster, 'SIGTERM');
     await coldStart(cluster, 'SIGKILL');
     const statuses = await cluster.converged(60_000);
     const [status] = statuses.values();
     tell(
-      `- all members equal by state hash at index ${status?.appliedIndex ?? 0}: ${status?.instances ?? 0} instances, ${status?.sessions ?? 0} sessions`,
+      `- all members equal by state hash at index ${status?.appliedIndex ?? 0}: ` +
+        `${status?.instances ?? 0} instances, ${status?.sessions ?? 0} sessions`,
     );
   } finally {
     fleet.stop();

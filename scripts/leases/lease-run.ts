@@ -165,7 +165,8 @@ export class LeaseRun {
     await this.#keep();
     const late = quantile(this.#lateMs.slice(-(this.#ended - endedBefore)), 1).toFixed(0);
     const how = kill ? 'killed' : 'paused';
-    return `round ${round}: leader ${leader} ${how}; ${this.#ended - endedBefore} leases ended, the last ${late} ms after its time`;
+    const ended = this.#ended - endedBefore;
+    return `round ${round}: leader ${leader} ${how}; ${ended} leases ended, the last ${late} ms after its time`;
   }
 
   async #kill(leader: string): Promise<void> {

@@ -414,7 +414,9 @@ describe('the rest of the client with real members', { timeout: 60_000 }, () => 
     const matching = instances.filter(({ tags, version }) => tags?.length === 1 && version !== '1.0.0').length;
     expect((await from.discover({ service, filter, pageSize: 7 })).instances).toHaveLength(matching);
     const cut = await from.discoverStream({ service });
-    expect([cut.instances.length, cut.revision]).toEqual([1_000, header.revision]);
+    // The sessions of other tests may have ended since.
+    expect(cut.instances).toHaveLength(1_000);
+    expect(cut.revision).toBeGreaterThanOrEqual(header.revision);
     expect((await from.discoverStream({ service, filter })).instances).toHaveLength(matching);
     expect((await from.discoverStream({ servicePrefix: 'bat' })).instances).toHaveLength(1_000);
   });

@@ -151,13 +151,14 @@ describe('a Session stream', () => {
 
   it('leaves the session alone where the process of its client is killed', async () => {
     harness = await Harness.start();
+    const open = framed(SessionRequest.encode({ open: { ttlMs: 10_000 } }).finish()).toString('hex');
     const program = `
       const { connect } = require('node:http2');
       const session = connect('http://127.0.0.1:${harness.port}');
       const stream = session.request({
         ':method': 'POST', ':path': '/rollcall.v1.Registry/Session', 'content-type': 'application/grpc', te: 'trailers',
       });
-      stream.write(Buffer.from('${framed(SessionRequest.encode({ open: { ttlMs: 10_000 } }).finish()).toString('hex')}', 'hex'));
+      stream.write(Buffer.from('${open}', 'hex'));
     `;
     child = spawn(process.execPath, ['-e', program], { stdio: 'ignore' });
     const session = await firstSession();

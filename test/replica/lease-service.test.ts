@@ -232,7 +232,7 @@ describe('LeaseService', () => {
     expect(bench.state.counts().leases).toBe(0);
   });
 
-  it('takes many leases in over several turns, each in full, and one at once that is renewed before its turn', async () => {
+  it('takes many leases in over several turns, each in full, and at once what is renewed before its turn', async () => {
     bench.leases.follow();
     const count = 2 * leaseBounds.leasesPerTurnMax + 5;
     for (let i = 0; i < count; i++) bench.run({ kind: 'grant-lease', ttlMs: ttlTicks * 50 });

@@ -311,7 +311,10 @@ export class DumbRegistry {
     if (session === undefined) return this.#refused('UNKNOWN_SESSION', 'open.session_id');
     if (session.attachment !== attachment) return this.#refused('SESSION_TAKEN', 'open.session_id');
     const last = session.result?.sequence ?? 0;
-    if (session.result !== undefined && sequence === last) return session.result;
+    if (session.result !== undefined && sequence === last) {
+      const isSame = session.result.outcomes.length === operations.length;
+      return isSame ? session.result : this.#refused('REQUEST_ID_REUSED', 'write.sequence');
+    }
     if (sequence < last) return this.#refused('SUPERSEDED', 'write.sequence');
     if (sequence > last + 1) return this.#refused('INVALID_FIELD', 'write.sequence');
     const revisionBefore = this.revision;

@@ -185,6 +185,7 @@ describe('RegistryState and a dumb registry', () => {
       'INVALID_FIELD write.sequence',
       'OVERLOADED request_id',
       'REQUEST_ID_REUSED request_id',
+      'REQUEST_ID_REUSED write.sequence',
       'SESSION_TAKEN open.session_id',
       'SUPERSEDED if_incarnation',
       'SUPERSEDED incarnation',
