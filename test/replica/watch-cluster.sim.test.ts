@@ -1,5 +1,6 @@
 // Watchers over whole clusters in memory, with crashes, frozen members and changes of leader; each batch is compared
-// with a second version. ROLLCALL_WATCH_CLUSTER_CHANGES: how many revisions in all. ROLLCALL_WATCH_CLUSTER_SEED: the first.
+// with a second version. ROLLCALL_WATCH_CLUSTER_CHANGES: how many revisions in all.
+// ROLLCALL_WATCH_CLUSTER_SEED: the first.
 import { afterAll, describe, expect, it } from 'vitest';
 import { WatchLife } from './watch-life.ts';
 
