@@ -6,10 +6,10 @@ type StreamHandler = (extraInterceptors: unknown, stream: ServerHttp2Stream, hea
 
 /**
  * Refuses compressed requests, and keeps a stream that is over before its call begins from ending the process. A client
- * may open a stream and reset it, or cut the connection, within one read of its socket: grpc-js (1.14.7) then
- * answers a stream that is destroyed, where it knows no such method or content type, and HTTP/2 throws out of the event. Such a stream is left alone here; what
- * else HTTP/2 refuses to send ends that stream and nothing more. Handlers of ours report their own faults, and what
- * they throw passes.
+ * may open a stream and reset it, or cut the connection, within one read of its socket: grpc-js (1.14.7) then answers a
+ * stream that is destroyed, where it knows no such method or content type, and HTTP/2 throws out of the event. Such a
+ * stream is left alone here; what else HTTP/2 refuses to send ends that stream and nothing more. Handlers of ours
+ * report their own faults, and what they throw passes.
  *
  * Call it before the first connection. The handler is a private method, which a version that names it otherwise must
  * not leave unguarded in silence.
