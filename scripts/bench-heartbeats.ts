@@ -7,6 +7,7 @@ import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { planMembers, ProcessCluster } from './cluster/process-cluster.ts';
+import { IdleTimer } from './heartbeats/idle-timer.ts';
 import type { GeneratorResult, GeneratorTask } from './heartbeats/generator.ts';
 import { type Lateness, lateness, rise, type Scrape, scrape } from './heartbeats/scrape.ts';
 
@@ -96,10 +97,14 @@ async function loadInstances(cluster: ProcessCluster, generator: Generator, lead
 async function phase(cluster: ProcessCluster, name: string, work: () => Promise<void>): Promise<void> {
   const before = await scrapes(cluster);
   const startMs = performance.now();
+  const idle = new IdleTimer();
   await work();
   const seconds = (performance.now() - startMs) / 1_000;
+  const machine = idle.stop();
   const after = await scrapes(cluster);
   say(`${name}, ${seconds.toFixed(0)} s, load of the machine ${load()}`);
+  say('  an idle process');
+  sayLateness('its timer', machine);
   for (const [id, last] of after) {
     const first = before.get(id) ?? new Map<string, number>();
     const cpu = rise(first, last, 'process_cpu_seconds_total') / seconds;

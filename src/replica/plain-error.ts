@@ -7,6 +7,8 @@ export interface PlainError {
   readonly message: string;
   readonly stack: string;
   readonly storage?: { readonly kind: StorageError['kind']; readonly file: string; readonly offset?: number };
+  /** Of an error of the operating system, e.g. EADDRINUSE of listen. */
+  readonly system?: { readonly code: string; readonly syscall: string };
   readonly call?: { readonly reason: Reason; readonly retryAfterMs?: number };
 }
 
@@ -21,7 +23,8 @@ export function toPlainError(error: unknown): PlainError {
     const { reason, retryAfterMs } = error;
     return { ...plain, call: retryAfterMs === undefined ? { reason } : { reason, retryAfterMs } };
   }
-  return plain;
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  return code === undefined || syscall === undefined ? plain : { ...plain, system: { code, syscall } };
 }
 
 /** The same error, of the class that decides what becomes of it, with the stack of the thread that it comes from. */
@@ -31,7 +34,7 @@ export function fromPlainError(plain: PlainError): Error {
   return error;
 }
 
-function revived({ name, message, storage, call }: PlainError): Error {
+function revived({ name, message, storage, system, call }: PlainError): Error {
   if (storage !== undefined) {
     const { kind, file, offset } = storage;
     const error = new StorageError(kind, file, message, offset === undefined ? {} : { offset });
@@ -46,5 +49,5 @@ function revived({ name, message, storage, call }: PlainError): Error {
   if (name === 'InvariantError') return new InvariantError(message);
   const error = new Error(message);
   error.name = name;
-  return error;
+  return system === undefined ? error : Object.assign(error, system);
 }

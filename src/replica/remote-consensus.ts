@@ -49,6 +49,7 @@ export class RemoteConsensus implements ConsensusPort {
   #durableIndex = 0;
   #keptBytes = 0;
   #halted = false;
+  #failed = false;
 
   constructor(options: RemoteConsensusOptions) {
     this.#options = options;
@@ -74,8 +75,10 @@ export class RemoteConsensus implements ConsensusPort {
     });
   }
 
-  /** The other thread cannot go on, or is gone. */
+  /** The other thread cannot go on, or is gone. Told once: its end may come by several ways. */
   fail(error: unknown): void {
+    if (this.#failed) return;
+    this.#failed = true;
     this.halt();
     this.#attached.onFatal(error);
   }

@@ -19,10 +19,12 @@ export interface ConsensusThreadOptions extends Omit<ConsensusThreadData, 'owner
 export function startConsensusThread({ clock, times, onDiskWrite, ...data }: ConsensusThreadOptions): RemoteConsensus {
   const workerData: ConsensusThreadData = { ...data, ownerOriginMs: clockOriginMs() };
   // Run from the sources the entry is one of them; compiled it lies beside this file as well.
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  const worker = new Worker(new URL(`./consensus-worker.${extension}`, import.meta.url), {
+  const compiled = import.meta.url.endsWith('.js');
+  const worker = new Worker(new URL(`./consensus-worker.${compiled ? 'js' : 'ts'}`, import.meta.url), {
     workerData,
     name: 'consensus',
+    // What the process was started with says how to run the sources; else it is for the main program alone.
+    execArgv: compiled ? [] : process.execArgv,
   });
   let stopping = false;
   const gone = new Promise<void>((resolve) => {

@@ -4,7 +4,7 @@ import { ChaosRun } from './chaos.ts';
 /**
  * ROLLCALL_CHAOS_SEEDS=500 npx vitest run test/replica/chaos.sim.test.ts; ROLLCALL_CHAOS_FIRST names the first seed.
  */
-const seeds = Number(process.env['ROLLCALL_CHAOS_SEEDS'] ?? '20');
+const seeds = Number(process.env['ROLLCALL_CHAOS_SEEDS'] ?? '12');
 const first = Number(process.env['ROLLCALL_CHAOS_FIRST'] ?? '1');
 const lifeMs = 12_000;
 

@@ -104,12 +104,13 @@ describe('ThreadLink', () => {
     [new RollcallError('NOT_SERVING', 'away', { retryAfterMs: 500 }), RollcallError],
     [new InvariantError('index: is 3, expected 4'), InvariantError],
     [new TypeError('other'), Error],
+    [Object.assign(new Error('listen EADDRINUSE'), { code: 'EADDRINUSE', syscall: 'listen' }), Error],
   ])('brings an error back as what it is: %s', async (error, type) => {
     there.answer = () => Promise.reject(error);
     const failure: unknown = await here.link.ask('x').catch((thrown: unknown) => thrown);
     expect(failure).toBeInstanceOf(type);
     const { message, name, stack } = error;
-    expect(failure).toMatchObject({ message, name, stack });
+    expect(failure).toMatchObject({ ...error, message, name, stack });
     if (error instanceof StorageError)
       expect(failure).toMatchObject({ kind: 'damaged', file: 'log/7.seg', offset: 4_096 });
     if (error instanceof RollcallError) expect(failure).toMatchObject({ reason: 'NOT_SERVING', retryAfterMs: 500 });
