@@ -110,7 +110,7 @@ describe('ThreadLink', () => {
     const failure: unknown = await here.link.ask('x').catch((thrown: unknown) => thrown);
     expect(failure).toBeInstanceOf(type);
     const { message, name, stack } = error;
-    expect(failure).toMatchObject({ ...error, message, name, stack });
+    expect(failure).toMatchObject({ ...Object.fromEntries(Object.entries(error)), message, name, stack });
     if (error instanceof StorageError)
       expect(failure).toMatchObject({ kind: 'damaged', file: 'log/7.seg', offset: 4_096 });
     if (error instanceof RollcallError) expect(failure).toMatchObject({ reason: 'NOT_SERVING', retryAfterMs: 500 });
