@@ -1,5 +1,5 @@
 import { assert, must, unreachable } from '../base/assert.ts';
-import type { Clock } from '../base/clock.ts';
+import type { Clock, Timer } from '../base/clock.ts';
 import type { LogBase, MemberId, ReadContext, SnapshotMessage } from '../raft/types.ts';
 import type { MembershipRecord } from '../storage/entry-log.ts';
 import type { Forwarded, FormState } from '../transport/types.ts';
@@ -35,6 +35,9 @@ export interface RemoteConsensusOptions {
   readonly onStopped: () => Promise<void>;
 }
 
+/** Beyond its grace, a stop of the other thread is waited for so long, ms; then the thread is ended as it stands. */
+const stopAnswerMsMax = 1_000;
+
 /**
  * The consensus side on another thread, where a ConsensusHost serves it. What it told last is known here; everything
  * else is asked. The time that it gives to the serving side is the TickGate's.
@@ -45,6 +48,7 @@ export class RemoteConsensus implements ConsensusPort {
   readonly #gate: TickGate;
   #events: ConsensusEvents | undefined;
   #status: ConsensusStatus = { core: undefined, logBytes: 0, peers: [] };
+  #statusMs = 0;
   readonly #connected = new Set<MemberId>();
   #durableIndex = 0;
   #keptBytes = 0;
@@ -164,8 +168,12 @@ export class RemoteConsensus implements ConsensusPort {
     return this.#keptBytes;
   }
 
+  /** Where the other thread has said nothing for two election timeouts, nobody can say who leads. */
   status(): ConsensusStatus {
-    return this.#status;
+    const { core } = this.#status;
+    const { clock, times } = this.#options;
+    if (core === undefined || clock.monotonicMs() - this.#statusMs <= 2 * times.electionTimeoutMs) return this.#status;
+    return { ...this.#status, core: { ...core, role: 'follower', leader: '' } };
   }
 
   halt(): void {
@@ -185,9 +193,17 @@ export class RemoteConsensus implements ConsensusPort {
   }
 
   async stop(graceMs: number): Promise<void> {
+    const stopped = this.#link.ask({ kind: 'stop', graceMs });
+    let timer: Timer | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = this.#options.clock.setTimer(graceMs + stopAnswerMsMax, resolve);
+    });
     try {
-      await this.#link.ask({ kind: 'stop', graceMs });
+      await Promise.race([stopped, late]);
     } finally {
+      timer?.cancel();
+      // What may still be asked ends with the link.
+      stopped.catch(() => undefined);
       this.#link.close();
       await this.#options.onStopped();
     }
@@ -238,6 +254,7 @@ export class RemoteConsensus implements ConsensusPort {
 
   #knowStatus(status: ConsensusStatus): void {
     this.#status = status;
+    this.#statusMs = this.#options.clock.monotonicMs();
     this.#connected.clear();
     for (const peer of status.peers) if (peer.connected) this.#connected.add(peer.memberId);
   }

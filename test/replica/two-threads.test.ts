@@ -93,6 +93,17 @@ describe('members on two threads', () => {
     expect(fatal(cluster)).toEqual([]);
   });
 
+  it('say that they know no leader, and stop in time, where the consensus side does not answer any more', async () => {
+    const cluster = new MemoryCluster({ twoThreads: true });
+    const { leader } = await started(cluster);
+    cluster.freeze(leader, 'consensus');
+    await cluster.run(1_000);
+    expect(cluster.replica(leader).status()).toMatchObject({ role: 'leader', leader });
+    await cluster.run(2_000);
+    expect(cluster.replica(leader).status()).toMatchObject({ role: 'follower', leader: '' });
+    await expect(cluster.outcome(cluster.replica(leader).stop(500))).rejects.toThrow('does not answer within 500 ms');
+  });
+
   it('bring a member back by a snapshot', async () => {
     const options = { twoThreads: true, logKeepBytes: 64 * 1024, segmentBytes: 256 * 1024 };
     const cluster = new MemoryCluster(options);
