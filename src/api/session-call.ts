@@ -96,6 +96,11 @@ export class HubSession implements SessionCall {
     this.#leave();
   }
 
+  /** The member may not speak for its state any more; the session goes on elsewhere. */
+  fail(error: RollcallError): void {
+    this.#end(error);
+  }
+
   /** Another stream of this session was opened on this member. */
   taken(): void {
     this.#end(taken(this.#sessionId));
@@ -245,8 +250,9 @@ export class HubSession implements SessionCall {
         if (this.#over) return undefined;
         const failure = await this.#executeOnce(body, requestId);
         if (!(failure instanceof RollcallError)) return failure;
-        const { retryAfterMs } = failure;
-        if (retryAfterMs === undefined || clock.monotonicMs() + retryAfterMs >= giveUpMs) {
+        const { field, retryAfterMs } = failure;
+        // What apply has refused by a field is for the client to try again, if for anybody.
+        if (field !== undefined || retryAfterMs === undefined || clock.monotonicMs() + retryAfterMs >= giveUpMs) {
           this.#end(failure);
           return undefined;
         }
@@ -275,8 +281,11 @@ export class HubSession implements SessionCall {
     if (body.kind === 'close-session' && reason === 'UNKNOWN_SESSION') {
       return { kind: 'lease-ended', revision: result.revision, existed: false, instances: 0, remaining: 0 };
     }
-    if (over.has(reason) || field === '') return new RollcallError(reason, message);
-    return new RollcallError(reason, message, { field });
+    if (over.has(reason)) return new RollcallError(reason, message);
+    return new RollcallError(reason, message, {
+      ...(field === '' ? {} : { field: field === 'request_id' ? 'open.request_id' : field }),
+      ...(reason === 'OVERLOADED' ? { retryAfterMs: apiBounds.overloadedRetryAfterMs } : {}),
+    });
   }
 
   #wait(ms: number): Promise<void> {

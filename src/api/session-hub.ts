@@ -72,11 +72,28 @@ export class SessionHub {
   }
 
   #tell(changes: readonly SessionChange[]): void {
+    if (!this.#mayTell()) return;
     for (const change of changes) this.#attached.get(change.sessionId)?.changed(change);
   }
 
   /** The state was replaced as a whole: what was said in between is not known. */
   #compare(): void {
+    if (!this.#mayTell()) return;
     for (const session of this.#attached.values()) session.compare();
+  }
+
+  /**
+   * A member that found its state outside the majority goes on applying: what it sees of sessions may be as wrong as
+   * that state. Their streams end, so that their clients go on elsewhere, where nothing is lost.
+   */
+  #mayTell(): boolean {
+    try {
+      this.#options.replica.assertServing();
+      return true;
+    } catch (error) {
+      if (!(error instanceof RollcallError)) throw error;
+      for (const session of this.#attached.values()) session.fail(error);
+      return false;
+    }
   }
 }

@@ -9,7 +9,7 @@ import type {
 } from '../../src/api/types.ts';
 import type { RollcallError } from '../../src/base/errors.ts';
 import type { InstanceName } from '../../src/state-machine/types.ts';
-import { MemoryCluster } from '../replica/memory-cluster.ts';
+import { MemoryCluster, type MemoryClusterOptions } from '../replica/memory-cluster.ts';
 
 type Answer<Kind extends SessionAnswer['kind']> = Extract<SessionAnswer, { readonly kind: Kind }>;
 
@@ -67,12 +67,16 @@ export class TestStream implements SessionSink {
 
 /** A cluster on twins in memory with a hub of sessions at each member. */
 export class SessionCluster {
-  readonly cluster = new MemoryCluster();
+  readonly cluster: MemoryCluster;
   readonly fatal: unknown[] = [];
   readonly #hubs = new Map<string, SessionHub>();
 
-  static async started(): Promise<SessionCluster> {
-    const made = new SessionCluster();
+  constructor(options: MemoryClusterOptions = {}) {
+    this.cluster = new MemoryCluster(options);
+  }
+
+  static async started(options: MemoryClusterOptions = {}): Promise<SessionCluster> {
+    const made = new SessionCluster(options);
     await made.cluster.startAll();
     await made.cluster.leader();
     for (const { id } of made.cluster.members) made.addHub(id);

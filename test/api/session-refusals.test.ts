@@ -1,0 +1,78 @@
+// What a session's stream is told by a member that cannot go on with it.
+import { expect, it } from 'vitest';
+import { apiBounds } from '../../src/api/bounds.ts';
+import { SessionHub } from '../../src/api/session-hub.ts';
+import { must } from '../../src/base/assert.ts';
+import type { RollcallError } from '../../src/base/errors.ts';
+import type { CommandResult } from '../../src/state-machine/types.ts';
+import { RegistryState } from '../../src/state-machine/registry-state.ts';
+import { ReplicaDouble } from './replica-double.ts';
+import { SessionCluster, start } from './session-cluster.ts';
+
+/** Its hash is another than that of equal states from when the test says so. */
+class OddState extends RegistryState {
+  readonly #isOdd: () => boolean;
+
+  constructor(isOdd: () => boolean) {
+    super();
+    this.#isOdd = isOdd;
+  }
+
+  override stateHash(): string {
+    const hash = super.stateHash();
+    return this.#isOdd() ? `${hash.startsWith('f') ? '0' : 'f'}${hash.slice(1)}` : hash;
+  }
+}
+
+it('ends the streams of a member whose state differs from the majority, and tells them nothing out of it', async () => {
+  let odd = '';
+  const all = await SessionCluster.started({ createState: (id) => new OddState(() => odd === id) });
+  const leader = await all.cluster.leader();
+  const [member, sound] = all.cluster.members.map(({ id }) => id).filter((id) => id !== leader);
+  const { stream, sessionId } = await all.open(must(member, 'follower'));
+  await stream.write(1, [start('x')]);
+  const { stream: rival } = await all.open(must(sound, 'another follower'));
+  odd = must(member, 'follower');
+  // Hashes are taken where something is applied.
+  await rival.write(1, [start('y')]);
+  await all.cluster.until('the odd member to fence itself', () =>
+    all.cluster.replica(odd).status().fenced ? true : undefined,
+  );
+  await rival.write(2, [start('x')]);
+  expect(await stream.endReason()).toBe('MEMBER_FENCED');
+  expect(stream.all('lost')).toEqual([]);
+  expect(all.streams(odd)).toBe(0);
+  // Another member tells it what happened.
+  const { stream: next } = await all.open(must(sound, 'another follower'), { sessionId, attachment: 2 });
+  expect((await next.next('lost')).lost.cause).toBe('superseded');
+  await all.stop();
+});
+
+/** Refuses each command as apply does where too many request ids are remembered. */
+class FullReplica extends ReplicaDouble {
+  executed = 0;
+
+  override execute(): Promise<CommandResult> {
+    this.executed++;
+    const message = 'too many requests with an id within a minute';
+    return Promise.resolve({ kind: 'refused', revision: 0, reason: 'OVERLOADED', message, field: 'request_id' });
+  }
+}
+
+it('says when to come again where too many request ids are remembered, and does not ask again itself', async () => {
+  const replica = new FullReplica();
+  const onFatal = (error: unknown): never => {
+    throw error;
+  };
+  const hub = new SessionHub({ replica, clock: replica.clock, onFatal });
+  const ended = new Promise<RollcallError | undefined>((resolve) => {
+    const request = { sessionId: 0, ttlMs: 5_000, requestId: 'r', attachment: 0 };
+    hub.open(request, { send: () => undefined, end: resolve }, { actor: 'test', origin: 'test' });
+  });
+  expect(await ended).toMatchObject({
+    reason: 'OVERLOADED',
+    field: 'open.request_id',
+    retryAfterMs: apiBounds.overloadedRetryAfterMs,
+  });
+  expect([replica.executed, hub.streams]).toEqual([1, 0]);
+});
