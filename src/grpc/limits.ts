@@ -44,6 +44,11 @@ export interface GrpcLimits {
   /** Answers of one session's stream that HTTP/2 has not taken; the stream is not read beyond. Default 64. */
   readonly sessionUnsentMax: number;
   /**
+   * The same with what a session is told unasked: beyond, its stream ends with OVERLOADED, and the next one is told what
+   * the session remembers to have lost. Many times what is lost in one turn of the loop. Default 10,000.
+   */
+  readonly sessionUnsentEndMax: number;
+  /**
    * Bytes of one watch stream that wait inside grpc-js and HTTP/2, each stream's own copies: 1,000 that stop reading
    * hold these and one response each. About what HTTP/2 lets through at once. Default 64 KiB.
    */
@@ -71,6 +76,7 @@ export const grpcLimits: GrpcLimits = {
   renewBatchIdsMax: 8_192,
   sessionCloseDelayMs: 100,
   sessionUnsentMax: 64,
+  sessionUnsentEndMax: 10_000,
   watchQueueBytesMax: 64 * kib,
   statusMessageUnitsMax: 1_024,
 };

@@ -1,4 +1,5 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js';
+import { apiBounds } from '../api/bounds.ts';
 import { parseSession } from '../api/parse-session.ts';
 import type {
   RegistryApi,
@@ -9,7 +10,7 @@ import type {
   SessionSink,
 } from '../api/types.ts';
 import type { Timer } from '../base/clock.ts';
-import { invalidField, type RollcallError } from '../base/errors.ts';
+import { invalidField, RollcallError } from '../base/errors.ts';
 import type { CallContext } from './call-context.ts';
 import { callerOf, outcomeOf, StreamRecord, toCallerError } from './call-context.ts';
 import { asBuffer } from './method-table.ts';
@@ -57,6 +58,13 @@ export class SessionStreamCall implements SessionSink {
 
   send(answer: SessionAnswer): void {
     if (this.#ended) return;
+    const { sessionUnsentEndMax } = this.#context.limits;
+    if (this.#unsent >= sessionUnsentEndMax) {
+      const problem = `${sessionUnsentEndMax} answers and notices of this stream are not read`;
+      const message = `${problem}; go on with the session on another stream, and read`;
+      this.endWith(new RollcallError('OVERLOADED', message, { retryAfterMs: apiBounds.overloadedRetryAfterMs }));
+      return;
+    }
     this.#unsent++;
     this.#call.write(asBuffer(renderSessionAnswer(answer)), () => {
       this.#unsent--;

@@ -208,4 +208,24 @@ describe('a Session stream', () => {
     await until(() => session.received.length === 1, 'the message that waited');
     connection.destroy();
   });
+
+  it('ends where the client does not read what its session is told, and leaves the session to its time', async () => {
+    harness = await Harness.start();
+    const { session: connection, stream } = openRaw(harness.port, 'Session');
+    stream.pause();
+    stream.write(framed(SessionRequest.encode({ open: { ttlMs: 10_000 } }).finish()));
+    const session = await firstSession();
+    const max = grpcLimits.sessionUnsentEndMax;
+    const lost = (i: number): void => {
+      const name = { namespace: 'default', service: 'shop', id: `i${i}` };
+      session.sink.send({ kind: 'lost', lost: { name, cause: 'superseded', incarnation: 5 } });
+    };
+    for (let i = 0; i < max; i++) lost(i);
+    expect(session.closed).toBe(false);
+    expect(harness.observer.calls).toEqual([]);
+    lost(max);
+    expect([session.closed, session.halfClosed]).toEqual([true, false]);
+    expect(harness.observer.calls).toMatchObject([{ method: 'Session', outcome: 'RESOURCE_EXHAUSTED' }]);
+    connection.destroy();
+  });
 });
