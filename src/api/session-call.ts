@@ -28,6 +28,9 @@ type Write = Extract<SessionMessage, { kind: 'write' }> & { readonly bytes: numb
 /** What a write or an end of the session is refused with where another stream goes on with it, or it has ended. */
 const over: ReadonlySet<string> = new Set(['UNKNOWN_SESSION', 'SESSION_TAKEN']);
 
+/** What a command ends with that was tried until its time was up, and was not carried out. */
+const leaderless: ReadonlySet<string> = new Set(['NO_LEADER', 'NOT_PROPOSED', 'OUTCOME_UNKNOWN']);
+
 /**
  * One stream of a session. Writes are carried out one after the other, each after the one before it was applied: so one
  * stored result is enough to apply each of them once, over whatever streams they come. A write that could not be taken
@@ -243,7 +246,7 @@ export class HubSession implements SessionCall {
    */
   async #execute(body: CommandBody, requestId: string): Promise<CommandResult | undefined> {
     const { clock, replica, slots } = this.#options;
-    await slots.enter();
+    if (!(await this.#entered())) return undefined;
     const giveUpMs = clock.monotonicMs() + 2 * replica.electionTimeoutMs;
     try {
       for (;;) {
@@ -253,6 +256,7 @@ export class HubSession implements SessionCall {
         const { field, retryAfterMs } = failure;
         // What apply has refused by a field is for the client to try again, if for anybody.
         if (field !== undefined || retryAfterMs === undefined || clock.monotonicMs() + retryAfterMs >= giveUpMs) {
+          if (leaderless.has(failure.reason)) slots.refuseWaiting();
           this.#end(failure);
           return undefined;
         }
@@ -260,6 +264,17 @@ export class HubSession implements SessionCall {
       }
     } finally {
       slots.leave();
+    }
+  }
+
+  async #entered(): Promise<boolean> {
+    try {
+      await this.#options.slots.enter();
+      return true;
+    } catch (error) {
+      if (!(error instanceof RollcallError)) throw error;
+      this.#end(error);
+      return false;
     }
   }
 

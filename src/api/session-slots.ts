@@ -1,5 +1,14 @@
 import { assert } from '../base/assert.ts';
+import { RollcallError } from '../base/errors.ts';
 import { apiBounds } from './bounds.ts';
+
+interface Waiter {
+  readonly enter: () => void;
+  readonly refuse: (error: RollcallError) => void;
+}
+
+/** What a refused caller is asked to wait. */
+const noLeaderRetryAfterMs = 200;
 
 /**
  * The room for writes of sessions on one member: how many are with the leader at once, the others waiting in the order
@@ -8,7 +17,7 @@ import { apiBounds } from './bounds.ts';
 export class SessionSlots {
   readonly #inFlightMax: number;
   readonly #bytesMax: number;
-  #waiting = new Set<() => void>();
+  readonly #waiting = new Set<Waiter>();
   #inFlight = 0;
   #bytes = 0;
 
@@ -34,21 +43,34 @@ export class SessionSlots {
     assert(this.#bytes >= 0, 'more bytes taken away than queued');
   }
 
-  /** Resolves when it is the caller's turn; call `leave` after it. */
+  /** Resolves when it is the caller's turn; call `leave` after it. Rejects where `refuseWaiting` is called before. */
   async enter(): Promise<void> {
     if (this.#inFlight < this.#inFlightMax) {
       this.#inFlight++;
       return;
     }
     // The slot is handed over by who leaves: the count stays.
-    await new Promise<void>((resolve) => this.#waiting.add(resolve));
+    await new Promise<void>((enter, refuse) => this.#waiting.add({ enter, refuse }));
+  }
+
+  /**
+   * One that had its turn found no leader for as long as a write may take: those that wait would find the same, one
+   * after the other, each only after as long again.
+   */
+  refuseWaiting(): void {
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    const message = 'no leader takes writes of this member; nothing was proposed';
+    for (const { refuse } of waiting) {
+      refuse(new RollcallError('NO_LEADER', message, { retryAfterMs: noLeaderRetryAfterMs }));
+    }
   }
 
   leave(): void {
     assert(this.#inFlight > 0, 'left what was not entered');
     for (const next of this.#waiting) {
       this.#waiting.delete(next);
-      next();
+      next.enter();
       return;
     }
     this.#inFlight--;

@@ -76,3 +76,24 @@ it('says when to come again where too many request ids are remembered, and does 
   });
   expect([replica.executed, hub.streams]).toEqual([1, 0]);
 });
+
+it('fails without a quorum within two election timeouts, however many sessions wait for their turn', async () => {
+  const all = await SessionCluster.started();
+  const leader = await all.cluster.leader();
+  const member = must(
+    all.cluster.members.find(({ id }) => id !== leader),
+    'follower',
+  ).id;
+  const { stream } = await all.open(member, { ttlMs: 60_000 });
+  for (const { id } of all.cluster.members) if (id !== member) all.cluster.crash(id);
+  await all.cluster.run(3_000);
+  const startMs = all.cluster.clock.monotonicMs();
+  const opening = Array.from({ length: 2 * apiBounds.sessionWritesInFlightMax }, () => all.begin(member, {}));
+  stream.call.receive({ kind: 'write', sequence: 1, operations: [start('x')] });
+  for (const each of [...opening, stream]) expect(await each.endReason()).toBe('NO_LEADER');
+  const { electionTimeoutMs } = all.cluster.replica(member);
+  expect(all.cluster.clock.monotonicMs() - startMs).toBeLessThanOrEqual(2 * electionTimeoutMs);
+  expect(stream.ended?.error?.retryAfterMs).toBeGreaterThan(0);
+  expect(all.streams(member)).toBe(0);
+  await all.stop();
+});

@@ -20,6 +20,20 @@ describe('SessionSlots', () => {
     expect(slots.inFlight).toBe(0);
   });
 
+  it('refuses those that wait where asked to, and lets in who comes behind them', async () => {
+    const slots = new SessionSlots(1);
+    await slots.enter();
+    const refused = [slots.enter(), slots.enter()].map((entered) => entered.catch((error: unknown) => error));
+    slots.refuseWaiting();
+    for (const error of await Promise.all(refused)) {
+      expect(error).toMatchObject({ reason: 'NO_LEADER', retryable: true });
+    }
+    const next = slots.enter();
+    slots.leave();
+    await next;
+    expect(slots.inFlight).toBe(1);
+  });
+
   it('is full at the bound on bytes, and not before', () => {
     const slots = new SessionSlots(1, 100);
     slots.addBytes(99);
