@@ -34,8 +34,8 @@ const { values } = parseArgs({
 });
 
 const instances = Number(values.instances);
-/** Writes under way while instances are loaded: enough to fill entries, too few to be refused. */
-const loadingLanes = 512;
+/** Batches under way while instances are loaded. */
+const loadingLanes = 8;
 
 async function main(): Promise<void> {
   if (values.help) {
@@ -89,6 +89,7 @@ async function loadInstances(cluster: ProcessCluster, generator: Generator, lead
   const plan = cluster.members.find(({ id }) => id === leader);
   const addresses = [`127.0.0.1:${plan?.client}`];
   const result = await generator.perform({ kind: 'load', addresses, instances, lanes: loadingLanes });
+  if (result.refused.length > 0) throw new Error('instances could not be loaded');
   await cluster.converged(120_000);
   say(`loaded ${instances} instances in ${result.seconds.toFixed(1)} s`);
 }

@@ -1,7 +1,7 @@
 import { rollcall } from '../../src/gen/rollcall.js';
 import { framed, type UnaryCall } from './unary-load.ts';
 
-const { Consistency, DiscoverRequest, RegisterRequest } = rollcall.v1;
+const { BatchRegisterRequest, Consistency, DiscoverRequest, RegisterRequest } = rollcall.v1;
 
 /** Instances of one service. */
 export const serviceSize = 10;
@@ -34,9 +34,18 @@ function discover(service: string, stale: boolean): UnaryCall {
   return { name, path: '/rollcall.v1.Registry/Discover', frame };
 }
 
-/** The `n`th of the instances that a run begins with. */
-export function loadedInstance(n: number): UnaryCall {
-  return register(`loaded-${Math.floor(n / serviceSize)}`, `i-${n}`);
+/** Instances of one batch. */
+export const batchSize = 500;
+
+/** Registers the instances from `first` to before `end` of those that a run begins with. */
+export function loadedInstances(first: number, end: number): UnaryCall {
+  const items: rollcall.v1.IBatchRegisterItem[] = [];
+  for (let n = first; n < end; n++) {
+    items.push({ instance: specOf(`loaded-${Math.floor(n / serviceSize)}`, `i-${n}`) });
+  }
+  const request = BatchRegisterRequest.create({ items, persistent: true });
+  const frame = framed(BatchRegisterRequest.encode(request).finish());
+  return { name: 'BatchRegister', path: '/rollcall.v1.Registry/BatchRegister', frame };
 }
 
 /**

@@ -1,5 +1,5 @@
 // The process that makes the calls; bench-heartbeats.ts starts it, and tells it by messages what to do.
-import { loadedInstance, mixedCall } from './calls.ts';
+import { batchSize, loadedInstances, mixedCall } from './calls.ts';
 import { type CallFigures, UnaryLoad } from './unary-load.ts';
 
 export type GeneratorTask =
@@ -28,8 +28,16 @@ async function perform(task: GeneratorTask): Promise<GeneratorResult> {
 }
 
 function loading({ addresses, instances, lanes }: Extract<GeneratorTask, { kind: 'load' }>): UnaryLoad {
-  let n = 0;
-  return new UnaryLoad({ addresses, lanes, next: () => (n < instances ? loadedInstance(n++) : undefined) });
+  let next = 0;
+  return new UnaryLoad({
+    addresses,
+    lanes,
+    next: () => {
+      const first = next;
+      next = Math.min(instances, first + batchSize);
+      return first < instances ? loadedInstances(first, next) : undefined;
+    },
+  });
 }
 
 function offering({ addresses, lanes, loaded }: Extract<GeneratorTask, { kind: 'offer' }>): UnaryLoad {

@@ -32,6 +32,8 @@ export class ConsensusHost {
   #eligible = true;
   /** Ticks since the serving side took one. */
   #silentTicks = 0;
+  #toldDurableIndex = 0;
+  #toldKeptBytes = 0;
 
   constructor(options: ConsensusHostOptions) {
     this.#options = options;
@@ -49,7 +51,7 @@ export class ConsensusHost {
 
   /** A durable write took so long; for metrics. */
   tellDiskWrite(path: string, bytes: number, ms: number): void {
-    this.#link.tell(() => ({ kind: 'disk-write', path, bytes, ms }));
+    this.#link.tellLater(() => ({ kind: 'disk-write', path, bytes, ms }));
   }
 
   #events(): ConsensusEvents {
@@ -83,7 +85,7 @@ export class ConsensusHost {
         const index = await link.ask({ kind: 'snapshot', incoming, source: link.offer(body) });
         return index as number;
       },
-      onLate: (what, ms) => link.tell(() => ({ kind: 'late', what, ms })),
+      onLate: (what, ms) => link.tellLater(() => ({ kind: 'late', what, ms })),
       onFatal: (error) => this.#fatal(error),
     };
   }
@@ -96,10 +98,13 @@ export class ConsensusHost {
     this.#link.tell(() => ({ kind: 'tick', stalled }));
   }
 
-  /** Before whatever tells of entries: the serving side is never to take for durable what no longer is. */
+  /** Before, and with, whatever tells of entries: the serving side is never to take for durable what no longer is. */
   #tellFacts(): void {
     const { durableIndex, keptBytes } = this.#consensus;
-    this.#link.tell(() => ({ kind: 'facts', durableIndex, keptBytes }));
+    if (durableIndex === this.#toldDurableIndex && keptBytes === this.#toldKeptBytes) return;
+    this.#toldDurableIndex = durableIndex;
+    this.#toldKeptBytes = keptBytes;
+    this.#link.tellLater(() => ({ kind: 'facts', durableIndex, keptBytes }));
   }
 
   #tellStatus(): void {

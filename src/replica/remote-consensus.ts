@@ -125,8 +125,9 @@ export class RemoteConsensus implements ConsensusPort {
     this.#link.tell(() => ({ kind: 'read-index', context }));
   }
 
+  /** Of no effect but on what may be compacted: at the latest the next tick takes it along. */
   reportApplied(index: number): void {
-    this.#link.tell(() => ({ kind: 'applied', index }));
+    this.#link.tellLater(() => ({ kind: 'applied', index }));
   }
 
   setEligible(eligible: boolean): void {

@@ -44,6 +44,7 @@ export class ThreadLink<AskOut, TellOut, AskIn, TellIn> {
   #tells: TellOut[] = [];
   readonly #pending = new Map<number, Pending>();
   readonly #offered = new Map<number, AsyncIterator<Uint8Array>>();
+  #flushDue = false;
   #nextId = 1;
   #closed = false;
 
@@ -58,12 +59,20 @@ export class ThreadLink<AskOut, TellOut, AskIn, TellIn> {
   /** Said at the end of the present step of the loop, with whatever else is told in it. */
   tell(make: (bytes: ByteBatch) => TellOut): void {
     if (this.#closed) return;
-    if (this.#tells.length === 0) queueMicrotask(() => this.flush());
-    this.#tells.push(make(this.#bytes));
+    this.tellLater(make);
+    if (this.#flushDue) return;
+    this.#flushDue = true;
+    queueMicrotask(() => this.flush());
+  }
+
+  /** Said together with whatever is said next: each message wakes the other thread, which this one is not worth. */
+  tellLater(make: (bytes: ByteBatch) => TellOut): void {
+    if (!this.#closed) this.#tells.push(make(this.#bytes));
   }
 
   /** Says at once what was told. */
   flush(): void {
+    this.#flushDue = false;
     if (this.#tells.length === 0 || this.#closed) return;
     const tells = this.#tells;
     this.#tells = [];
