@@ -12,14 +12,22 @@ export interface ConsensusThreadOptions extends Omit<ConsensusThreadData, 'owner
   readonly onDiskWrite: OnDiskWrite;
 }
 
+const compiled = import.meta.url.endsWith('.js');
+
+/**
+ * Whether a thread can be started: Node runs a compiled entry everywhere, one in TypeScript only where it strips types
+ * by itself. A loader of the main thread, such as tsx on Node 20, does not reach another one.
+ */
+export function hasConsensusThread(): boolean {
+  return compiled || Boolean(Reflect.get(process.features, 'typescript'));
+}
+
 /**
  * Starts a thread with the consensus side of a member. The thread ends with `stop`; where it ends by itself, or throws,
  * the member is told that it cannot go on.
  */
 export function startConsensusThread({ clock, times, onDiskWrite, ...data }: ConsensusThreadOptions): RemoteConsensus {
   const workerData: ConsensusThreadData = { ...data, ownerOriginMs: clockOriginMs() };
-  // Run from the sources the entry is one of them; compiled it lies beside this file as well.
-  const compiled = import.meta.url.endsWith('.js');
   const worker = new Worker(new URL(`./consensus-worker.${compiled ? 'js' : 'ts'}`, import.meta.url), {
     workerData,
     name: 'consensus',

@@ -22,7 +22,7 @@ import { NodeDisk } from '../storage/node-disk.ts';
 import { measuredDisk, type OnDiskWrite } from '../telemetry/measured-disk.ts';
 import { GrpcTransport } from '../transport/grpc-transport.ts';
 import { WatchHub } from '../watch/watch-hub.ts';
-import { startConsensusThread } from './consensus-thread.ts';
+import { hasConsensusThread, startConsensusThread } from './consensus-thread.ts';
 import { consensusStorage, openServingStorage } from './member-storage.ts';
 
 /** host and port to listen on; port 0: any free one. */
@@ -65,7 +65,7 @@ export interface MemberOptions {
   readonly grpcObserver: GrpcObserver;
   /** Told of each durable write of log, hard state and other small files. */
   readonly onDiskWrite: OnDiskWrite;
-  /** The consensus side runs on a thread of its own. */
+  /** The consensus side runs on a thread of its own, where there can be one: see hasConsensusThread. */
   readonly consensusThread: boolean;
 }
 
@@ -224,7 +224,7 @@ export class Member {
 function consensusOf(options: MemberOptions, times: ReplicaTimes, disk: Disk): ConsensusPort {
   const { clock, dataDirectory, listenPeer, memberId, onDiskWrite, random, segmentBytes } = options;
   const { host, port } = listenPeer;
-  if (options.consensusThread) {
+  if (options.consensusThread && hasConsensusThread()) {
     const { tickMs, heartbeatTicks, electionTicksMin, electionTicksMax } = options;
     const ticks = { tickMs, heartbeatTicks, electionTicksMin, electionTicksMax };
     return startConsensusThread({
