@@ -203,6 +203,15 @@ describe('a process that was cut off', () => {
     await all.stop();
   });
 
+  it('finds its older stream at another member ended, though nothing comes over that any more', async () => {
+    const all = await SessionCluster.started();
+    const { stream, sessionId } = await all.open('a');
+    await all.open('b', { sessionId, attachment: 2 });
+    expect(await stream.endReason(2_000)).toBe('SESSION_TAKEN');
+    expect(all.streams('a')).toBe(0);
+    await all.stop();
+  });
+
   it('is not disturbed by a stream of its own that opens late', async () => {
     const all = await SessionCluster.started();
     const { stream, sessionId } = await all.open('a');
