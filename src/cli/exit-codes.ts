@@ -59,11 +59,16 @@ const usualFacts: ReadonlyMap<number, readonly [string, ClientCode]> = new Map([
   [exitCodes.timeout, ['TIMEOUT', 'DEADLINE_EXCEEDED']],
 ]);
 
-/** The same for what the client failed with. */
-export function cliErrorOf(error: ClientError): CliError {
+/**
+ * The same for what the client failed with.
+ *
+ * @param takesStale The command is a read with --stale.
+ */
+export function cliErrorOf(error: ClientError, takesStale = false): CliError {
   const { code, reason, field, mayHaveApplied, retryAfterMs } = error;
-  const maybe = mayHaveApplied ? '. The change may have been applied all the same' : '';
-  return new CliError(exitCodeOf(code, reason), `${error.message}${maybe}`, hintOf(error), {
+  // OUTCOME_UNKNOWN says so by itself.
+  const maybe = mayHaveApplied && reason !== 'OUTCOME_UNKNOWN' ? '. The change may have been applied all the same' : '';
+  return new CliError(exitCodeOf(code, reason), `${error.message}${maybe}`, hintOf(error, takesStale), {
     reason,
     code,
     field,
@@ -106,8 +111,10 @@ function exitCodeOf(code: ClientCode, reason: ClientReason): number {
 }
 
 const status = 'rollcall cluster status';
+const lookHint = `look whether it was applied (\`rollcall discover SERVICE\`), and \`${status}\``;
 
-function hintOf(error: ClientError): string {
+function hintOf(error: ClientError, takesStale: boolean): string {
+  if (error.mayHaveApplied) return lookHint;
   switch (error.reason) {
     case 'UNREACHABLE':
       return 'name running members with --server host:port,host:port, or start one to try: `rollcall dev`';
@@ -115,10 +122,10 @@ function hintOf(error: ClientError): string {
     case 'NOT_PROPOSED':
     case 'NOT_SERVING':
     case 'MEMBER_FENCED':
-      return `see which members are there: \`${status}\`; for a read, --stale answers without a leader`;
+      return `see which members are there: \`${status}\`${takesStale ? '; --stale answers without a leader' : ''}`;
     case 'OUTCOME_UNKNOWN':
     case 'BROKEN':
-      return `look whether it was applied (\`rollcall discover SERVICE\`), and \`${status}\``;
+      return lookHint;
     case 'MEMBER_BEHIND':
       return `try again, or another --server; see how far each is: \`${status}\``;
     case 'OVERLOADED':

@@ -32,6 +32,7 @@ Examples:
 /** Runs one command line, without the name of the program. Resolves with the exit code; never rejects. */
 export async function runCli(args: readonly string[], io: CliIo): Promise<number> {
   let exitCode: number = exitCodes.other;
+  let takesStale = false;
   const { own, command } = split(args);
   const format = wantedFormat(own, io);
   const program = buildProgram(io, {
@@ -41,11 +42,14 @@ export async function runCli(args: readonly string[], io: CliIo): Promise<number
       exitCode = code;
     },
   });
+  program.hook('preAction', (_, action) => {
+    takesStale = action.options.some(({ long }) => long === '--stale');
+  });
   try {
     await program.parseAsync(own, { from: 'user' });
     return exitCode;
   } catch (error) {
-    return tell(error, io, format);
+    return tell(error, io, { format, takesStale });
   }
 }
 
@@ -116,13 +120,17 @@ function wantedFormat(args: readonly string[], { environment }: CliIo): OutputFo
 }
 
 /** What a failed command prints, and its exit code. */
-function tell(error: unknown, io: CliIo, format: OutputFormat): number {
+function tell(
+  error: unknown,
+  io: CliIo,
+  { format, takesStale }: { readonly format: OutputFormat; readonly takesStale: boolean },
+): number {
   if (error instanceof CommanderError && (format === 'table' || error.exitCode === 0)) {
     // Commander has printed its own.
     return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
   }
   const output = new Output({ ...streamsOf(io), format });
-  const told = toldAs(error);
+  const told = toldAs(error, takesStale);
   if (format === 'json') {
     const { reason, code, message, field = null, hint, exitCode, mayHaveApplied, retryAfterMs = null } = told;
     const facts = { field, exitCode, mayHaveApplied, retryAfterMs };
@@ -134,9 +142,9 @@ function tell(error: unknown, io: CliIo, format: OutputFormat): number {
   return told.exitCode;
 }
 
-function toldAs(error: unknown): CliError {
+function toldAs(error: unknown, takesStale: boolean): CliError {
   if (error instanceof CliError) return error;
-  if (error instanceof ClientError) return cliErrorOf(error);
+  if (error instanceof ClientError) return cliErrorOf(error, takesStale);
   if (error instanceof CommanderError) {
     const message = error.code === 'commander.help' ? 'no command is given' : error.message.replace(/^error: /, '');
     const [, field] = /(?:option|argument) '(?:-\w, )?(?:--)?([\w-]+)/.exec(message) ?? [];

@@ -33,12 +33,18 @@ const notApplied: ReadonlySet<string> = new Set([
   'TOO_MANY',
 ]);
 
+/** A member that took so long to refuse a write may take this many times as long. */
+const answerTimeSlack = 1.25;
+
 /** Where one call stands between its attempts. */
 interface Progress {
   readonly startMs: number;
   readonly deadlineMs: number;
   attempts: number;
-  mayHaveApplied: boolean;
+  /** Of a write: the last attempt behind which it may be applied. */
+  unknown: ClientError | undefined;
+  /** How long each member took to say that it had not taken the write, ms. */
+  readonly refusedAfterMs: Map<string, number>;
   /** Addresses to which no connection could be made. */
   readonly unreachable: Set<string>;
   /** What a member said last, or why none was reached: what is told where the time of the last attempt is too short. */
@@ -71,7 +77,8 @@ export class UnaryCalls {
       startMs,
       deadlineMs: startMs + timeMs,
       attempts: 0,
-      mayHaveApplied: false,
+      unknown: undefined,
+      refusedAfterMs: new Map(),
       unreachable: new Set(),
       told: undefined,
     };
@@ -112,13 +119,21 @@ export class UnaryCalls {
     const { pool, clock, attemptTimeoutMs } = this.#options;
     for (;;) {
       const member = pool.current;
-      const leftMs = Math.max(1, progress.deadlineMs - clock.monotonicMs());
+      const beganMs = clock.monotonicMs();
+      const leftMs = Math.max(1, progress.deadlineMs - beganMs);
+      if (progress.told !== undefined && wouldBeCutOff(progress, member, leftMs)) {
+        throw this.#final(progress.told, progress);
+      }
       progress.attempts += 1;
       try {
         return await this.#attempt(member, method, request, Math.min(leftMs, attemptTimeoutMs));
       } catch (thrown) {
         if (!(thrown instanceof ClientError)) throw thrown;
-        if (kind.write && !notApplied.has(thrown.reason)) progress.mayHaveApplied ||= thrown.retryable;
+        if (kind.write && notApplied.has(thrown.reason)) {
+          progress.refusedAfterMs.set(member.address, clock.monotonicMs() - beganMs);
+        } else if (kind.write && thrown.retryable) {
+          progress.unknown = thrown;
+        }
         if (this.#closed) throw this.#final(ClientError.closed('the client'), progress);
         if (!thrown.retryable) throw thrown;
         pool.moveOn(member);
@@ -133,7 +148,9 @@ export class UnaryCalls {
     if (tellsMore(error, progress.told)) progress.told = error;
     const leftMs = progress.deadlineMs - clock.monotonicMs();
     if (leftMs <= 0) throw this.#final(progress.told ?? error, progress);
-    if (failFast && progress.unreachable.size === pool.size) throw this.#hopeless(error);
+    if (failFast && progress.unreachable.size === pool.size) {
+      throw progress.unknown === undefined ? this.#hopeless(error) : this.#final(error, progress);
+    }
     // Members that were not asked yet are asked at once, unless one has asked for a pause.
     const rounds = Math.floor(progress.attempts / pool.size);
     const isNewRound = progress.attempts % pool.size === 0;
@@ -145,20 +162,23 @@ export class UnaryCalls {
 
   #hopeless(last: ClientError): ClientError {
     const { size } = this.#options.pool;
-    const others = size === 1 ? '' : `; nor to the ${size - 1} other addresses`;
+    const others = size === 1 ? '' : `; nor to the ${size === 2 ? 'other address' : `${size - 1} other addresses`}`;
     const { code, reason, address } = last;
     return new ClientError(code, reason, `${last.message}${others}`, { address, cause: last });
   }
 
-  /** The error of the last attempt, with what is known of all. */
-  #final(error: ClientError, progress: Progress): ClientError {
+  /** The error that is told, with what is known of all attempts. */
+  #final(told: ClientError, progress: Progress): ClientError {
+    const { unknown } = progress;
+    // "Certainly not" holds for one attempt, not for a write that another may have brought in.
+    const error = unknown !== undefined && notApplied.has(told.reason) ? outcomeUnknown(unknown) : told;
     const tookMs = Math.round(this.#options.clock.monotonicMs() - progress.startMs);
     const tries = progress.attempts === 1 ? '' : ` (${progress.attempts} attempts in ${tookMs} ms)`;
     return new ClientError(error.code, error.reason, `${error.message}${tries}`, {
       field: error.field,
       retryAfterMs: error.retryAfterMs,
       address: error.address,
-      mayHaveApplied: progress.mayHaveApplied,
+      mayHaveApplied: unknown !== undefined,
       cause: error,
     });
   }
@@ -193,6 +213,21 @@ export class UnaryCalls {
       this.#waiting.add(wake);
     });
   }
+}
+
+/**
+ * A write of which is known that nobody took it, and a member that will not say so again within the time that is left:
+ * one more attempt would make the outcome unknown, and could hardly succeed.
+ */
+function wouldBeCutOff({ unknown, refusedAfterMs }: Progress, { address }: Member, leftMs: number): boolean {
+  return unknown === undefined && (refusedAfterMs.get(address) ?? 0) * answerTimeSlack > leftMs;
+}
+
+function outcomeUnknown(error: ClientError): ClientError {
+  if (error.reason === 'OUTCOME_UNKNOWN') return error;
+  const { address, retryAfterMs } = error;
+  const message = `the write may still be applied: ${error.message}`;
+  return new ClientError('UNAVAILABLE', 'OUTCOME_UNKNOWN', message, { address, retryAfterMs, cause: error });
 }
 
 /** A member that answered knows more than an address that did not, and a time-out says nothing at all. */

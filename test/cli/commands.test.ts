@@ -95,6 +95,27 @@ describe('the command line', () => {
     }
   });
 
+  it('says of a write whether it may have been applied, and speaks of --stale to reads alone', async () => {
+    let reason: Reason = 'NO_LEADER';
+    await member({ unary: () => ({ reason, retryAfterMs: 1 }) });
+    const failed = async (...args: readonly string[]) => (await cli(...args, '--timeout', '200ms')).stderr;
+    expect(await failed('discover', 'web')).toContain('--stale');
+    for (const write of [
+      [...web, '--persistent'],
+      ['deregister', 'web', '--id', 'a'],
+    ]) {
+      reason = 'NO_LEADER';
+      const refused = await failed(...write);
+      expect(refused).toContain('refused: NO_LEADER');
+      expect(refused).toContain('next: see which members are there: `rollcall cluster status`\n');
+      expect(refused).not.toMatch(/applied|--stale/);
+      expect(await failed(...write, '--output', 'json')).toMatch(/"reason":"NO_LEADER".*"mayHaveApplied":false/);
+      reason = 'OUTCOME_UNKNOWN';
+      expect(await failed(...write)).toMatch(/refused: OUTCOME_UNKNOWN .*\nnext: look whether it was applied/);
+      expect(await failed(...write, '--output', 'json')).toMatch(/"reason":"OUTCOME_UNKNOWN".*"mayHaveApplied":true/);
+    }
+  });
+
   it('says at once that nobody listens', async () => {
     vi.stubEnv('ROLLCALL_SERVER', await deadAddress());
     for (const args of [['discover', 'web'], ['watch'], ['cluster', 'status']]) {

@@ -162,6 +162,44 @@ describe('calls of a client', () => {
     expect(error).toMatchObject({ code: 'DEADLINE_EXCEEDED', reason: 'TIMEOUT', mayHaveApplied: true });
   });
 
+  it('does not begin an attempt at a write that would be cut off, where nobody has taken it', async () => {
+    const a = await member({ unary: (_, __, n) => (n < 1 ? { reason: 'NO_LEADER', afterMs: 500 } : 'hang') });
+    const dead = await deadAddress();
+    const c = client([a.address, dead], { callTimeoutMs: 950 });
+    const error = await failureOf(c.register({ instance, lifetime }));
+    expect(error).toMatchObject({ code: 'UNAVAILABLE', reason: 'NO_LEADER', mayHaveApplied: false });
+    expect(a.seen).toHaveLength(1);
+  });
+
+  it.each(['OUTCOME_UNKNOWN', 'hang'] as const)(
+    'does not call a write certainly not applied behind an attempt that may have been: %s',
+    async (first) => {
+      const a = await member({
+        unary: (_, __, n) => {
+          if (n > 0) return { reason: 'NO_LEADER', retryAfterMs: 1 };
+          return first === 'hang' ? 'hang' : { reason: first, retryAfterMs: 1 };
+        },
+      });
+      const c = client([a.address, await deadAddress()], { callTimeoutMs: 300, attemptTimeoutMs: 50 });
+      const error = await failureOf(c.register({ instance, lifetime }));
+      expect(error).toMatchObject({ code: 'UNAVAILABLE', reason: 'OUTCOME_UNKNOWN', mayHaveApplied: true });
+      expect(error.message).toContain(first === 'hang' ? `${a.address} did not answer` : 'OUTCOME_UNKNOWN');
+      expect(a.seen.length).toBeGreaterThan(1);
+    },
+  );
+
+  it('fails fast with the outcome unknown where a member ends during a write', async () => {
+    const a: FakeMember = await member({
+      unary: () => {
+        a.kill();
+        return 'hang';
+      },
+    });
+    const c = client([a.address, await deadAddress()], { failFast: true });
+    const error = await failureOf(c.register({ instance, lifetime }));
+    expect(error).toMatchObject({ code: 'UNAVAILABLE', reason: 'OUTCOME_UNKNOWN', mayHaveApplied: true });
+  });
+
   it('waits for a member to come, unless it is to fail fast', async () => {
     const address = await deadAddress();
     const fast = await failureOf(client([address], { failFast: true }).discover({ service: 'web' }));

@@ -14,6 +14,8 @@ export interface Refusal {
   readonly reason: Reason;
   readonly retryAfterMs?: number;
   readonly field?: string;
+  /** Of a unary call: comes so late. */
+  readonly afterMs?: number;
 }
 
 /** What a unary call is answered with; 'hang': not at all. */
@@ -64,7 +66,8 @@ export class FakeMember {
             const answer = behaviour.unary?.(name, call.request, n) ?? { reason: 'UNKNOWN_METHOD' as const };
             if (answer === 'hang') return;
             if ('finish' in answer) callback(null, Buffer.from(answer.finish()));
-            else callback(statusOf(answer));
+            else if (answer.afterMs === undefined) callback(statusOf(answer));
+            else setTimeout(() => callback(statusOf(answer)), answer.afterMs);
           },
         ];
       }),
