@@ -418,7 +418,10 @@ export class WatchLife {
     for (let i = 0; i < 20; i++) await settled();
     for (const client of this.#clients) {
       ok(client.lost.length === 0, 'a watch finds no member that goes on with it');
-      for (const follower of client.followers.values()) follower.assertAtEnd();
+      for (const follower of client.followers.values()) {
+        ok(!follower.watch.spec.once, 'a watch that is to end with what is there goes on');
+        follower.assertAtEnd();
+      }
     }
   }
 

@@ -125,7 +125,10 @@ export class ModelClient {
   assertAtEnd(): void {
     strictEqual(this.stream.backlogBytes, 0);
     strictEqual(this.stream.watches, this.followers.size);
-    for (const follower of this.followers.values()) follower.assertAtEnd();
+    for (const follower of this.followers.values()) {
+      ok(!follower.watch.spec.once, 'a watch that is to end with what is there goes on');
+      follower.assertAtEnd();
+    }
   }
 }
 
