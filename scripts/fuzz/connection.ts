@@ -32,6 +32,8 @@ export interface CallOptions {
 }
 
 const timeoutMsDefault = 20_000;
+/** A client that is to leave once it hears nothing more leaves by then in any case. */
+const leaveLatestMs = 5_000;
 /** An HTTP/2 answer of a member is read no further than this. */
 const answerBytesMax = 64 * 1024 * 1024;
 
@@ -109,6 +111,7 @@ class CallRun {
   readonly #options: CallOptions;
   readonly #chunks: Buffer[] = [];
   #received = 0;
+  readonly #startedMs = performance.now();
   #headers: IncomingHttpHeaders = {};
   #trailers: IncomingHttpHeaders = {};
   #left = false;
@@ -144,7 +147,8 @@ class CallRun {
   }
 
   #receive(chunk: Buffer): void {
-    this.#leaveTimer?.refresh();
+    // A watch of what others change all the time is never quiet.
+    if (performance.now() - this.#startedMs < leaveLatestMs) this.#leaveTimer?.refresh();
     this.#received += chunk.length;
     if (this.#received > answerBytesMax) this.#leave();
     else this.#chunks.push(chunk);
