@@ -105,6 +105,12 @@ export class ClientError extends Error {
   }
 }
 
+/** A member that answered knows more than an address that did not, and a time-out says nothing at all. */
+export function tellsMore(error: ClientError, told: ClientError | undefined): boolean {
+  if (error.reason === 'TIMEOUT') return false;
+  return error.reason !== 'UNREACHABLE' || told === undefined || told.reason === 'UNREACHABLE';
+}
+
 function isReason(text: string): text is Reason {
   return Object.hasOwn(reasonCodes, text);
 }

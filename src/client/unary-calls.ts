@@ -2,7 +2,7 @@ import type { ClientUnaryCall } from '@grpc/grpc-js';
 import type { Clock, Timer } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import { backoffMs } from './backoff.ts';
-import { ClientError } from './client-error.ts';
+import { ClientError, tellsMore } from './client-error.ts';
 import { clientLimits } from './limits.ts';
 import type { Member, MemberPool } from './member-pool.ts';
 import type { MethodName } from './methods.ts';
@@ -228,10 +228,4 @@ function outcomeUnknown(error: ClientError): ClientError {
   const { address, retryAfterMs } = error;
   const message = `the write may still be applied: ${error.message}`;
   return new ClientError('UNAVAILABLE', 'OUTCOME_UNKNOWN', message, { address, retryAfterMs, cause: error });
-}
-
-/** A member that answered knows more than an address that did not, and a time-out says nothing at all. */
-function tellsMore(error: ClientError, told: ClientError | undefined): boolean {
-  if (error.reason === 'TIMEOUT') return false;
-  return error.reason !== 'UNREACHABLE' || told === undefined || told.reason === 'UNREACHABLE';
 }

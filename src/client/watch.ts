@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../base/clock.ts';
 import { rollcall } from '../gen/rollcall.js';
 import { applyBatch, BatchQueue } from './batch-queue.ts';
-import { ClientError } from './client-error.ts';
+import { ClientError, tellsMore } from './client-error.ts';
 import { defaultNamespace, fromEvent, fromHeader, toConsistency, toFilter } from './convert.ts';
 import { clientLimits } from './limits.ts';
 import type { Instance, WatchBatch, WatchEvent, WatchOptions } from './types.ts';
@@ -180,7 +180,7 @@ export class Watch implements AsyncIterableIterator<WatchBatch, undefined> {
   /** For the stream: it broke or moved; the watch will be asked for again. */
   interrupted(error: ClientError): void {
     this.#parts = [];
-    this.#lastTrouble = error;
+    if (tellsMore(error, this.#lastTrouble)) this.#lastTrouble = error;
     this.#options.onInterrupted?.(error);
   }
 

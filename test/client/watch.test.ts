@@ -269,6 +269,21 @@ describe('a watch', () => {
     expect(performance.now() - startMs).toBeGreaterThan(200);
   });
 
+  it('tells what a member said, and not that another address refused, where no batch comes in time', async () => {
+    const refusal = { kind: K.WATCH_BATCH_KIND_ENDED, errorReason: 'NO_LEADER', errorMessage: 'none leads' };
+    const creates: Create[] = [];
+    const a = await member((_, send) => {
+      if (creates.length === 1) send(refusal);
+    }, creates);
+    const trouble: string[] = [];
+    const watch = client(a.address, await deadAddress()).watch({
+      firstBatchTimeoutMs: 1_000,
+      onInterrupted: ({ reason }) => trouble.push(reason),
+    });
+    await expect(watch.next()).rejects.toMatchObject({ reason: 'NO_LEADER', address: a.address });
+    expect(trouble).toEqual(['NO_LEADER', 'UNREACHABLE']);
+  });
+
   it('fails where nothing comes in time, with the last trouble, and at once where nobody listens', async () => {
     const silent = await member(() => undefined);
     await expect(client(silent.address).watch({ firstBatchTimeoutMs: 30 }).next()).rejects.toMatchObject({
