@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { InvariantError, must } from '../../src/base/assert.ts';
 import type { Command } from '../../src/state-machine/types.ts';
-import { command, Driver, nameOf, register, reload } from './driver.ts';
+import { command, Driver, nameOf, persistent, register, reload, specBytes } from './driver.ts';
 
 const onLease = (leaseId: number) => ({ kind: 'lease', leaseId }) as const;
 
@@ -115,6 +115,20 @@ describe('history', () => {
     expect(() => driver.state.changes('default', 'web', 0, 4)).toThrow(InvariantError);
     expect(() => driver.state.changes('default', 'web', 1, 5)).toThrow(InvariantError);
     expect(() => driver.state.changes('default', 'web', 3, 2)).toThrow(InvariantError);
+  });
+
+  it('has forgotten the whole of a revision of which records are left, also after a start', () => {
+    const driver = new Driver({ historyRevisionsMax: 1 });
+    const items = Array.from({ length: 100 }, (_, i) => {
+      return { name: nameOf(`i${i}`), spec: specBytes('s'), ifAbsent: false, ifIncarnation: 0, keepEqual: false };
+    });
+    driver.apply({ kind: 'batch-register', lifetime: persistent, items });
+    driver.apply(register(nameOf('later')));
+    expect(driver.state.historyFloor).toBe(1);
+    const { state } = reload(driver.flush(), driver.state.position, driver.bounds);
+    expect(state.historyFloor).toBe(1);
+    expect([...state.changes('default', 'web', 1, 2)].map((event) => event.name.id)).toEqual(['later']);
+    expect(() => state.changes('default', 'web', 0, 2)).toThrow(InvariantError);
   });
 
   it('keeps to its bytes, and may remember nothing', () => {

@@ -10,13 +10,25 @@ describe('acknowledgements of a watch', () => {
     const stream = h.hub.open(sink);
     h.watch(stream);
     stream.ack(1, 3);
-    stream.ack(1, 2);
     stream.ack(77, 1_000);
     expect(reasonOf(() => stream.ack(1, 4))).toBe('INVALID_FIELD');
     h.driver.register('api', 'new');
     h.turn();
     stream.ack(1, 4);
     expect(h.hub.acknowledged('default', 'api')).toEqual({ watches: 1, revision: 4 });
+  });
+
+  it('do not go back where one comes late', () => {
+    const h = new Harness();
+    h.fill('api', 3);
+    const sink = new TestSink();
+    const stream = h.hub.open(sink);
+    h.watch(stream);
+    h.driver.register('api', 'new');
+    h.turn();
+    stream.ack(1, 3);
+    stream.ack(1, 2);
+    expect(h.hub.acknowledged('default', 'api')).toEqual({ watches: 1, revision: 3 });
   });
 
   it('are refused for what waits and is not sent, also for the half of a batch', () => {

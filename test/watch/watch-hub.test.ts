@@ -99,6 +99,23 @@ describe('what a watch is sent', () => {
     for (const { length } of sink.sent) expect(length).toBeLessThanOrEqual(4_096);
   });
 
+  it('ends with once behind the last part of its snapshot, whatever has changed since', () => {
+    const h = new Harness({ partBytesMax: 4_096 });
+    h.fill('api', 100, 50);
+    const sink = new TestSink();
+    sink.credit = 2;
+    const stream = h.hub.open(sink);
+    h.watch(stream, { once: true });
+    h.driver.register('api', 'new');
+    h.turn();
+    h.read(sink, stream);
+    h.settle();
+    const lines = transcript(sink);
+    expect(lines.slice(0, -1).every((line) => line.startsWith('snapshot 0-100 '))).toBe(true);
+    expect(lines.at(-1)).toBe('ended');
+    expect(stream.watches).toBe(0);
+  });
+
   it('splits one large revision into parts with the same revisions', () => {
     const h = new Harness({ partBytesMax: 2_048 });
     const granted = h.driver.apply({ kind: 'grant-lease', ttlMs: 10_000 });
