@@ -44,7 +44,7 @@ export interface GrpcLimits {
   /** Answers of one session's stream that HTTP/2 has not taken; the stream is not read beyond. Default 64. */
   readonly sessionUnsentMax: number;
   /**
-   * The same with what a session is told unasked: beyond, its stream ends with OVERLOADED, and the next one is told what
+   * The same with what a session is told unasked: beyond, its stream ends with OVERLOADED, and the next is told what
    * the session remembers to have lost. Many times what is lost in one turn of the loop. Default 10,000.
    */
   readonly sessionUnsentEndMax: number;
