@@ -155,7 +155,7 @@ describe('member processes', () => {
     const present = [...client.known.values()].filter(({ state }) => state === 'present').length;
     expect([...statuses.values()].map(({ instances }) => Number(instances))).toEqual([present, present, present]);
     expect([...statuses.values()].every(({ boot }) => Number(boot) === 2)).toBe(true);
-  });
+  }, 60_000);
 });
 
 function flipByte(file: string, offset: number): void {
