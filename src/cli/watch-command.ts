@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { RollcallClient } from '../client/client.ts';
+import { clientLimits } from '../client/limits.ts';
 import type { Instance, WatchBatch } from '../client/types.ts';
 import type { Watch } from '../client/watch.ts';
 import type { CliContext, CliIo } from './context.ts';
@@ -9,6 +10,7 @@ import type { FilterFlags } from './filter-options.ts';
 import { filterOf, withFilterOptions } from './filter-options.ts';
 import { counted, eventLine, instanceLine } from './render.ts';
 import { durationOption, parseInteger } from './values.ts';
+import { Currency } from './watch-currency.ts';
 import { ChangeRunner } from './watch-runner.ts';
 
 const examples = `
@@ -125,8 +127,10 @@ async function* follow(
       begun = false;
     },
     // With `since` there may be nothing to tell: a mark says that the watch goes.
-    ...(since > 0 ? { progressIntervalMs: 1_000 } : {}),
+    progressIntervalMs: since > 0 ? 1_000 : clientLimits.progressIntervalMs,
   });
+  const currency = new Currency((text) => output.message(text));
+  const looking = setInterval(() => currency.look(performance.now()), 1_000);
   const end = (): void => watch.close();
   interrupted.addEventListener('abort', end, { once: true });
   if (interrupted.aborted) end();
@@ -135,9 +139,11 @@ async function* follow(
       begun = true;
       // A member without a leader ends its streams: all that was asked for is here by then.
       if (once && since === 0) watch.close();
+      if (!once) currency.confirmed(batch.header.ageMs, batch.to, performance.now());
       if (batch.kind !== 'progress') yield { batch, watch };
     }
   } finally {
+    clearInterval(looking);
     interrupted.removeEventListener('abort', end);
   }
 }

@@ -177,6 +177,33 @@ describe('the command line', () => {
     expect(JSON.parse(lines[0] ?? '')).toMatchObject({ schema: 'rollcall.watch.v1', kind: 'snapshot', to: 5 });
   });
 
+  it('says once that what a watch shows may be old, and once that it is current again', async () => {
+    let confirm = (_ageMs: number): void => undefined;
+    await member({
+      watch: (stream) =>
+        stream.on('data', (bytes: Buffer) => {
+          const watchId = v1.WatchRequest.decode(bytes).create?.watchId;
+          if (watchId === undefined || watchId === null) return;
+          const send = (kind: number, ageMs: number, fromRevision = 0): void => {
+            const response = { watchId, kind, fromRevision, toRevision: 5, header: { ...header, ageMs } };
+            stream.write(Buffer.from(v1.WatchResponse.encode(response).finish()));
+          };
+          confirm = (ageMs) => send(v1.WatchBatchKind.WATCH_BATCH_KIND_PROGRESS, ageMs, 5);
+          send(v1.WatchBatchKind.WATCH_BATCH_KIND_SNAPSHOT, 60_000);
+          for (const ageMs of [60_000, 60_000]) confirm(ageMs);
+        }),
+    });
+    const run = startCli('watch', 'web', '--stale');
+    await until(() => run.stderr() !== '', 'that it may be old');
+    confirm(0);
+    await until(() => run.stderr().includes('again'), 'that it is current');
+    run.interrupt();
+    expect(await run.exitCode).toBe(exitCodes.ok);
+    expect(run.stderr()).toMatch(
+      /^what is shown may be old: .* since \d{4}-\S+Z\nwhat is shown is current again, at revision 5\n$/,
+    );
+  });
+
   it('says nothing of a member that breaks off behind all that was asked for', async () => {
     await member({
       watch: (stream) =>
