@@ -140,8 +140,9 @@ function reasonLinks(reasons: readonly string[]): string {
   return reasons.map(reasonLink).join(', ');
 }
 
+/** To its row: each has an anchor in docs/reference/errors.md. */
 function reasonLink(reason: string): string {
-  return `[${reason}](errors.md#reasons)`;
+  return `[${reason}](errors.md#${reason.toLowerCase()})`;
 }
 
 function choices(message: MessageText): string[] {
@@ -169,11 +170,10 @@ function markdown(comment: string): string {
 }
 
 function plain(text: string): string {
-  return text
-    .replace(/[*<>~[\]]/g, '\\$&')
-    .replace(/\b[a-zA-Z]+(?:_[a-zA-Z]+)+\b/g, (word) =>
-      Object.hasOwn(reasonCodes, word) ? reasonLink(word) : `\`${word}\``,
-    );
+  return text.replace(/[*<>~[\]]/g, '\\$&').replace(/\b[a-zA-Z]+(?:_[a-zA-Z]+)*\b/g, (word) => {
+    if (Object.hasOwn(reasonCodes, word)) return reasonLink(word);
+    return word.includes('_') ? `\`${word}\`` : word;
+  });
 }
 
 /** As the sites that show Markdown make them of headings. */

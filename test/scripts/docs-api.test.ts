@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Interface, readInterface } from '../../scripts/docs-api/interface.ts';
 import { renderPage } from '../../scripts/docs-api/render.ts';
-import { root } from '../tidy/project.ts';
+import { readText, root } from '../tidy/project.ts';
 
 const files = ['registry', 'cluster', 'instance'].map((name) => `proto/rollcall/v1/${name}.proto`);
 
@@ -22,6 +22,13 @@ describe('the reference of the interface', () => {
     expect(links.length).toBeGreaterThan(100);
     expect(links.filter((anchor) => !anchors.includes(anchor ?? ''))).toEqual([]);
     expect(new Set(anchors).size).toBe(anchors.length);
+  });
+
+  it('links each reason to its row', () => {
+    const rows = [...readText('docs/reference/errors.md').matchAll(/<a id="([a-z_]+)">/g)].map(([, anchor]) => anchor);
+    const links = [...page.matchAll(/\]\(errors\.md#([^)]+)\)/g)].map(([, anchor]) => anchor);
+    expect(links.length).toBeGreaterThan(50);
+    expect(links.filter((anchor) => !rows.includes(anchor))).toEqual([]);
   });
 
   it('shows every message, enum, field and value once', () => {
