@@ -11,7 +11,8 @@ const examples = `
 Examples:
   source <(rollcall completion bash)                  # in ~/.bashrc
   source <(rollcall completion zsh)                   # in ~/.zshrc
-  rollcall completion fish | source                   # in config.fish`;
+  rollcall completion fish | source                   # in config.fish
+  source <(npx rollcall completion bash)              # in a clone`;
 
 const scripts = { bash: bashScript, zsh: zshScript, fish: fishScript } as const;
 
@@ -21,12 +22,13 @@ export function addCompletionCommand(program: Command, io: CliIo, done: (exitCod
     .summary('print a script that completes commands in a shell')
     .description(
       'Prints a script for a shell, which then completes commands, options, and the names of services, for which it ' +
-        'asks the registry.',
+        'asks the registry. Where the shell finds no program rollcall, the script defines it as a function that starts ' +
+        'this one.',
     )
     .addArgument(new Argument('<shell>', 'which shell').choices(['bash', 'zsh', 'fish']))
     .addHelpText('after', examples)
     .action((shell: keyof typeof scripts) => {
-      io.stdout.write(scripts[shell](modelOf(program)));
+      io.stdout.write(scripts[shell](modelOf(program), io.launcherPath));
       done(exitCodes.ok);
     });
   const services = program

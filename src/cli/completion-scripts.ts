@@ -5,10 +5,12 @@ import { allCommands } from './completion-model.ts';
 // The names of services are asked of the registry, by the command `complete-services`, which is silent where it fails.
 
 const programTimeout = '1s';
+const descriptionCharsMax = 80;
 
-export function bashScript(model: CommandModel): string {
+/** @param launcherPath What starts the program where the shell finds no `rollcall`; undefined: nothing known. */
+export function bashScript(model: CommandModel, launcherPath?: string): string {
   return `# Completion of rollcall for bash: source <(rollcall completion bash)
-${tables(model)}
+${ownFunction(launcherPath)}${tables(model)}
 _rollcall() {
   local line=\${COMP_LINE:0:COMP_POINT} current='' found i
   local -a words
@@ -53,10 +55,10 @@ complete -F _rollcall rollcall
 `;
 }
 
-export function zshScript(model: CommandModel): string {
+export function zshScript(model: CommandModel, launcherPath?: string): string {
   return `#compdef rollcall
 # Completion of rollcall for zsh: source <(rollcall completion zsh), behind compinit.
-${tables(model)}
+${ownFunction(launcherPath)}${tables(model)}
 _rollcall() {
   local current=\${words[CURRENT]} found
   local -a each
@@ -131,8 +133,28 @@ _rollcall_words() {
     fi
   else
     _rollcall_commands "$_rollcall_command"
+    if [ "$_rollcall_arguments" = 0 ]; then _rollcall_arguments_of "$_rollcall_command"; fi
   fi
 }`;
+
+/** So that what is completed can be run in a clone as well, where only npx knows it. */
+function ownFunction(launcherPath: string | undefined): string {
+  if (launcherPath === undefined) return '';
+  return `if ! command -v rollcall >/dev/null 2>&1; then
+  rollcall() { node ${quoted(launcherPath)} "$@"; }
+fi
+`;
+}
+
+function fishFunction(launcherPath: string | undefined): string {
+  if (launcherPath === undefined) return '';
+  return `if not type -q rollcall
+    function rollcall
+        node ${fishQuoted(launcherPath)} $argv
+    end
+end
+`;
+}
 
 /** Functions of sh. Names come with what they are, behind a colon. */
 function tables(model: CommandModel): string {
@@ -146,6 +168,11 @@ function tables(model: CommandModel): string {
   return `_rollcall_commands() {
   case $1 in
 ${cases(({ commands: below }) => below.map(({ path, summary }) => `${lastWord(path)}:${summary}`))}
+  esac
+}
+_rollcall_arguments_of() {
+  case $1 in
+${cases(({ words }) => words)}
   esac
 }
 _rollcall_options() {
@@ -182,7 +209,7 @@ function wordsOf(value: OptionValue): string {
   return typeof value === 'string' ? '' : value.join(' ');
 }
 
-export function fishScript(model: CommandModel): string {
+export function fishScript(model: CommandModel, launcherPath?: string): string {
   const commands = allCommands(model);
   const valued = commands.flatMap(({ path, options }) =>
     options.flatMap(({ names, value }) => (value === 'none' ? [] : names.map((name) => quoted(`${path} ${name}`)))),
@@ -191,7 +218,7 @@ export function fishScript(model: CommandModel): string {
   const services = commands.filter(({ takesService }) => takesService).map(({ path }) => quoted(path));
   const starts = commands.filter(({ startsCommand }) => startsCommand).map(({ path }) => quoted(path));
   return `# Completion of rollcall for fish: rollcall completion fish | source
-# Prints the command that is being written, the number of its arguments, and options for who asks the registry.
+${fishFunction(launcherPath)}# Prints the command that is being written, the number of its arguments, and options for who asks the registry.
 function __rollcall_read
     set -l path ''
     set -l arguments 0
@@ -227,6 +254,10 @@ function __rollcall_at
     set -l read (__rollcall_read)
     test "$read[1]" = "$argv[1]"
 end
+function __rollcall_begins
+    set -l read (__rollcall_read)
+    test "$read[1]" = "$argv[1]" -a $read[2] = 0
+end
 function __rollcall_wants_service
     set -l read (__rollcall_read)
     contains -- "$read[1]" ${services.join(' ')}; and test $read[2] = 0
@@ -246,10 +277,11 @@ ${commands.flatMap(fishLines).join('\n')}
 `;
 }
 
-function fishLines({ path, commands, options }: CommandModel): string[] {
+function fishLines({ path, commands, options, words }: CommandModel): string[] {
   const at = `complete -c rollcall -n "__rollcall_at ${quoted(path)}"`;
   return [
     ...commands.map((each) => `${at} -a ${lastWord(each.path)} -d ${fishQuoted(each.summary)}`),
+    ...words.map((word) => `complete -c rollcall -n "__rollcall_begins ${quoted(path)}" -a ${word}`),
     ...options.map((option) => `${at}${fishOption(option)}`),
   ];
 }
@@ -265,9 +297,12 @@ function lastWord(path: string): string {
   return path.slice(path.lastIndexOf(' ') + 1);
 }
 
-/** One line, cut at its first stop: a list shows the beginning alone. */
+/** One line, cut behind a word: a list has no room for more. Shells split at the first colon alone, behind the name. */
 function plain(description: string): string {
-  return description.split(/[;:]/, 1)[0]?.replace(/\s+/g, ' ').trim() ?? '';
+  const text = description.replace(/\s+/g, ' ').trim();
+  if (text.length <= descriptionCharsMax) return text;
+  const kept = text.slice(0, descriptionCharsMax).replace(/ \S*$/, '');
+  return `${kept.replace(/[\s,;:("'`]+$/, '')}...`;
 }
 
 /** A word of sh. */

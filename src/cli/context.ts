@@ -13,6 +13,8 @@ export interface CliIo {
   readonly workingDirectory: string;
   /** How the user starts this program: `rollcall`, or `npx rollcall`. */
   readonly programName: string;
+  /** The file that starts it, absolute; undefined where the sources are run. */
+  readonly launcherPath: string | undefined;
   /** Opened by the first call: what is never read must be left to the commands that are started here. */
   stdin(): Readable;
   /** Of this process; commands that it starts get it with what they are told on top. */

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { CliIo, PassedSignal } from './context.ts';
 import { passedSignals } from './context.ts';
 import { runCli } from './program.ts';
@@ -25,12 +27,15 @@ function onSignal(listener: (signal: PassedSignal) => void): () => void {
   };
 }
 
+const launcher = join(import.meta.dirname, 'launcher.cjs');
+
 const io: CliIo = {
   stdout: process.stdout,
   stderr: process.stderr,
   workingDirectory: process.cwd(),
   // npm tells what it runs that it was `npx`.
   programName: process.env['npm_lifecycle_event'] === 'npx' ? 'npx rollcall' : 'rollcall',
+  launcherPath: existsSync(launcher) ? launcher : undefined,
   stdin: () => process.stdin,
   environment: process.env,
   interrupted,

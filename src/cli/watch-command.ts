@@ -139,8 +139,8 @@ async function* follow(
       begun = true;
       // A member without a leader ends its streams: all that was asked for is here by then.
       if (once && since === 0) watch.close();
-      if (!once) currency.confirmed(batch.header.ageMs, batch.to, performance.now());
       if (batch.kind !== 'progress') yield { batch, watch };
+      if (!once) currency.confirmed(batch.header.ageMs, batch.to, performance.now());
     }
   } finally {
     clearInterval(looking);

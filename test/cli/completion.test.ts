@@ -1,13 +1,17 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { exitCodes } from '../../src/cli/exit-codes.ts';
+import { runCli } from '../../src/cli/program.ts';
 import { deadAddress, FakeMember, v1 } from '../client/fake-member.ts';
 import { commands } from './reference-pages.ts';
-import { cli } from './run-cli.ts';
+import { cli, testIo } from './run-cli.ts';
+
+const main = join(import.meta.dirname, '../../src/cli/main.ts');
 
 type Shell = 'bash' | 'zsh' | 'fish';
 
@@ -24,11 +28,18 @@ compadd() { shift; print -l -- "$@" }
 _files() { print '<file>' }; _command_names() { print '<command>' }
 source "$SCRIPT"
 for line in "\${(@f)LINES_ASKED}"; do
-  words=("\${(@)=line}"); [[ $line == *' ' ]] && words+=(''); CURRENT=\${#words}
+  words=("\${(@)=\${line% }}"); [[ $line == *' ' ]] && words+=(''); CURRENT=\${#words}
   _rollcall; print '<end>'
 done`,
   fish: 'source $SCRIPT; for line in (string split \\n -- $LINES); complete -C $line; echo "<end>"; end',
 };
+
+/** Puts a program of the PATH into a directory. */
+function symlinkTo(into: string, program: string): void {
+  const path = program === 'node' ? process.execPath : spawnSync('which', [program]).stdout.toString().trim();
+  const link = join(into, program);
+  if (!existsSync(link)) symlinkSync(path, link);
+}
 
 function isThere(shell: Shell): boolean {
   return spawnSync(shell, ['--version']).status === 0;
@@ -41,7 +52,6 @@ describe('completion', () => {
 
   beforeAll(async () => {
     directory = mkdtempSync(join(tmpdir(), 'rollcall-completion-'));
-    const main = join(import.meta.dirname, '../../src/cli/main.ts');
     const tsx = import.meta.resolve('tsx');
     const program = join(directory, 'rollcall');
     writeFileSync(program, `#!/bin/sh\nexec '${process.execPath}' --import '${tsx}' '${main}' "$@"\n`);
@@ -121,6 +131,34 @@ describe('completion', () => {
       expect(missing).toEqual([]);
     });
 
+    it('offers the words of an argument, and help', async (context) => {
+      if (!there) context.skip(skipReason);
+      const lines = ['rollcall ', 'rollcall completion ', 'rollcall help ', 'rollcall completion bash '];
+      const [top, which, help, behind] = await completeAll(shell, lines);
+      expect(top).toContain('help');
+      expect(which).toEqual(expect.arrayContaining(['bash', 'zsh', 'fish']));
+      expect(help).toEqual(expect.arrayContaining(['discover', 'cluster']));
+      expect(help).not.toContain('help');
+      expect(behind).toEqual([]);
+    });
+
+    it('defines the command where the shell finds none, and asks through it', async (context) => {
+      if (!there) context.skip(skipReason);
+      const stdout = new PassThrough();
+      const bare = join(directory, 'bare');
+      mkdirSync(bare, { recursive: true });
+      for (const program of [shell, 'node', 'cut', 'grep']) symlinkTo(bare, program);
+      const launcher = join(directory, "it's a launcher.cjs");
+      const args = JSON.stringify(['--import', import.meta.resolve('tsx'), main]);
+      const start = `spawnSync(process.execPath, [...${args}, ...process.argv.slice(2)], { stdio: 'inherit' })`;
+      writeFileSync(launcher, `const { spawnSync } = require('node:child_process'); ${start};`);
+      await runCli(['completion', shell], testIo({ stdout, launcherPath: launcher }));
+      const script = join(directory, `${shell}-bare`);
+      writeFileSync(script, String(stdout.read()));
+      const found = await complete(shell, 'rollcall discover w', { PATH: bare, SCRIPT: script });
+      expect(found).toEqual(['web', 'web-admin', 'worker']);
+    });
+
     it('asks the registry that the line names for services', async (context) => {
       if (!there) context.skip(skipReason);
       const dead = { ROLLCALL_SERVER: await deadAddress() };
@@ -150,6 +188,15 @@ describe('completion', () => {
     const file = join(directory, 'instances.yaml');
     expect(await complete('bash', `rollcall apply -f ${file.slice(0, -3)}`)).toEqual([file]);
     expect(await complete('bash', 'rollcall run web -- rollc')).toEqual(['rollcall']);
+  });
+
+  it('cuts descriptions behind a word, and none of them at a stop within', async () => {
+    const { stdout } = await cli('completion', 'zsh');
+    const told = [...stdout.matchAll(/'(--[\w-]+:(?:[^']|'\\'')*)'/g)].map(([, each = '']) => each);
+    expect(told.length).toBeGreaterThan(100);
+    expect(told).toContain('--min-revision:wait until the asked member has this revision');
+    expect(told).toContain('--stale:what the asked member has, also without a leader; says how old it may be');
+    expect(told.filter((each) => each.split(':').slice(1).join(':').length > 83 + each.split("'").length)).toEqual([]);
   });
 
   it('refuses another shell', async () => {

@@ -43,11 +43,14 @@ export interface TestIo {
   readonly stdout?: Writable;
   readonly stderr?: Writable;
   readonly signal?: AbortSignal;
+  readonly launcherPath?: string;
 }
 
 /** The process around a command, as far as a test gives it. */
-export function testIo({ stdin = '', stdout, stderr, signal = new AbortController().signal }: TestIo = {}): CliIo {
+export function testIo(given: TestIo = {}): CliIo {
+  const { stdin = '', stdout, stderr, signal = new AbortController().signal, launcherPath } = given;
   return {
+    launcherPath,
     stdin: () => Readable.from([stdin]),
     stdout: stdout ?? new Captured(),
     stderr: stderr ?? new Captured(),
