@@ -106,9 +106,14 @@ function freshness({ header, firstRevision, exact }: Paged) {
   return { revision, firstRevision, exact, member, consistency, ageMs };
 }
 
+/** A member that has heard no leader since it started cannot date what it knows. */
+function printedAge(ageMs: number): string {
+  return ageMs === Number.MAX_SAFE_INTEGER ? 'nobody can say how' : `up to ${formatDuration(ageMs)}`;
+}
+
 function tellFreshness(output: Output, what: string, { header, firstRevision, exact }: Paged): void {
   const { revision, member, consistency, ageMs } = header;
   const at = exact ? `revision ${revision}` : `revisions ${firstRevision} to ${revision}, not one moment`;
-  const age = consistency === 'stale' ? `, up to ${formatDuration(ageMs)} old` : '';
+  const age = consistency === 'stale' ? `, ${printedAge(ageMs)} old` : '';
   output.message(`${what} at ${at}, from member ${member}${age}`);
 }

@@ -6,6 +6,12 @@ export interface FreshnessOptions {
 }
 
 /**
+ * The age of what nobody can date: a member that has not heard a leader since it started may have been down for any
+ * time. The greatest number that the interface carries.
+ */
+export const unknownAgeMs: number = Number.MAX_SAFE_INTEGER;
+
+/**
  * How old a stale answer of this member may be: the time since it last asked for a read barrier that was confirmed.
  * Everything acknowledged before that moment is applied here. The moment is read on this member's own clock, so neither
  * a message that was long on its way nor a pause of this process makes the age too small. One barrier at a time, on
@@ -13,16 +19,16 @@ export interface FreshnessOptions {
  */
 export class Freshness {
   readonly #options: FreshnessOptions;
-  #freshAtMs: number;
+  /** undefined: no barrier was confirmed since the start. */
+  #freshAtMs: number | undefined;
   #asking = false;
 
-  /** Nothing is known to be fresh before the member started. */
   constructor(options: FreshnessOptions) {
     this.#options = options;
-    this.#freshAtMs = options.nowMs();
   }
 
   ageMs(): number {
+    if (this.#freshAtMs === undefined) return unknownAgeMs;
     return Math.max(0, Math.ceil(this.#options.nowMs() - this.#freshAtMs));
   }
 

@@ -10,6 +10,7 @@ import type { Identity, InitialMember } from '../storage/identity.ts';
 import type { FormState, PeerAddress } from '../transport/types.ts';
 import type { ConsensusEvents, ConsensusPort } from './consensus-port.ts';
 import type { ReplicaObserver } from './events.ts';
+import { unknownAgeMs } from './freshness.ts';
 import { form, formStateOf } from './forming.ts';
 import { closeRecovered, recover, type Recovered } from './recovery.ts';
 import { stopping } from './refusals.ts';
@@ -157,7 +158,7 @@ export class MemberReplica implements Replica {
   }
 
   ageMs(): number {
-    return this.#serving?.ageMs() ?? 0;
+    return this.#serving?.ageMs() ?? unknownAgeMs;
   }
 
   /** Refuses a stale read where this member must serve nothing. */

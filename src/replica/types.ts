@@ -64,7 +64,7 @@ export interface Replica {
   readBarrier(): Promise<void>;
   /** Resolves once `revision` is applied; MEMBER_BEHIND after one election timeout. */
   waitForRevision(revision: number): Promise<void>;
-  /** How old a stale answer may be, ms. */
+  /** How old a stale answer may be, ms; `unknownAgeMs` where it heard no leader since it started. */
   ageMs(): number;
   /** Throws what a stale read is refused with: NOT_SERVING or MEMBER_FENCED. The other calls see to it themselves. */
   assertServing(): void;

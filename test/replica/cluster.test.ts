@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { must } from '../../src/base/assert.ts';
 import { RollcallError } from '../../src/base/errors.ts';
+import { unknownAgeMs } from '../../src/replica/freshness.ts';
 import { RegistryState } from '../../src/state-machine/registry-state.ts';
 import { MemoryCluster } from './memory-cluster.ts';
 
@@ -248,6 +249,31 @@ describe('a cluster of replicas', () => {
     );
     expect(cluster.clock.monotonicMs() - electedMs).toBeGreaterThanOrEqual(2_800);
     expect(cluster.clock.monotonicMs() - electedMs).toBeLessThanOrEqual(3_000 + 1_000 + 2_000);
+  });
+
+  it('cannot date what a member holds that was down and has heard no leader since', async () => {
+    const cluster = new MemoryCluster();
+    const leader = await started(cluster);
+    const behind = must(others(cluster, leader)[0], 'follower');
+    await cluster.outcome(cluster.register(leader, 'one'));
+    await cluster.run(1_000);
+    cluster.crash(behind);
+    await cluster.run(60_000);
+    await cluster.outcome(cluster.register(leader, 'two'));
+    const rest = others(cluster, behind);
+    for (const id of rest) cluster.crash(id);
+    await cluster.start(behind);
+    await cluster.run(2_000);
+    const replica = cluster.replica(behind);
+    replica.assertServing();
+    expect(replica.state.view('default', 's', 'two')).toBeUndefined();
+    expect(replica.ageMs()).toBe(unknownAgeMs);
+    // With a leader it knows again.
+    for (const id of rest) await cluster.start(id);
+    await cluster.leader();
+    await cluster.run(1_000);
+    expect(replica.ageMs()).toBeLessThan(300);
+    await cluster.stop();
   });
 
   it('says how old a stale answer may be', async () => {
