@@ -49,7 +49,7 @@ export async function runCli(args: readonly string[], io: CliIo): Promise<number
     await program.parseAsync(own, { from: 'user' });
     return exitCode;
   } catch (error) {
-    return tell(error, io, { format, takesStale });
+    return tell(error, io, { format, takesStale, lacksDashes: command === undefined && lacksDashes(own, error) });
   }
 }
 
@@ -62,7 +62,7 @@ function split(args: readonly string[]): { readonly own: string[]; readonly comm
 export interface ProgramOptions {
   /** What stands behind `--`; undefined: there is no `--`. */
   readonly command: readonly string[] | undefined;
-  /** Leave the telling of wrong usage to the caller. */
+  /** No help where it is asked for by mistake. */
   readonly quietErrors: boolean;
   readonly done: (exitCode: number) => void;
 }
@@ -77,11 +77,12 @@ export function buildProgram(io: CliIo, { command, quietErrors, done }: ProgramO
     .configureOutput({
       writeOut: (text) => void io.stdout.write(text),
       writeErr: (text) => void (quietErrors || io.stderr.write(text)),
+      // Told by `runCli`, which knows what to try next.
+      outputError: () => {},
       getOutHelpWidth: () => helpColumns,
       getErrHelpWidth: () => helpColumns,
     })
     .configureHelp({ showGlobalOptions: true, sortOptions: false, minWidthToWrap: 20 })
-    .showHelpAfterError('next: the same with --help explains the command and shows examples')
     .addHelpText('after', footer)
     .hook('preAction', (_, action) => {
       if (command !== undefined && !['run', 'watch'].includes(action.name())) {
@@ -119,18 +120,32 @@ function wantedFormat(args: readonly string[], { environment }: CliIo): OutputFo
   return (given.at(-1) ?? environment['ROLLCALL_OUTPUT']) === 'json' ? 'json' : 'table';
 }
 
+/** What is left over is a command that stands without its `--`, as far as can be told. */
+function lacksDashes(args: readonly string[], error: unknown): boolean {
+  const code = error instanceof CommanderError ? error.code : '';
+  const name = args.find((arg) => arg === 'run' || arg === 'watch');
+  return (
+    (code === 'commander.excessArguments' && name !== undefined) ||
+    (code === 'commander.unknownOption' && name === 'run')
+  );
+}
+
+/** What advice depends on beside the error. */
+interface Circumstances {
+  readonly format: OutputFormat;
+  /** The command is a read with --stale. */
+  readonly takesStale: boolean;
+  readonly lacksDashes: boolean;
+}
+
 /** What a failed command prints, and its exit code. */
-function tell(
-  error: unknown,
-  io: CliIo,
-  { format, takesStale }: { readonly format: OutputFormat; readonly takesStale: boolean },
-): number {
-  if (error instanceof CommanderError && (format === 'table' || error.exitCode === 0)) {
-    // Commander has printed its own.
-    return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
-  }
+function tell(error: unknown, io: CliIo, circumstances: Circumstances): number {
+  const { format } = circumstances;
+  // Commander has printed it.
+  if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.ok;
+  if (error instanceof CommanderError && error.code === 'commander.help' && format === 'table') return exitCodes.usage;
   const output = new Output({ ...streamsOf(io), format });
-  const told = toldAs(error, takesStale);
+  const told = toldAs(error, circumstances);
   if (format === 'json') {
     const { reason, code, message, field = null, hint, exitCode, mayHaveApplied, retryAfterMs = null } = told;
     const facts = { field, exitCode, mayHaveApplied, retryAfterMs };
@@ -142,13 +157,15 @@ function tell(
   return told.exitCode;
 }
 
-function toldAs(error: unknown, takesStale: boolean): CliError {
+function toldAs(error: unknown, { takesStale, lacksDashes: withoutDashes }: Circumstances): CliError {
   if (error instanceof CliError) return error;
   if (error instanceof ClientError) return cliErrorOf(error, takesStale);
   if (error instanceof CommanderError) {
     const message = error.code === 'commander.help' ? 'no command is given' : error.message.replace(/^error: /, '');
     const [, field] = /(?:option|argument) '(?:-\w, )?(?:--)?([\w-]+)/.exec(message) ?? [];
-    const hint = 'the same with --help explains the command and shows examples';
+    const hint = withoutDashes
+      ? 'put -- before the command, as in `rollcall run web --endpoint main=http://127.0.0.1:80 -- node server.js`'
+      : 'the same with --help explains the command and shows examples';
     return new CliError(exitCodes.usage, message, hint, { field });
   }
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);

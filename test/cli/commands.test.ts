@@ -57,6 +57,19 @@ describe('the command line', () => {
     if (args.length > 0) expect(stderr).toMatch(/next: .{10}/);
   });
 
+  it.each([
+    [['run', 'web', '--endpoint', 'main=http://h:1', 'node', 'server.js']],
+    [['run', 'web', '--endpoint', 'main=http://h:1', 'node', '--inspect', 'server.js']],
+    [['watch', 'web', './changed.sh']],
+  ])('says of %j that -- belongs before the command', async (args: readonly string[]) => {
+    const plain = await cli(...args);
+    expect([plain.exitCode, plain.stdout]).toEqual([exitCodes.usage, '']);
+    expect(plain.stderr).toMatch(/^error: .+\nnext: put -- before the command, as in `rollcall run .+`\n$/);
+    const json = await cli(...args, '--output', 'json');
+    expect(JSON.parse(json.stderr)).toMatchObject({ reason: 'USAGE', hint: expect.stringContaining('put -- before') });
+    expect((await cli('discover', 'web', 'more')).stderr).not.toContain('put --');
+  });
+
   it('takes global options before and behind the command, and out of the environment', async () => {
     const a = await member({ unary: () => v1.DiscoverResponse.encode({ header, known: true }) });
     vi.stubEnv('ROLLCALL_NAMESPACE', 'from-env');
