@@ -19,7 +19,8 @@ export class Currency {
 
   /** A batch of this age came, also one without changes. */
   confirmed(ageMs: number, revision: number, nowMs: number): void {
-    this.#confirmedMs = nowMs - ageMs;
+    // A member that heard no leader since its start cannot say when.
+    this.#confirmedMs = ageMs === Number.MAX_SAFE_INTEGER ? Number.NEGATIVE_INFINITY : nowMs - ageMs;
     this.look(nowMs);
     if (!this.#told || this.#isOld(nowMs)) return;
     this.#told = false;
@@ -30,6 +31,10 @@ export class Currency {
   look(nowMs: number): void {
     if (this.#told || !this.#isOld(nowMs)) return;
     this.#told = true;
+    if (this.#confirmedMs === Number.NEGATIVE_INFINITY) {
+      this.#tell('what is shown may be old: the member has heard no leader since it started');
+      return;
+    }
     const since = new Date(Date.now() - (nowMs - this.#confirmedMs)).toISOString().replace(/\.\d+/, '');
     this.#tell(`what is shown may be old: the registry has not confirmed it since ${since}`);
   }

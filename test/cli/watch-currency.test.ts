@@ -17,4 +17,13 @@ describe('the currency of a watch', () => {
     currency.confirmed(0, 9, 1_093_000);
     expect(told.slice(1)).toEqual(['what is shown is current again, at revision 8']);
   });
+
+  it('says so where the member cannot say how old it is', () => {
+    const texts: string[] = [];
+    const currency = new Currency((text) => texts.push(text));
+    currency.confirmed(Number.MAX_SAFE_INTEGER, 7, 1_000);
+    expect(texts).toEqual(['what is shown may be old: the member has heard no leader since it started']);
+    currency.confirmed(20, 8, 2_000);
+    expect(texts[1]).toBe('what is shown is current again, at revision 8');
+  });
 });
