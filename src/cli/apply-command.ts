@@ -95,9 +95,18 @@ async function contentOf(file: string, io: CliIo, bytesMax: number): Promise<str
     return await readFile(path, 'utf8');
   } catch (error) {
     if (error instanceof CliError) throw error;
-    const why = error instanceof Error ? error.message : String(error);
-    throw new CliError(exitCodes.usage, why, 'name a file that is there', { field: 'file' });
+    throw new CliError(exitCodes.usage, `${file} ${whyUnread(error)}`, 'name a file that can be read', {
+      field: 'file',
+    });
   }
+}
+
+function whyUnread(error: unknown): string {
+  const { code = '', message } = error as NodeJS.ErrnoException;
+  if (code === 'ENOENT') return 'is not there';
+  if (code === 'EACCES') return 'may not be read by this user';
+  if (code === 'EISDIR') return 'is a directory';
+  return `cannot be read: ${message}`;
 }
 
 async function readAll(stream: Readable, bytesMax: number): Promise<string> {

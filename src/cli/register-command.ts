@@ -1,12 +1,14 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import type { RollcallClient } from '../client/client.ts';
+import { ClientError } from '../client/client-error.ts';
 import type { Endpoint, Lifetime, Registered, RegisterOptions } from '../client/types.ts';
 import type { CliContext, CliIo } from './context.ts';
 import { contextOf, withClient } from './context.ts';
-import { CliError, exitCodes } from './exit-codes.ts';
+import { CliError, cliErrorOf, exitCodes } from './exit-codes.ts';
 import type { InstanceFlags } from './instance-options.ts';
 import { instanceOf, withInstanceOptions } from './instance-options.ts';
+import { troubleOf } from './trouble.ts';
 import { collecting, formatDuration, parseDuration, parseEndpoint, parseInteger } from './values.ts';
 
 const examples = `
@@ -142,7 +144,7 @@ async function keep(
     const keeper = client.keepAlive({
       leaseIds: [first.leaseId],
       onTrouble: (error) => {
-        if (!troubled) output.message(`${error.message}; going on`);
+        if (!troubled) output.message(`${troubleOf(error)}; going on`);
         troubled = true;
       },
       onRenewed: () => {
@@ -170,6 +172,17 @@ async function keep(
   const { namespace = 'default', service, id } = options.instance;
   const { incarnation } = registered;
   const reason = 'the registering command ended';
-  const { existed } = await client.deregister({ namespace, service, id, incarnation, reason });
+  const { existed } = await client
+    .deregister({ namespace, service, id, incarnation, reason })
+    .catch((error: unknown) => {
+      if (error instanceof ClientError) throw leftBehind(error, `${service}/${id}`, registered.ttlMs);
+      throw error;
+    });
   output.message(existed ? `deregistered ${service}/${id}` : `${service}/${id} was gone already`);
+}
+
+function leftBehind(error: ClientError, name: string, ttlMs: number): CliError {
+  const { exitCode, message, ...facts } = cliErrorOf(error);
+  const hint = `nothing: ${name} leaves by itself within ${formatDuration(ttlMs)}, since its lease is not renewed any more`;
+  return new CliError(exitCode, `${name} is not deregistered: ${message}`, hint, facts);
 }

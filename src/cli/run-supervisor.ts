@@ -8,6 +8,7 @@ import { CliError, cliErrorOf, exitCodes } from './exit-codes.ts';
 import { Presence } from './run-presence.ts';
 import type { RunPlan } from './run-plan.ts';
 import { runTimes } from './run-plan.ts';
+import { troubleOf } from './trouble.ts';
 import { formatDuration } from './values.ts';
 
 /** Runs one command and has it registered while it is ready. */
@@ -39,7 +40,7 @@ export class Supervisor {
         onRegistered: (incarnation, replaced) => {
           this.#notice(`${replaced ? 'took over' : 'registered'} ${this.#name}: incarnation ${incarnation}`);
         },
-        onAway: (error) => this.#warn(`the registry is away (${error.message}); ${this.#commandName} goes on`),
+        onAway: (error) => this.#warn(`the registry is away (${troubleOf(error)}); ${this.#commandName} goes on`),
         onBack: () => this.#notice('the registry is back'),
         onLost: (lost) => this.#lost(lost),
         onRefused: (error) => this.#fail(cliErrorOf(error)),
@@ -150,7 +151,7 @@ export class Supervisor {
       .then((error) => {
         if (error === undefined) return;
         const ttl = formatDuration(this.#plan.ttlMs);
-        this.#warn(`not deregistered (${error.message}); ${this.#name} leaves by itself within ${ttl}`);
+        this.#warn(`not deregistered (${troubleOf(error)}); ${this.#name} leaves by itself within ${ttl}`);
       });
     return this.#leaving;
   }

@@ -9,6 +9,7 @@ import { CliError, exitCodes } from './exit-codes.ts';
 import type { FilterFlags } from './filter-options.ts';
 import { filterOf, withFilterOptions } from './filter-options.ts';
 import { counted, eventLine, instanceLine } from './render.ts';
+import { troubleOf } from './trouble.ts';
 import { durationOption, parseInteger } from './values.ts';
 import { Currency } from './watch-currency.ts';
 import { ChangeRunner } from './watch-runner.ts';
@@ -123,7 +124,7 @@ async function* follow(
     firstBatchTimeoutMs: timeoutMs,
     onInterrupted: (error) => {
       // Once a break, not once an attempt.
-      if (begun) output.message(`${error.message}; going on from revision ${watch.revision}`);
+      if (begun) output.message(`${troubleOf(error)}; going on from revision ${watch.revision}`);
       begun = false;
     },
     // With `since` there may be nothing to tell: a mark says that the watch goes.

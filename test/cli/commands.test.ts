@@ -3,6 +3,8 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Reason } from '../../src/base/errors.ts';
 import { reasonCodes } from '../../src/base/errors.ts';
 import { exitCodes } from '../../src/cli/exit-codes.ts';
+import { troubleOf } from '../../src/cli/trouble.ts';
+import { ClientError } from '../../src/client/client-error.ts';
 import type { Behaviour } from '../client/fake-member.ts';
 import { deadAddress, FakeMember, until, v1 } from '../client/fake-member.ts';
 import { RollcallProcess } from './rollcall-process.ts';
@@ -215,6 +217,43 @@ describe('the command line', () => {
     expect(run.stderr()).toMatch(
       /^what is shown may be old: .* since \d{4}-\S+Z\nwhat is shown is current again, at revision 5\n$/,
     );
+  });
+
+  it('names a member that stops, once, and says at the end that the instance leaves by itself', async () => {
+    const a = await member({
+      unary: () => v1.RegisterResponse.encode({ header, incarnation: 9, leaseId: 3, ttlMs: 10_000 }),
+      // Behind a renewal, which leaves the stream no retry to make by itself.
+      keepAlive: (stream, self) => void stream.once('data', () => self.endStreams({ reason: 'NOT_SERVING' })),
+    });
+    const other = await deadAddress();
+    const run = startCli(...web, '--ttl', '10s', '--keep-alive', '--server', `${a.address},${other}`);
+    const trouble = `${a.address}: refused: NOT_SERVING; going on\n`;
+    await until(() => run.stderr().includes(trouble), 'the member stops', 10_000);
+    a.kill();
+    run.interrupt();
+    expect(await run.exitCode).toBe(exitCodes.unavailable);
+    expect(run.stderr().split('; going on')).toHaveLength(2);
+    expect(run.stderr()).toMatch(
+      /error: web\/web-1 is not deregistered: .+\nnext: nothing: .* within 10s, since .*\n$/,
+    );
+    const away = await cli(...web, '--persistent', '--server', `${other},${await deadAddress()}`);
+    expect(away.stderr).toMatch(/^error: .*ECONNREFUSED .*; nor to the other address\n/);
+  });
+
+  it('tells trouble with the name of the member, and without the advice that it follows', () => {
+    const text = (message: string, address?: string) =>
+      troubleOf(new ClientError('UNAVAILABLE', 'NOT_SERVING', message, { address }));
+    expect(text('this member is stopping; go on with another one', 'h:1')).toBe('h:1: this member is stopping');
+    expect(text('h:1: no connection', 'h:1')).toBe('h:1: no connection');
+    expect(text('no leader confirmed the read in time; try another member or read stale')).toBe(
+      'no leader confirmed the read in time',
+    );
+  });
+
+  it('says plainly that a file is not there', async () => {
+    const { exitCode, stderr } = await cli('apply', '-f', 'there-is-no-such-file.yaml');
+    expect(exitCode).toBe(exitCodes.usage);
+    expect(stderr).toBe('error: there-is-no-such-file.yaml is not there\nnext: name a file that can be read\n');
   });
 
   it('says nothing of a member that breaks off behind all that was asked for', async () => {
