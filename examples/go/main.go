@@ -108,13 +108,10 @@ func parse(flags *flag.FlagSet, args []string) []string {
 }
 
 func endpointAt(text string) (*pb.Endpoint, error) {
-	host, portText, err := net.SplitHostPort(text)
-	if err != nil {
-		return nil, err
-	}
+	host, portText, malformed := net.SplitHostPort(text)
 	port, err := strconv.ParseUint(portText, 10, 16)
-	if err != nil {
-		return nil, err
+	if malformed != nil || err != nil || host == "" {
+		return nil, fmt.Errorf("%s is not HOST:PORT", text)
 	}
 	return &pb.Endpoint{Name: "main", Protocol: "grpc", Address: host, Port: uint32(port)}, nil
 }
@@ -148,6 +145,9 @@ func runDiscover(ctx context.Context, members *members, service string, options 
 func runWatch(ctx context.Context, members *members, service string, options options) error {
 	watch := newWatch(members, service, filterOf(options))
 	return watch.run(ctx, func(batch batch) {
+		if batch.kind == pb.WatchBatchKind_WATCH_BATCH_KIND_PROGRESS {
+			return // Comes every 2 s where nothing changes.
+		}
 		kind := shortName(batch.kind.String(), "WATCH_BATCH_KIND_")
 		report(kind, "fromRevision", batch.from, "toRevision", batch.to, "coalesced", batch.coalesced,
 			"instances", len(watch.instances), "member", batch.member)
@@ -178,9 +178,12 @@ func factsOfChange(change *pb.WatchEvent) []any {
 	if change.GetKind() == pb.WatchEventKind_WATCH_EVENT_KIND_PUT {
 		return factsOf(change.GetInstance())
 	}
+	facts := []any{"id", change.GetKey().GetId(), "incarnation", change.GetIncarnation()}
+	if change.GetKind() == pb.WatchEventKind_WATCH_EVENT_KIND_LEAVES {
+		return facts
+	}
 	cause := shortName(change.GetCause().String(), "REMOVAL_CAUSE_")
-	return []any{"id", change.GetKey().GetId(), "incarnation", change.GetIncarnation(), "cause", cause,
-		"reason", change.GetReason()}
+	return append(facts, "cause", cause, "reason", change.GetReason())
 }
 
 // shortName is `lease-expired` for REMOVAL_CAUSE_LEASE_EXPIRED.

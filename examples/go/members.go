@@ -38,6 +38,7 @@ type members struct {
 	addresses []string
 	at        int
 	failures  int
+	inTrouble bool
 }
 
 func newMembers(addresses []string) *members {
@@ -65,11 +66,23 @@ func (m *members) with(ctx context.Context, use func(context.Context, pb.Registr
 // worked is to be called at each answer: the next failure is then the first in a row.
 func (m *members) worked() {
 	m.failures = 0
+	if m.inTrouble {
+		log.Print("works again")
+	}
+	m.inTrouble = false
+}
+
+// trouble is said once, however many attempts fail; worked says when it is over.
+func (m *members) trouble(problem string) {
+	if !m.inTrouble {
+		log.Printf("%s: %s; goes on trying, at the other members too", m.address(), problem)
+	}
+	m.inTrouble = true
 }
 
 // failed goes on to the next member, after a pause that doubles with each failure in a row. False: ctx is done.
 func (m *members) failed(ctx context.Context, problem error) bool {
-	log.Printf("%s: %s", m.address(), describe(problem))
+	m.trouble(describe(problem))
 	m.at = (m.at + 1) % len(m.addresses)
 	pause := min(pauseMax, pauseMin<<min(m.failures, 10))
 	m.failures++

@@ -142,11 +142,9 @@ func (r *registration) open(stream sessionStream, answers <-chan received) error
 		if opened == nil {
 			return errors.New("the stream began without `opened`")
 		}
-		resumed := r.sessionID != 0
 		r.sessionID = opened.GetSessionId()
 		r.ttl = time.Duration(opened.GetTtlMs()) * time.Millisecond
 		r.members.worked()
-		r.report("opened", "session", r.sessionID, "resumed", resumed, "member", opened.GetHeader().GetMember())
 		return nil
 	case <-time.After(answerTime):
 		return errors.New("no answer to `open`")
@@ -179,7 +177,10 @@ func (r *registration) keep(stop context.Context, stream sessionStream, answers 
 			}
 			if pong := answer.response.GetPong(); pong != nil && !closing {
 				overdue = nil
-				if !pong.GetRenewed() {
+				if pong.GetRenewed() {
+					r.members.worked()
+				} else {
+					r.members.trouble("no leader confirms the registration")
 					// No leader confirmed it: the session may still live, and time runs.
 					nextPing.Reset(unconfirmedPause)
 				}
@@ -214,7 +215,7 @@ func (r *registration) take(response *pb.SessionResponse) error {
 			return refused("%s: %s", result.GetErrorReason(), result.GetErrorMessage())
 		}
 		r.incarnation = result.GetIncarnation()
-		r.report("registered", "incarnation", r.incarnation, "revision", written.GetHeader().GetRevision())
+		r.report("registered", "incarnation", r.incarnation)
 	}
 	if lost := response.GetLost(); lost != nil {
 		// The session never registers it again, and neither do we: who took the id over has it now.

@@ -7,10 +7,12 @@
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 from discovery import Watch, discover
 from members import Members, Refused
@@ -22,10 +24,14 @@ def report(event: str, **facts: object) -> None:
     print(json.dumps({"event": event, **facts}), flush=True)
 
 
+def on_signal(stop: Callable[[], object]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+
+
 async def run_register(members: Members, options: argparse.Namespace) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    on_signal(stop.set)
     spec = instance_pb2.InstanceSpec(
         service=options.service,
         id=options.id,
@@ -44,8 +50,16 @@ async def run_discover(members: Members, options: argparse.Namespace) -> None:
 
 
 async def run_watch(members: Members, options: argparse.Namespace) -> None:
-    watch = Watch(members, options.service, filter_of(options))
+    following = asyncio.ensure_future(follow(Watch(members, options.service, filter_of(options))))
+    on_signal(following.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await following
+
+
+async def follow(watch: Watch) -> None:
     async for batch in watch.batches():
+        if batch.kind == registry_pb2.WATCH_BATCH_KIND_PROGRESS:
+            continue  # Comes every 2 s where nothing changes.
         report(
             short_name(registry_pb2.WatchBatchKind, batch.kind),
             fromRevision=batch.from_revision,
@@ -78,9 +92,11 @@ def facts_of(view: instance_pb2.InstanceView) -> dict[str, object]:
 def facts_of_change(change: registry_pb2.WatchEvent) -> dict[str, object]:
     if change.kind == registry_pb2.WATCH_EVENT_KIND_PUT:
         return facts_of(change.instance)
+    facts = {"id": change.key.id, "incarnation": change.incarnation}
+    if change.kind == registry_pb2.WATCH_EVENT_KIND_LEAVES:
+        return facts
     return {
-        "id": change.key.id,
-        "incarnation": change.incarnation,
+        **facts,
         "cause": short_name(registry_pb2.RemovalCause, change.cause),
         "reason": change.reason,
     }
@@ -107,6 +123,8 @@ def short_name(enum, number: int) -> str:
 
 def endpoint_at(text: str) -> instance_pb2.Endpoint:
     host, _, port = text.rpartition(":")
+    if host == "" or not port.isdecimal() or int(port) > 65_535:
+        raise argparse.ArgumentTypeError(f"{text} is not HOST:PORT")
     return instance_pb2.Endpoint(name="main", protocol="grpc", address=host.strip("[]"), port=int(port))
 
 
@@ -141,7 +159,7 @@ def main() -> int:
         print(refusal, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        return 130
+        return 130  # Discovery alone: the other commands end in order, with 0.
     return 0
 
 

@@ -44,6 +44,7 @@ class Members:
         # Clients spread over the members, and do not all come to the same one when theirs is lost.
         self._at = random.randrange(len(addresses))
         self._failures = 0
+        self._in_trouble = False
 
     @property
     def address(self) -> str:
@@ -55,10 +56,19 @@ class Members:
     def worked(self) -> None:
         """To be called at each answer: the next failure is then the first in a row."""
         self._failures = 0
+        if self._in_trouble:
+            print("works again", file=sys.stderr, flush=True)
+        self._in_trouble = False
+
+    def trouble(self, problem: str) -> None:
+        """Said once, however many attempts fail; `worked` says when it is over."""
+        if not self._in_trouble:
+            print(f"{self.address}: {problem}; goes on trying, at the other members too", file=sys.stderr, flush=True)
+        self._in_trouble = True
 
     async def failed(self, problem: Exception) -> None:
         """Goes on to the next member, after a pause that doubles with each failure in a row."""
-        print(f"{self.address}: {describe(problem)}", file=sys.stderr, flush=True)
+        self.trouble(describe(problem))
         self._at = (self._at + 1) % len(self._addresses)
         pause = min(PAUSE_SECONDS_MAX, PAUSE_SECONDS_MIN * 2 ** min(self._failures, 10))
         self._failures += 1

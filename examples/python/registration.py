@@ -96,11 +96,9 @@ class Registration:
         response = await asyncio.wait_for(call.read(), ANSWER_SECONDS)
         if response is grpc.aio.EOF or response.WhichOneof("response") != "opened":
             raise MemberFailed("the stream began without `opened`")
-        resumed = self._session_id != 0
         self._session_id = response.opened.session_id
         self._ttl_ms = response.opened.ttl_ms
         self._members.worked()
-        self._report("opened", session=self._session_id, resumed=resumed, member=response.opened.header.member)
 
     async def _keep(self, call: grpc.aio.StreamStreamCall, stopped: asyncio.Future) -> None:
         """Writes, pings and listens. Returns once the session is closed; every other end is an exception."""
@@ -138,13 +136,17 @@ class Registration:
         match response.WhichOneof("response"):
             case "pong":
                 pings.answered(response.pong)
+                if response.pong.renewed:
+                    self._members.worked()
+                else:
+                    self._members.trouble("no leader confirms the registration")
             case "written":
                 result = response.written.results[0]
                 self._unanswered = None
                 if result.status == registry_pb2.SESSION_RESULT_STATUS_REFUSED:
                     raise Refused(f"{result.error_reason}: {result.error_message}")
                 self._incarnation = result.incarnation
-                self._report("registered", incarnation=result.incarnation, revision=response.written.header.revision)
+                self._report("registered", incarnation=result.incarnation)
             case "lost":
                 # The session never registers it again, and neither do we: who took the id over has it now.
                 cause = registry_pb2.SessionLostCause.Name(response.lost.cause)

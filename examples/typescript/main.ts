@@ -30,8 +30,24 @@ function report(event: string, facts: object = {}): void {
   process.stdout.write(`${JSON.stringify({ event, ...facts })}\n`);
 }
 
-function trouble(problem: ClientError): void {
-  process.stderr.write(`${problem.address ?? ''}: ${problem.reason}: ${problem.message}\n`);
+function onSignal(stop: () => void): void {
+  process.once('SIGTERM', stop).once('SIGINT', stop);
+}
+
+/** Said once, however many attempts fail, and once when it is over. */
+class Trouble {
+  #there = false;
+
+  begin({ address, reason, message }: ClientError): void {
+    const at = address === undefined || message.startsWith(address) ? '' : `${address}: `;
+    if (!this.#there) process.stderr.write(`${at}${reason}: ${message}; goes on trying, at the other members too\n`);
+    this.#there = true;
+  }
+
+  end(): void {
+    if (this.#there) process.stderr.write('works again\n');
+    this.#there = false;
+  }
 }
 
 /**
@@ -46,29 +62,39 @@ async function register(
   options: Options,
 ): Promise<void> {
   const endpoints = [endpointOf(address)];
-  const told = new Promise<void>((resolve) => {
-    process.once('SIGTERM', resolve).once('SIGINT', resolve);
-  });
+  const trouble = new Trouble();
+  // How long the session is sure to live, when trouble began: it is over once that has grown.
+  let remainingMs = Number.POSITIVE_INFINITY;
+  const told = new Promise<void>((resolve) => onSignal(resolve));
   let fail: (error: Error) => void = () => undefined;
   const failed = new Promise<never>((_, reject) => {
     fail = reject;
   });
   const session = client.openSession({
     ttlMs: Number(options.ttl) * 1_000,
-    onState: (state) => report('session', { state }),
-    onTrouble: trouble,
+    onTrouble: (error) => {
+      trouble.begin(error);
+      remainingMs = session.remainingMs ?? 0;
+    },
+    // It had ended while no member could be asked: it is a new one, with a new incarnation.
+    onRestored: () => report('registered', { incarnation: session.incarnationOf({ service, id }) }),
     // Who took the id over has it now: neither the session nor this program takes it back.
     onLost: ({ cause }) => fail(new Error(`the instance is not ours any more: ${cause}`)),
     onEnded: (error) => error !== undefined && fail(error),
   });
   const registered = session
     .register({ service, id, endpoints, version: options.version, tags: options.tag })
-    .then(({ incarnation, header }) => {
-      report('registered', { incarnation, revision: header.revision });
+    .then(({ incarnation }) => {
+      report('registered', { incarnation });
       return told;
     });
-  await Promise.race([told, registered, failed]);
-  await session.close();
+  const looking = setInterval(() => (session.remainingMs ?? 0) > remainingMs && trouble.end(), 500);
+  try {
+    await Promise.race([told, registered, failed]);
+    await session.close();
+  } finally {
+    clearInterval(looking);
+  }
   report('deregistered');
 }
 
@@ -81,15 +107,21 @@ async function discover(client: RollcallClient, service: string, options: Option
 /** The client resumes the watch where it breaks: each batch comes once and in order. */
 async function watch(client: RollcallClient, service: string, options: Options): Promise<void> {
   const held = new Map<string, Instance>();
+  const trouble = new Trouble();
   const batches = client.watch({
     service,
     filter: filterOf(options),
+    // Not for the reader: a member that says nothing, or whose knowledge grows old, is left for another one.
     progressIntervalMs: 2_000,
-    onInterrupted: trouble,
+    onInterrupted: (error) => trouble.begin(error),
   });
+  onSignal(() => batches.close());
   for await (const batch of batches) {
     const changes = applied(batch, held);
     const { kind, from, to, coalesced, header } = batch;
+    // A member without a leader goes on to answer, with what it knows: how old that may be, it says.
+    if (header.ageMs < 6_000) trouble.end();
+    if (kind === 'progress') continue;
     const facts = { fromRevision: from, toRevision: to, coalesced, instances: held.size, member: header.member };
     report(kind, facts);
     for (const change of changes) report(change.kind, factsOfChange(change));
@@ -146,7 +178,7 @@ function endpointOf(text: string): Endpoint {
   const at = text.lastIndexOf(':');
   const address = text.slice(0, at).replace(/^\[(.*)\]$/, '$1');
   const port = Number(text.slice(at + 1));
-  if (!Number.isInteger(port)) throw new TypeError(`${text} is not HOST:PORT`);
+  if (address === '' || !Number.isInteger(port) || port > 65_535) throw new TypeError(`${text} is not HOST:PORT`);
   return { name: 'main', protocol: 'grpc', address, port };
 }
 
@@ -179,7 +211,8 @@ try {
   await main();
 } catch (error) {
   const misused = error instanceof TypeError;
-  const text = error instanceof ClientError ? `${error.reason}: ${error.message}` : String(error);
+  const message = error instanceof Error ? error.message : String(error);
+  const text = error instanceof ClientError ? `${error.reason}: ${message}` : message;
   process.stderr.write(misused ? `${text}\n${usage}` : `${text}\n`);
   process.exitCode = misused ? 2 : 1;
 }

@@ -8,7 +8,7 @@ import { type Command, ExampleProgram, type Line } from './example-program.ts';
 const ttlSeconds = 6;
 /** For one step on a machine that runs other tests as well; each takes some 100 ms on a quiet one. */
 const stepMs = 40_000;
-const batchEvents: ReadonlySet<string> = new Set(['snapshot', 'delta', 'reset', 'progress']);
+const batchEvents: ReadonlySet<string> = new Set(['snapshot', 'delta', 'reset']);
 
 /**
  * Runs an example on three real members, through the loss of the leader and then of each other one: the registration
