@@ -277,7 +277,9 @@ export interface MemberReport {
   readonly instances: number;
   readonly services: number;
   readonly leases: number;
+  readonly sessions: number;
   readonly watches: number;
+  readonly sessionStreams: number;
   readonly diskFreeBytes: number;
   readonly logBytes: number;
   readonly waitingFor: string;

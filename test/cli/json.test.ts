@@ -4,6 +4,8 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { exitCodes } from '../../src/cli/exit-codes.ts';
 import type { JsonDocumentName } from '../../src/cli/json-documents.ts';
 import { jsonDocuments } from '../../src/cli/json-documents.ts';
+import { RollcallClient } from '../../src/client/client.ts';
+import type { Session } from '../../src/client/session-types.ts';
 import { deadAddress, until } from '../client/fake-member.ts';
 import { folder, printedDocuments, withPrinted } from './reference-pages.ts';
 import type { RollcallProcess } from './rollcall-process.ts';
@@ -20,6 +22,7 @@ describe('docs/reference/json.md', () => {
 describe('JSON of the commands', () => {
   const scratch = new Scratch();
   const seen = new Set<string>();
+  const clients: RollcallClient[] = [];
   let dev: RollcallProcess;
 
   beforeAll(async () => {
@@ -31,9 +34,20 @@ describe('JSON of the commands', () => {
 
   afterAll(async () => {
     vi.unstubAllEnvs();
+    for (const client of clients) client.close();
     await dev.kill();
     scratch.remove();
   });
+
+  /** One with an instance, so that it is there when this is done. */
+  async function openSession(): Promise<Session> {
+    const client = new RollcallClient({ servers: process.env['ROLLCALL_SERVER'] ?? '' });
+    clients.push(client);
+    const session = client.openSession();
+    const endpoints = [{ name: 'main', protocol: 'http', address: '10.0.0.9', port: 80 }];
+    await session.register({ service: 'session', id: 'a', endpoints });
+    return session;
+  }
 
   /** Every line of the text, each of which must be a document, and strictly as it is described. */
   function documents(text: string, name: JsonDocumentName): readonly Readonly<Record<string, unknown>>[] {
@@ -105,7 +119,11 @@ describe('JSON of the commands', () => {
     });
     await printed('rollcall.discover.v1', 'discover', 'read');
     await printed('rollcall.discover.v1', 'discover', 'read', '--stale');
-    await printed('rollcall.cluster-status.v1', 'cluster', 'status');
+    const session = await openSession();
+    expect(await printed('rollcall.cluster-status.v1', 'cluster', 'status')).toMatchObject({
+      members: [{ sessions: 1, sessionStreams: 1 }],
+    });
+    await session.close();
     const watch = startCli('watch', 'read', '--tag', 't');
     await until(() => watch.stdout().includes('"snapshot"'), 'the snapshot');
     await cli('register', 'read', '--id', 'b', '--endpoint', 'main=http://10.0.0.7:81', '--persistent', '--tag', 't');
