@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import { RollcallError } from '../base/errors.ts';
+import type { Random } from '../base/random.ts';
 import type { Replica } from '../replica/types.ts';
 import type { SessionChange } from '../state-machine/types.ts';
 import { apiBounds } from './bounds.ts';
@@ -8,9 +9,12 @@ import { SessionRenewals } from './session-renewals.ts';
 import { SessionSlots } from './session-slots.ts';
 import type { Caller, SessionCall, SessionOpenRequest, SessionSink } from './types.ts';
 
+const openIdBytes = 16;
+
 export interface SessionHubOptions {
   readonly replica: Replica;
   readonly clock: Clock;
+  readonly random: Random;
   /** A broken invariant in what runs by itself: the owner ends the process. */
   readonly onFatal: (error: unknown) => void;
   /** Default 50,000. */
@@ -67,7 +71,10 @@ export class SessionHub {
       onFatal: this.#options.onFatal,
     });
     this.#streams.add(session);
-    session.begin(request);
+    // An open that nobody can tell the outcome of is tried again: without an id it could leave a second session behind.
+    const { requestId } = request;
+    const own = Buffer.from(this.#options.random.bytes('session-open', openIdBytes)).toString('hex');
+    session.begin(requestId === '' && request.sessionId === 0 ? { ...request, requestId: own } : request);
     return session;
   }
 

@@ -105,7 +105,7 @@ export class Member {
     replica.onReplaced((revision) => this.hub.replaced(revision));
     this.#admission = new Admission(limits.callsInFlightMax);
     const onFatal = (error: unknown): void => options.replicaObserver.fatal(error);
-    const sessions = (this.#sessions = new SessionHub({ replica, clock, onFatal }));
+    const sessions = (this.#sessions = new SessionHub({ replica, clock, random: options.random, onFatal }));
     this.#grpc = new GrpcServer({
       registry: new ReplicatedRegistryApi({
         replica,

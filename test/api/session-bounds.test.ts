@@ -1,4 +1,5 @@
 // The bounds of what sessions hold of a member, as they are where nothing else is configured.
+import { SeededRandom } from '../../src/base/random.ts';
 import { describe, expect, it } from 'vitest';
 import { apiBounds } from '../../src/api/bounds.ts';
 import { SessionHub } from '../../src/api/session-hub.ts';
@@ -33,7 +34,7 @@ describe('a member', () => {
     const onFatal = (error: unknown): never => {
       throw error;
     };
-    const hub = new SessionHub({ replica, clock: replica.clock, onFatal });
+    const hub = new SessionHub({ replica, clock: replica.clock, random: new SeededRandom(1), onFatal });
     const open = (): SessionCall =>
       hub.open({ sessionId: 0, ttlMs: 5_000, requestId: '', attachment: 0 }, sink, caller);
     const first = open();

@@ -87,7 +87,7 @@ export class SessionCluster {
   addHub(id: string): void {
     const replica = this.cluster.replica(id);
     const onFatal = (error: unknown): void => void this.fatal.push(error);
-    this.#hubs.set(id, new SessionHub({ replica, clock: this.cluster.clock, onFatal }));
+    this.#hubs.set(id, new SessionHub({ replica, clock: this.cluster.clock, random: this.cluster.random, onFatal }));
   }
 
   streams(member: string): number {

@@ -3,8 +3,9 @@ import { expect, it } from 'vitest';
 import { apiBounds } from '../../src/api/bounds.ts';
 import { SessionHub } from '../../src/api/session-hub.ts';
 import { must } from '../../src/base/assert.ts';
-import type { RollcallError } from '../../src/base/errors.ts';
-import type { CommandResult } from '../../src/state-machine/types.ts';
+import { RollcallError } from '../../src/base/errors.ts';
+import { SeededRandom } from '../../src/base/random.ts';
+import type { Command, CommandResult } from '../../src/state-machine/types.ts';
 import { RegistryState } from '../../src/state-machine/registry-state.ts';
 import { ReplicaDouble } from './replica-double.ts';
 import { SessionCluster, start } from './session-cluster.ts';
@@ -64,7 +65,7 @@ it('says when to come again where too many request ids are remembered, and does 
   const onFatal = (error: unknown): never => {
     throw error;
   };
-  const hub = new SessionHub({ replica, clock: replica.clock, onFatal });
+  const hub = new SessionHub({ replica, clock: replica.clock, random: new SeededRandom(1), onFatal });
   const ended = new Promise<RollcallError | undefined>((resolve) => {
     const request = { sessionId: 0, ttlMs: 5_000, requestId: 'r', attachment: 0 };
     hub.open(request, { send: () => undefined, end: resolve }, { actor: 'test', origin: 'test' });
@@ -75,6 +76,42 @@ it('says when to come again where too many request ids are remembered, and does 
     retryAfterMs: apiBounds.overloadedRetryAfterMs,
   });
   expect([replica.executed, hub.streams]).toEqual([1, 0]);
+});
+
+/** Nobody can tell the outcome of the first try of each command. */
+class ForgetfulReplica extends ReplicaDouble {
+  readonly asked: Command[] = [];
+
+  override execute(command: Command): Promise<CommandResult> {
+    this.asked.push(command);
+    if (this.asked.length % 2 === 1) {
+      return Promise.reject(new RollcallError('OUTCOME_UNKNOWN', 'who knows', { retryAfterMs: 100 }));
+    }
+    return super.execute(command);
+  }
+}
+
+it('opens with an id of its own where the client gave none, the same at each try, so that no second one is left', async () => {
+  const replica = new ForgetfulReplica();
+  const onFatal = (error: unknown): never => {
+    throw error;
+  };
+  const hub = new SessionHub({ replica, clock: replica.clock, random: new SeededRandom(1), onFatal });
+  const sink = { send: () => undefined, end: () => undefined };
+  const caller = { actor: 'test', origin: 'test' };
+  for (const requestId of ['', '', 'mine']) {
+    hub.open({ sessionId: 0, ttlMs: 5_000, requestId, attachment: 0 }, sink, caller);
+    await Promise.resolve();
+    await Promise.resolve();
+    await Promise.resolve();
+    replica.clock.advance(100);
+    await Promise.resolve();
+  }
+  const ids = replica.asked.map(({ requestId }) => requestId);
+  expect(ids).toHaveLength(6);
+  expect(ids[0]).toMatch(/^[0-9a-f]{32}$/);
+  expect([ids[1], ids[3], ids[4], ids[5]]).toEqual([ids[0], ids[2], 'mine', 'mine']);
+  expect(ids[2]).not.toBe(ids[0]);
 });
 
 it('fails without a quorum within two election timeouts, however many sessions wait for their turn', async () => {

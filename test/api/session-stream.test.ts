@@ -1,5 +1,6 @@
 // One stream of a session between its client and a replica whose answers the test gives: what it waits for, and what is
 // left behind when it is over.
+import { SeededRandom } from '../../src/base/random.ts';
 import { describe, expect, it } from 'vitest';
 import { apiBounds } from '../../src/api/bounds.ts';
 import { SessionHub } from '../../src/api/session-hub.ts';
@@ -31,7 +32,7 @@ class Harness {
     const onFatal = (error: unknown): never => {
       throw error;
     };
-    this.hub = new SessionHub({ replica, clock: replica.clock, onFatal });
+    this.hub = new SessionHub({ replica, clock: replica.clock, random: new SeededRandom(1), onFatal });
   }
 
   open(sessionId = 0, attachment = 0): TestStream {
