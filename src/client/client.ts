@@ -346,17 +346,17 @@ export class RollcallClient {
 
   async #call<A>(method: MethodName, request: Encoded, decode: Decode<A>, write: boolean): Promise<A> {
     const bytes = await this.#calls.run(method, asBuffer(request.finish()), { write });
-    return decoded(bytes, decode, 'a member');
+    return decoded(bytes, decode, 'a member', write);
   }
 }
 
 type Encoded = { finish(): Uint8Array };
 type Decode<A> = (bytes: Uint8Array) => A;
 
-function decoded<A>(bytes: Uint8Array, decode: Decode<A>, from: string): A {
+function decoded<A>(bytes: Uint8Array, decode: Decode<A>, from: string, mayHaveApplied = false): A {
   try {
     return decode(bytes);
   } catch (cause) {
-    throw ClientError.badAnswer(from, 'a message that cannot be read', cause);
+    throw ClientError.badAnswer(from, 'a message that cannot be read', cause, mayHaveApplied);
   }
 }

@@ -188,6 +188,14 @@ describe('calls of a client', () => {
     },
   );
 
+  it('says of a write whose answer cannot be read that it may have been applied', async () => {
+    const garbage = { finish: () => Buffer.from('0aff', 'hex') };
+    const c = client([(await member({ unary: () => garbage })).address]);
+    const unread = { reason: 'BAD_ANSWER', mayHaveApplied: true };
+    expect(await failureOf(c.register({ instance, lifetime }))).toMatchObject(unread);
+    expect(await failureOf(c.discover({ service: 'web' }))).toMatchObject({ ...unread, mayHaveApplied: false });
+  });
+
   it('fails fast with the outcome unknown where a member ends during a write', async () => {
     const a: FakeMember = await member({
       unary: () => {
