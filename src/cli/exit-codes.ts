@@ -13,10 +13,22 @@ export const exitCodes = {
   timeout: 7,
 } as const;
 
+/** Reasons of the command line itself; docs/reference/json.md names each. */
+export const commandReasons = [
+  'USAGE',
+  'UNKNOWN_SERVICE',
+  'NOT_READY',
+  'PORT_IN_USE',
+  'COMMAND_NOT_FOUND',
+  'COMMAND_NOT_STARTED',
+  'FAULT',
+] as const;
+export type CommandReason = ClientReason | (typeof commandReasons)[number];
+
 /** What went wrong beside the texts; `rollcall.error.v1` of docs/reference/json.md. */
 export interface ErrorFacts {
-  /** Default: one for the exit code, as `USAGE`. */
-  readonly reason?: string;
+  /** Default: `USAGE`, which only wrong usage leaves out. */
+  readonly reason?: CommandReason;
   /** Name of a gRPC status code. Default: the one for the exit code. */
   readonly code?: ClientCode;
   /** Field, option or argument that is to blame. */
@@ -31,7 +43,7 @@ export class CliError extends Error {
   /** One of `exitCodes`, or what a command that was started here stands for. */
   readonly exitCode: number;
   readonly hint: string;
-  readonly reason: string;
+  readonly reason: CommandReason;
   readonly code: ClientCode;
   readonly field: string | undefined;
   readonly mayHaveApplied: boolean;
@@ -39,24 +51,22 @@ export class CliError extends Error {
 
   constructor(exitCode: number, message: string, hint: string, facts: ErrorFacts = {}) {
     super(message);
-    const [reason, code] = usualFacts.get(exitCode) ?? ['OTHER', 'UNKNOWN'];
     this.exitCode = exitCode;
     this.hint = hint;
-    this.reason = facts.reason ?? reason;
-    this.code = facts.code ?? code;
+    this.reason = facts.reason ?? 'USAGE';
+    this.code = facts.code ?? usualCodes.get(exitCode) ?? 'UNKNOWN';
     this.field = facts.field;
     this.mayHaveApplied = facts.mayHaveApplied ?? false;
     this.retryAfterMs = facts.retryAfterMs;
   }
 }
 
-const usualFacts: ReadonlyMap<number, readonly [string, ClientCode]> = new Map([
-  [exitCodes.usage, ['USAGE', 'INVALID_ARGUMENT']],
-  [exitCodes.notFound, ['NOT_FOUND', 'NOT_FOUND']],
-  [exitCodes.denied, ['DENIED', 'PERMISSION_DENIED']],
-  [exitCodes.unavailable, ['UNAVAILABLE', 'UNAVAILABLE']],
-  [exitCodes.conflict, ['CONFLICT', 'FAILED_PRECONDITION']],
-  [exitCodes.timeout, ['TIMEOUT', 'DEADLINE_EXCEEDED']],
+const usualCodes: ReadonlyMap<number, ClientCode> = new Map([
+  [exitCodes.usage, 'INVALID_ARGUMENT'],
+  [exitCodes.notFound, 'NOT_FOUND'],
+  [exitCodes.unavailable, 'UNAVAILABLE'],
+  [exitCodes.conflict, 'FAILED_PRECONDITION'],
+  [exitCodes.timeout, 'DEADLINE_EXCEEDED'],
 ]);
 
 /**

@@ -258,7 +258,7 @@ export const jsonDocuments = {
     temporary: flag('the directory is removed at the end'),
   }),
   'rollcall.error.v1': document('rollcall.error.v1', {
-    reason: text('one of docs/reference/errors.md, of the client, or `USAGE` and its like of the command line'),
+    reason: text('one of [errors.md](errors.md#reasons), or of those [above](#reasons)'),
     code: text('name of a gRPC status code'),
     message: text('for people'),
     field: z.string().nullable().describe('field, option or argument that is to blame; null: none'),

@@ -18,15 +18,18 @@ export type ClientCode = Exclude<keyof typeof status, number>;
  * - BAD_ANSWER: the member broke the protocol.
  * - UNRECOGNISED: an error from something that is no Rollcall member, or from a newer one.
  */
-export type ClientReason =
-  | Reason
-  | 'UNREACHABLE'
-  | 'BROKEN'
-  | 'TIMEOUT'
-  | 'TOO_MANY'
-  | 'CLOSED'
-  | 'BAD_ANSWER'
-  | 'UNRECOGNISED';
+export type ClientReason = Reason | (typeof ownReasons)[number];
+
+/** Those of the client; docs/reference/json.md names each. */
+export const ownReasons = [
+  'UNREACHABLE',
+  'BROKEN',
+  'TIMEOUT',
+  'TOO_MANY',
+  'CLOSED',
+  'BAD_ANSWER',
+  'UNRECOGNISED',
+] as const;
 
 export interface ClientErrorOptions {
   readonly field?: string | undefined;
@@ -74,11 +77,12 @@ export class ClientError extends Error {
     return new ClientError('CANCELLED', 'CLOSED', `${what} is closed`);
   }
 
-  static badAnswer(address: string, problem: string, cause?: unknown): ClientError {
+  static badAnswer(address: string, problem: string, cause?: unknown, mayHaveApplied = false): ClientError {
     // UNAVAILABLE: another member, or a new stream, may do better.
     return new ClientError('UNAVAILABLE', 'BAD_ANSWER', `${address} answered against the protocol: ${problem}`, {
       address,
       cause,
+      mayHaveApplied,
     });
   }
 

@@ -1,10 +1,11 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { exitCodes } from '../../src/cli/exit-codes.ts';
+import { commandReasons, exitCodes } from '../../src/cli/exit-codes.ts';
 import type { JsonDocumentName } from '../../src/cli/json-documents.ts';
 import { jsonDocuments } from '../../src/cli/json-documents.ts';
 import { RollcallClient } from '../../src/client/client.ts';
+import { ownReasons } from '../../src/client/client-error.ts';
 import type { Session } from '../../src/client/session-types.ts';
 import { deadAddress, until } from '../client/fake-member.ts';
 import { folder, printedDocuments, withPrinted } from './reference-pages.ts';
@@ -16,6 +17,15 @@ describe('docs/reference/json.md', () => {
   // Written anew by: npx vitest run test/cli/json.test.ts -u
   it('names every field of every document', async () => {
     await expect(withPrinted('json.md', printedDocuments())).toMatchFileSnapshot(join(folder, 'json.md'));
+  });
+});
+
+describe('the reasons of docs/reference/json.md', () => {
+  it('are those of the client and of the command line, each once', () => {
+    const page = readFileSync(join(folder, 'json.md'), 'utf8');
+    const section = /^## Reasons\n(.*?)^<!--/ms.exec(page)?.[1] ?? '';
+    const named = [...section.matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name);
+    expect(named).toEqual([...ownReasons, ...commandReasons]);
   });
 });
 
