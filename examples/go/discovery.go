@@ -144,8 +144,8 @@ func (w *watch) stream(ctx context.Context, client pb.RegistryClient, onBatch fu
 		if response.GetKind() == pb.WatchBatchKind_WATCH_BATCH_KIND_ENDED {
 			return w.ended(response)
 		}
-		if age := response.GetHeader().GetAgeMs(); age > ageMsMax {
-			return fmt.Errorf("what it knows is %d ms old", age)
+		if response.GetHeader().GetAgeMs() > ageMsMax {
+			return fmt.Errorf("what it knows may be over %d s old", ageMsMax/1_000)
 		}
 		w.members.worked()
 		events = append(events, response.GetEvents()...)

@@ -115,7 +115,7 @@ class Watch:
             if response.kind == registry_pb2.WATCH_BATCH_KIND_ENDED:
                 self._end(response)
             if response.header.age_ms > AGE_MS_MAX:
-                raise MemberFailed(f"what it knows is {response.header.age_ms} ms old")
+                raise MemberFailed(f"what it knows may be over {AGE_MS_MAX // 1_000} s old")
             self._members.worked()
             events += response.events
             if response.more:
