@@ -13,6 +13,11 @@ export const clientLimits = {
    */
   attemptTimeoutMs: 3_000,
   /**
+   * Less time than this is none for an attempt at a write that is known not to be applied: cut off, it would make that
+   * unknown.
+   */
+  writeAttemptMsMin: 500,
+  /**
    * From the first sending of a write to its last. Members remember a request id for 60 s: a repeat behind that would
    * be a second write.
    */

@@ -216,11 +216,12 @@ export class UnaryCalls {
 }
 
 /**
- * A write of which is known that nobody took it, and a member that will not say so again within the time that is left:
- * one more attempt would make the outcome unknown, and could hardly succeed.
+ * A write of which is known that nobody took it, and a member that may not even say so within the time that is left: one
+ * more attempt would make the outcome unknown, and could hardly succeed.
  */
 function wouldBeCutOff({ unknown, refusedAfterMs }: Progress, { address }: Member, leftMs: number): boolean {
-  return unknown === undefined && (refusedAfterMs.get(address) ?? 0) * answerTimeSlack > leftMs;
+  const neededMs = Math.max(clientLimits.writeAttemptMsMin, (refusedAfterMs.get(address) ?? 0) * answerTimeSlack);
+  return unknown === undefined && refusedAfterMs.size > 0 && leftMs < neededMs;
 }
 
 function outcomeUnknown(error: ClientError): ClientError {

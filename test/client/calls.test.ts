@@ -163,9 +163,9 @@ describe('calls of a client', () => {
   });
 
   it('does not begin an attempt at a write that would be cut off, where nobody has taken it', async () => {
-    const a = await member({ unary: (_, __, n) => (n < 1 ? { reason: 'NO_LEADER', afterMs: 500 } : 'hang') });
+    const a = await member({ unary: (_, __, n) => (n < 1 ? { reason: 'NO_LEADER', afterMs: 700 } : 'hang') });
     const dead = await deadAddress();
-    const c = client([a.address, dead], { callTimeoutMs: 950 });
+    const c = client([a.address, dead], { callTimeoutMs: 1_500 });
     const error = await failureOf(c.register({ instance, lifetime }));
     expect(error).toMatchObject({ code: 'UNAVAILABLE', reason: 'NO_LEADER', mayHaveApplied: false });
     expect(a.seen).toHaveLength(1);
