@@ -8,7 +8,7 @@ export const instanceHeader = [
   'STATUS',
   'VERSION',
   'WEIGHT',
-  'ZONE',
+  'REGION/ZONE',
   'TAGS',
   'LEASE',
   'INCARNATION',
@@ -21,11 +21,16 @@ export function instanceRow(instance: Instance): string[] {
     instance.status,
     instance.version,
     String(instance.weight),
-    [instance.region, instance.zone].filter((part) => part !== '').join('/'),
+    placeOf(instance),
     instance.tags.join(','),
     instance.leaseId === 0 ? 'persistent' : String(instance.leaseId),
     String(instance.incarnation),
   ];
+}
+
+/** `eu-1/eu-1a`; a part that is not said is `-`, so that the other is not taken for it. */
+function placeOf({ region, zone }: Instance): string {
+  return region === '' && zone === '' ? '' : `${region || '-'}/${zone || '-'}`;
 }
 
 const causes: Readonly<Record<RemovalCause, string>> = {

@@ -113,7 +113,7 @@ describe('the command line', () => {
   it('says of a write whether it may have been applied, and speaks of --stale to reads alone', async () => {
     let reason: Reason = 'NO_LEADER';
     await member({ unary: () => ({ reason, retryAfterMs: 1 }) });
-    const failed = async (...args: readonly string[]) => (await cli(...args, '--timeout', '200ms')).stderr;
+    const failed = async (...args: readonly string[]) => (await cli(...args, '--timeout', '500ms')).stderr;
     expect(await failed('discover', 'web')).toContain('--stale');
     for (const write of [
       [...web, '--persistent'],
@@ -169,6 +169,15 @@ describe('the command line', () => {
     const { stdout } = await cli('discover', 'web');
     expect(stdout).not.toMatch(/[^\P{Cc}\n]/u);
     expect(stdout.trimEnd().split('\n')).toHaveLength(2);
+  });
+
+  it('shows region and zone so that one is not taken for the other', async () => {
+    const at = (region: string, zone: string) => ({ spec: { service: 'web', id: 'a', locality: { region, zone } } });
+    const instances = [at('r', 'z'), at('r', ''), at('', 'z'), at('', '')];
+    await member({ unary: () => v1.DiscoverResponse.encode({ header, known: true, instances }) });
+    const lines = (await cli('discover', 'web')).stdout.trimEnd().split('\n');
+    expect(lines[0]).toMatch(/ WEIGHT {2}REGION\/ZONE {2}TAGS /);
+    expect(lines.slice(1).map((each) => each.split(/\s+/).at(-4))).toEqual(['r/z', 'r/-', '-/z', '-']);
   });
 
   it('watches with one line of JSON a batch until it is interrupted', async () => {
