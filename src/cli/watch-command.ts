@@ -137,7 +137,8 @@ async function* follow(
   if (interrupted.aborted) end();
   try {
     for await (const batch of watch) {
-      begun = true;
+      // A member without a leader is left again and again: what it sends begins nothing.
+      begun ||= batch.header.ageMs <= clientLimits.watchAgeMsMax;
       // A member without a leader ends its streams: all that was asked for is here by then.
       if (once && since === 0) watch.close();
       if (batch.kind !== 'progress') yield { batch, watch };

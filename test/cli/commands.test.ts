@@ -203,7 +203,7 @@ describe('the command line', () => {
 
   it('says once that what a watch shows may be old, and once that it is current again', async () => {
     let confirm = (_ageMs: number): void => undefined;
-    await member({
+    const a = await member({
       watch: (stream) =>
         stream.on('data', (bytes: Buffer) => {
           const watchId = v1.WatchRequest.decode(bytes).create?.watchId;
@@ -219,6 +219,9 @@ describe('the command line', () => {
     });
     const run = startCli('watch', 'web', '--stale');
     await until(() => run.stderr() !== '', 'that it may be old');
+    // Which is no break of something that was current.
+    a.endStreams({ reason: 'NOT_SERVING', retryAfterMs: 1 });
+    await until(() => run.stdout().includes('in place of the changes'), 'that the watch goes on');
     confirm(0);
     await until(() => run.stderr().includes('again'), 'that it is current');
     run.interrupt();
