@@ -177,7 +177,10 @@ export class WatchStream implements WatchFeed {
   #judgeAge(connection: Connection, { header }: rollcall.v1.WatchResponse): void {
     const ageMs = header?.ageMs ?? 0;
     if (ageMs <= clientLimits.watchAgeMsMax || this.#options.pool.size === 1) return;
-    this.#broken(connection, brokenBy(connection.member, `is ${ageMs} ms behind the leader`));
+    this.#broken(
+      connection,
+      brokenBy(connection.member, `has not heard a leader for over ${clientLimits.watchAgeMsMax} ms`),
+    );
   }
 
   /** One watch cannot go on here. */
