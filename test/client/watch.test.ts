@@ -283,7 +283,7 @@ describe('a watch', () => {
       firstBatchTimeoutMs: 1_000,
       onInterrupted: ({ reason }) => trouble.push(reason),
     });
-    expect(await watch.next().catch((error) => error)).toMatchObject({ reason: 'NO_LEADER', address: a.address });
+    await expect(watch.next()).rejects.toMatchObject({ reason: 'NO_LEADER', address: a.address });
     expect(trouble).toEqual(['NO_LEADER', 'UNREACHABLE']);
   });
 
