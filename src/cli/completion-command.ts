@@ -22,8 +22,8 @@ export function addCompletionCommand(program: Command, io: CliIo, done: (exitCod
     .summary('print a script that completes commands in a shell')
     .description(
       'Prints a script for a shell, which then completes commands, options, and the names of services, for which it ' +
-        'asks the registry. Where the shell finds no program rollcall, the script defines it as a function that starts ' +
-        'this one.',
+        'asks the registry. Where the shell finds no program rollcall, the script defines it as a function that ' +
+        'starts this one.',
     )
     .addArgument(new Argument('<shell>', 'which shell').choices(['bash', 'zsh', 'fish']))
     .addHelpText('after', examples)

@@ -183,6 +183,7 @@ async function keep(
 
 function leftBehind(error: ClientError, name: string, ttlMs: number): CliError {
   const { exitCode, message, ...facts } = cliErrorOf(error);
-  const hint = `nothing: ${name} leaves by itself within ${formatDuration(ttlMs)}, since its lease is not renewed any more`;
+  const within = formatDuration(ttlMs);
+  const hint = `nothing: ${name} leaves by itself within ${within}, since its lease is not renewed any more`;
   return new CliError(exitCode, `${name} is not deregistered: ${message}`, hint, facts);
 }

@@ -216,8 +216,8 @@ export class UnaryCalls {
 }
 
 /**
- * A write of which is known that nobody took it, and a member that may not even say so within the time that is left: one
- * more attempt would make the outcome unknown, and could hardly succeed.
+ * A write of which is known that nobody took it, and a member that may not even say so within the time that is left:
+ * one more attempt would make the outcome unknown, and could hardly succeed.
  */
 function wouldBeCutOff({ unknown, refusedAfterMs }: Progress, { address }: Member, leftMs: number): boolean {
   const neededMs = Math.max(clientLimits.writeAttemptMsMin, (refusedAfterMs.get(address) ?? 0) * answerTimeSlack);

@@ -96,7 +96,7 @@ class ForgetfulReplica extends ReplicaDouble {
   }
 }
 
-it('opens with an id of its own where the client gave none, the same at each try, so that no second one is left', async () => {
+it('opens with an id of its own where the client gave none, the same at each try, so that it opens once', async () => {
   const replica = new ForgetfulReplica();
   const onFatal = (error: unknown): never => {
     throw error;

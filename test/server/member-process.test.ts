@@ -145,17 +145,21 @@ describe('member processes', () => {
   it.each([
     ['a thread of its own', 'consensusThread: true'],
     ['the thread of the calls', 'consensusThread: false'],
-  ])('keep what was acknowledged over a restart of all, and agree, with consensus on %s', async (_name, lines) => {
-    await startCluster(3, lines);
-    const client = await write(200);
-    await Promise.all(['a', 'b', 'c'].map((id) => cluster.kill(id, 'SIGKILL')));
-    cluster.startAll();
-    await cluster.leader(20_000);
-    const statuses = await cluster.converged(20_000);
-    const present = [...client.known.values()].filter(({ state }) => state === 'present').length;
-    expect([...statuses.values()].map(({ instances }) => Number(instances))).toEqual([present, present, present]);
-    expect([...statuses.values()].every(({ boot }) => Number(boot) === 2)).toBe(true);
-  }, 60_000);
+  ])(
+    'keep what was acknowledged over a restart of all, and agree, with consensus on %s',
+    async (_name, lines) => {
+      await startCluster(3, lines);
+      const client = await write(200);
+      await Promise.all(['a', 'b', 'c'].map((id) => cluster.kill(id, 'SIGKILL')));
+      cluster.startAll();
+      await cluster.leader(20_000);
+      const statuses = await cluster.converged(20_000);
+      const present = [...client.known.values()].filter(({ state }) => state === 'present').length;
+      expect([...statuses.values()].map(({ instances }) => Number(instances))).toEqual([present, present, present]);
+      expect([...statuses.values()].every(({ boot }) => Number(boot) === 2)).toBe(true);
+    },
+    60_000,
+  );
 });
 
 function flipByte(file: string, offset: number): void {
