@@ -218,8 +218,8 @@ export function fishScript(model: CommandModel, launcherPath?: string): string {
   const services = commands.filter(({ takesService }) => takesService).map(({ path }) => quoted(path));
   const starts = commands.filter(({ startsCommand }) => startsCommand).map(({ path }) => quoted(path));
   return `# Completion of rollcall for fish: rollcall completion fish | source
-${fishFunction(launcherPath)}# Prints the command that is being written, the number of its arguments, and options for who
-# asks the registry.
+${fishFunction(launcherPath)}# Prints the command that is being written, the number of its arguments, and options
+# for who asks the registry.
 function __rollcall_read
     set -l path ''
     set -l arguments 0
