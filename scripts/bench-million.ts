@@ -143,7 +143,7 @@ async function measure(cluster: ProcessCluster): Promise<void> {
     const rate = Math.round(instances / seconds);
     tell(
       `- loaded ${fleet.counts.registered} instances on ${fleet.counts.opened} sessions in ${seconds.toFixed(0)} s ` +
-        `(${rate} a second; ${fleet.counts.refused} refused)`,
+        `(${rate} a second; ${fleet.counts.refused} refused, ${fleet.counts.retried} sessions begun anew)`,
     );
     await keepAlive(cluster, fleet);
     await memory(cluster, 'loaded');

@@ -18,10 +18,11 @@ export interface FleetOptions {
 
 const streamsPerConnection = 100;
 const operationsPerWrite = 500;
+const retriesMax = 20;
 
 /** All sessions of a load with their instances, spread over the members, and kept alive until `stop`. */
 export class Fleet {
-  readonly counts = { opened: 0, registered: 0, refused: 0, pings: 0, unconfirmed: 0, ended: 0 };
+  readonly counts = { opened: 0, registered: 0, refused: 0, pings: 0, unconfirmed: 0, ended: 0, retried: 0 };
   /** How long pings took, ms, since the last `takePingsMs`. */
   #pingsMs: number[] = [];
   readonly #options: FleetOptions;
@@ -53,7 +54,7 @@ export class Fleet {
     const lane = async (): Promise<void> => {
       while (next < sessions && !this.#stopped) {
         if (performance.now() > this.#options.untilMs) throw new Error('the time for loading is over');
-        await this.#loadOne(next++);
+        await this.#loadWithRetries(next++);
         if (this.counts.opened < told + sessions / 20) continue;
         told = this.counts.opened;
         const seconds = (performance.now() - startMs) / 1_000;
@@ -76,8 +77,22 @@ export class Fleet {
     for (const client of this.#clients) client.close();
   }
 
-  async #loadOne(i: number): Promise<void> {
-    const client = this.#clients[i % this.#clients.length];
+  /** A member that is asked for too much ends streams and says when to come again: a client begins anew elsewhere. */
+  async #loadWithRetries(i: number): Promise<void> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        await this.#loadOne(i, i + attempt);
+        return;
+      } catch (error) {
+        if (attempt >= retriesMax || this.#stopped) throw error;
+        this.counts.retried++;
+        await new Promise((resolve) => setTimeout(resolve, 500));
+      }
+    }
+  }
+
+  async #loadOne(i: number, connection: number): Promise<void> {
+    const client = this.#clients[connection % this.#clients.length];
     if (client === undefined) throw new Error('no connection');
     const stream = new SessionStream(client, (reason) => {
       if (this.#stopped) return;
@@ -85,21 +100,25 @@ export class Fleet {
       this.lastEnd = reason;
     });
     await stream.open(this.#options.ttlMs);
-    this.counts.opened++;
     this.#streams.push(stream);
     const { instances, sessions } = this.#options;
     const first = Math.floor((instances * i) / sessions);
     const end = Math.floor((instances * (i + 1)) / sessions);
     let sequence = 0;
+    let registered = 0;
+    let refused = 0;
     for (let at = first; at < end; at += operationsPerWrite) {
       const operations = [];
       for (let n = at; n < Math.min(end, at + operationsPerWrite); n++) operations.push(this.#operation(n));
       const results = await stream.write(++sequence, operations);
       for (const { status } of results) {
-        if (status === SessionResultStatus.SESSION_RESULT_STATUS_REGISTERED) this.counts.registered++;
-        else this.counts.refused++;
+        if (status === SessionResultStatus.SESSION_RESULT_STATUS_REFUSED) refused++;
+        else registered++;
       }
     }
+    this.counts.opened++;
+    this.counts.registered += registered;
+    this.counts.refused += refused;
   }
 
   /** As real ones are: two endpoints, some tags and metadata; about 330 bytes. */

@@ -4,13 +4,18 @@ import { rollcall } from '../../src/gen/rollcall.js';
 const { SessionRequest, SessionResponse } = rollcall.v1;
 type Response = rollcall.v1.SessionResponse;
 
+interface Waiting {
+  readonly resolve: (response: Response) => void;
+  readonly reject: (error: Error) => void;
+}
+
 /**
  * One session over the wire, kept as small as can be: a load of ten thousand of them is to measure the members, not
  * their client.
  */
 export class SessionStream {
   readonly #stream: ClientDuplexStream<Buffer, Buffer>;
-  readonly #waiting = new Map<string, (response: Response) => void>();
+  readonly #waiting = new Map<string, Waiting>();
   readonly #onEnd: (reason: string) => void;
   #pings = 0;
   #failure: Error | undefined;
@@ -55,7 +60,7 @@ export class SessionStream {
         reject(this.#failure);
         return;
       }
-      this.#waiting.set(kind, resolve);
+      this.#waiting.set(kind, { resolve, reject });
       this.#stream.write(Buffer.from(request.buffer, request.byteOffset, request.byteLength));
     });
   }
@@ -64,13 +69,14 @@ export class SessionStream {
     const kind = response.pong ? `pong ${response.pong.pingId ?? 0}` : (response.response ?? '');
     const waiting = this.#waiting.get(kind);
     this.#waiting.delete(kind);
-    waiting?.(response);
+    waiting?.resolve(response);
   }
 
   #ended(error: Error): void {
     if (this.#failure !== undefined) return;
     this.#failure = error;
-    // Whoever waits is told by the end of the whole load: its answers do not come any more.
+    for (const { reject } of this.#waiting.values()) reject(error);
+    this.#waiting.clear();
     this.#onEnd(error.message);
   }
 }
