@@ -194,7 +194,8 @@ describe('a process that was cut off', () => {
       all.cluster.network.heal(far, id);
       all.cluster.network.heal(id, far);
     }
-    expect(await stream.endReason()).toMatch(/^(SESSION_TAKEN|NO_LEADER|OUTCOME_UNKNOWN|NOT_PROPOSED)$/);
+    // Whether its write comes late or the news first.
+    expect(await stream.endReason()).toBe('SESSION_TAKEN');
     await all.cluster.hashes();
     const view = Buffer.from(must(all.cluster.replica(far).state.view('default', 's', 'x'), 'view of x'));
     expect(view.includes('x=third')).toBe(true);
