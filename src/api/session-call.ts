@@ -269,7 +269,7 @@ export class HubSession implements SessionCall {
 
   async #entered(): Promise<boolean> {
     try {
-      await this.#options.slots.enter();
+      await this.#options.slots.enter(this);
       return true;
     } catch (error) {
       if (!(error instanceof RollcallError)) throw error;
@@ -354,6 +354,7 @@ export class HubSession implements SessionCall {
     for (const { bytes } of this.#writes) this.#options.slots.addBytes(-bytes);
     this.#writes = [];
     this.#pings = [];
+    this.#options.slots.forget(this);
     this.#backOff?.timer.cancel();
     this.#backOff?.wake();
     this.#options.onOver(this.#sessionId);

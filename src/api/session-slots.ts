@@ -17,7 +17,8 @@ const noLeaderRetryAfterMs = 200;
 export class SessionSlots {
   readonly #inFlightMax: number;
   readonly #bytesMax: number;
-  readonly #waiting = new Set<Waiter>();
+  /** By who waits, in the order of coming. */
+  readonly #waiting = new Map<object, Waiter>();
   #inFlight = 0;
   #bytes = 0;
 
@@ -43,14 +44,30 @@ export class SessionSlots {
     assert(this.#bytes >= 0, 'more bytes taken away than queued');
   }
 
-  /** Resolves when it is the caller's turn; call `leave` after it. Rejects where `refuseWaiting` is called before. */
-  async enter(): Promise<void> {
+  /** Those that have not had their turn. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /**
+   * Resolves when it is the caller's turn; call `leave` after it. Rejects where `refuseWaiting`, or `forget` of the
+   * same owner, is called before. An owner waits once at a time.
+   */
+  async enter(owner: object = {}): Promise<void> {
     if (this.#inFlight < this.#inFlightMax) {
       this.#inFlight++;
       return;
     }
     // The slot is handed over by who leaves: the count stays.
-    await new Promise<void>((enter, refuse) => this.#waiting.add({ enter, refuse }));
+    assert(!this.#waiting.has(owner), 'an owner waits for two turns');
+    await new Promise<void>((enter, refuse) => this.#waiting.set(owner, { enter, refuse }));
+  }
+
+  /** The owner has left: it must not hold a place among those that wait. Nothing where it has none. */
+  forget(owner: object): void {
+    const waiter = this.#waiting.get(owner);
+    this.#waiting.delete(owner);
+    waiter?.refuse(new RollcallError('CANCELLED', 'the stream is over'));
   }
 
   /**
@@ -58,7 +75,7 @@ export class SessionSlots {
    * after the other, each only after as long again.
    */
   refuseWaiting(): void {
-    const waiting = [...this.#waiting];
+    const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
     const message = 'no leader takes writes of this member; nothing was proposed';
     for (const { refuse } of waiting) {
@@ -68,8 +85,8 @@ export class SessionSlots {
 
   leave(): void {
     assert(this.#inFlight > 0, 'left what was not entered');
-    for (const next of this.#waiting) {
-      this.#waiting.delete(next);
+    for (const [owner, next] of this.#waiting) {
+      this.#waiting.delete(owner);
       next.enter();
       return;
     }

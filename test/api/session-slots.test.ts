@@ -44,4 +44,23 @@ describe('SessionSlots', () => {
     expect(slots.full).toBe(false);
     expect(() => slots.addBytes(-100)).toThrow('more bytes taken away than queued');
   });
+
+  it('keeps no place for those that have left while they waited', async () => {
+    const slots = new SessionSlots(1);
+    await slots.enter();
+    const left = {};
+    const stays = {};
+    const gone = slots.enter(left).catch((error: unknown) => error);
+    const next = slots.enter(stays);
+    expect(slots.waiting).toBe(2);
+    slots.forget(left);
+    expect(await gone).toMatchObject({ reason: 'CANCELLED' });
+    expect(slots.waiting).toBe(1);
+    slots.leave();
+    await next;
+    slots.forget(stays);
+    expect([slots.waiting, slots.inFlight]).toEqual([0, 1]);
+    slots.leave();
+    expect(slots.inFlight).toBe(0);
+  });
 });

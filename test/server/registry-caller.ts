@@ -3,7 +3,7 @@ import type { ClientDuplexStream, ServiceError } from '@grpc/grpc-js';
 import { Client, credentials } from '@grpc/grpc-js';
 import { waitFor } from '../../scripts/cluster/process-cluster.ts';
 import { rollcall } from '../../src/gen/rollcall.js';
-import { detailsOf, RawClient } from '../grpc/grpc-harness.ts';
+import { detailsOf, drainedStream, RawClient } from '../grpc/grpc-harness.ts';
 
 const { v1 } = rollcall;
 
@@ -26,6 +26,18 @@ export class RegistryCaller {
 
   register(request: rollcall.v1.IRegisterRequest): Promise<rollcall.v1.RegisterResponse> {
     return this.#call('Register', v1.RegisterRequest, v1.RegisterResponse, request);
+  }
+
+  batchRegister(request: rollcall.v1.IBatchRegisterRequest): Promise<rollcall.v1.BatchRegisterResponse> {
+    return this.#call('BatchRegister', v1.BatchRegisterRequest, v1.BatchRegisterResponse, request);
+  }
+
+  /** Opens a session on a stream of its own; rejects with what ends the stream. */
+  async openSession(ttlMs: number): Promise<never> {
+    const stream = this.raw.bidi('Session');
+    const drained = drainedStream(stream);
+    stream.write(Buffer.from(v1.SessionRequest.encode({ open: { ttlMs } }).finish()));
+    throw (await drained).error ?? new Error('the stream has ended without an error');
   }
 
   update(request: rollcall.v1.IUpdateRequest): Promise<rollcall.v1.UpdateResponse> {
