@@ -269,8 +269,7 @@ export class HubSession implements SessionCall {
 
   async #entered(): Promise<boolean> {
     try {
-      await this.#options.slots.enter(this);
-      return true;
+      return await this.#options.slots.enter(this);
     } catch (error) {
       if (!(error instanceof RollcallError)) throw error;
       this.#end(error);

@@ -3,7 +3,7 @@ import { RollcallError } from '../base/errors.ts';
 import { apiBounds } from './bounds.ts';
 
 interface Waiter {
-  readonly enter: () => void;
+  readonly settle: (isTurn: boolean) => void;
   readonly refuse: (error: RollcallError) => void;
 }
 
@@ -50,24 +50,24 @@ export class SessionSlots {
   }
 
   /**
-   * Resolves when it is the caller's turn; call `leave` after it. Rejects where `refuseWaiting`, or `forget` of the
-   * same owner, is called before. An owner waits once at a time.
+   * Resolves with true when it is the caller's turn; call `leave` after it. Resolves with false where `forget` of the
+   * same owner is called before, and rejects where `refuseWaiting` is. An owner waits once at a time.
    */
-  async enter(owner: object = {}): Promise<void> {
+  async enter(owner: object = {}): Promise<boolean> {
     if (this.#inFlight < this.#inFlightMax) {
       this.#inFlight++;
-      return;
+      return true;
     }
     // The slot is handed over by who leaves: the count stays.
     assert(!this.#waiting.has(owner), 'an owner waits for two turns');
-    await new Promise<void>((enter, refuse) => this.#waiting.set(owner, { enter, refuse }));
+    return new Promise<boolean>((settle, refuse) => this.#waiting.set(owner, { settle, refuse }));
   }
 
   /** The owner has left: it must not hold a place among those that wait. Nothing where it has none. */
   forget(owner: object): void {
     const waiter = this.#waiting.get(owner);
     this.#waiting.delete(owner);
-    waiter?.refuse(new RollcallError('CANCELLED', 'the stream is over'));
+    waiter?.settle(false);
   }
 
   /**
@@ -87,7 +87,7 @@ export class SessionSlots {
     assert(this.#inFlight > 0, 'left what was not entered');
     for (const [owner, next] of this.#waiting) {
       this.#waiting.delete(owner);
-      next.enter();
+      next.settle(true);
       return;
     }
     this.#inFlight--;
