@@ -4,9 +4,11 @@ import { SystemClock } from '../base/system-clock.ts';
 import { SystemRandom } from '../base/system-random.ts';
 import { rollcall } from '../gen/rollcall.js';
 import { checkedAddress, checkedAddresses } from './addresses.ts';
+import type { Connect } from './channel.ts';
 import { ClientError } from './client-error.ts';
 import { defaultNamespace, fromBatchRegistered, fromHeader, fromStatus, fromView } from './convert.ts';
 import { toBatchItem, toConsistency, toFilter, toKey, toLifetime, toSpec } from './convert.ts';
+import { grpcChannel } from './grpc-channel.ts';
 import { checkFilter, checkName, checkWithin } from './input-checks.ts';
 import type { LeaseListener } from './lease-keeper.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
@@ -39,6 +41,8 @@ export interface ClientOptions {
   /** Default: those of the system. */
   readonly clock?: Clock;
   readonly random?: Random;
+  /** How a member is reached. Default: by gRPC over sockets of this process. */
+  readonly connect?: Connect;
 }
 
 export interface KeepAliveOptions extends LeaseListener {
@@ -57,6 +61,7 @@ export class RollcallClient {
   readonly #pool: MemberPool;
   readonly #clock: Clock;
   readonly #random: Random;
+  readonly #connect: Connect;
   readonly #callTimeoutMs: number;
   readonly #attemptTimeoutMs: number;
   readonly #calls: UnaryCalls;
@@ -79,13 +84,15 @@ export class RollcallClient {
     const addresses = checkedAddresses(typeof servers === 'string' ? [servers] : servers);
     const clock = (this.#clock = options.clock ?? new SystemClock());
     const random = (this.#random = options.random ?? new SystemRandom());
+    const connect = (this.#connect = options.connect ?? grpcChannel);
     this.#callTimeoutMs = callTimeoutMs;
     this.#attemptTimeoutMs = attemptTimeoutMs;
     this.#failFast = failFast;
     this.#spread = options.spread !== false;
-    this.#routes = addresses.map((each) => new StreamLanes(each, clientLimits.sessionStreamsPerConnection));
+    const { sessionStreamsPerConnection } = clientLimits;
+    this.#routes = addresses.map((each) => new StreamLanes(each, sessionStreamsPerConnection, connect));
     const start = !this.#spread ? 0 : random.below('first-member', addresses.length);
-    const pool = (this.#pool = new MemberPool(addresses, start));
+    const pool = (this.#pool = new MemberPool(addresses, start, connect));
     this.#calls = new UnaryCalls({ pool, clock, random, callTimeoutMs, attemptTimeoutMs, failFast });
     this.#watchStream = new WatchStream({ pool, clock, random, failFast });
   }
@@ -223,7 +230,7 @@ export class RollcallClient {
   /** The same of one member, which need not be one of `servers`; asked once. */
   async statusOf(address: string, options: { readonly timeoutMs?: number } = {}): Promise<types.MemberReport> {
     const known = this.#pool.byAddress(checkedAddress(address));
-    const member = known ?? new Member(address);
+    const member = known ?? new Member(address, this.#connect);
     const request = asBuffer(rollcall.v1.StatusRequest.encode({}).finish());
     try {
       const bytes = await this.#calls.once(member, 'status', request, options.timeoutMs ?? this.#attemptTimeoutMs);

@@ -3,10 +3,11 @@ import type { Clock, Timer } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import { rollcall } from '../gen/rollcall.js';
 import { backoffMs, reopenPauseMs } from './backoff.ts';
+import type { ByteStream } from './channel.ts';
 import { ClientError } from './client-error.ts';
 import { LeaseSchedule } from './lease-schedule.ts';
 import { clientLimits } from './limits.ts';
-import type { ByteStream, Member, MemberPool } from './member-pool.ts';
+import type { Member, MemberPool } from './member-pool.ts';
 import { asBuffer, methods } from './methods.ts';
 
 const statuses = rollcall.v1.KeepAliveStatus;

@@ -1,60 +1,33 @@
-import type { CallOptions, ClientDuplexStream, ClientUnaryCall, ServiceError } from '@grpc/grpc-js';
-import { Client, credentials, Metadata } from '@grpc/grpc-js';
 import { must } from '../base/assert.ts';
-import { clientLimits } from './limits.ts';
-
-const channelOptions = {
-  'grpc.max_receive_message_length': clientLimits.receiveBytesMax,
-  'grpc.max_send_message_length': clientLimits.receiveBytesMax,
-  // A member that came back is found within a second.
-  'grpc.initial_reconnect_backoff_ms': 100,
-  'grpc.max_reconnect_backoff_ms': 1_000,
-  // Half-open connections are noticed by pings, also where nobody calls.
-  'grpc.keepalive_time_ms': 10_000,
-  'grpc.keepalive_timeout_ms': 5_000,
-  'grpc.keepalive_permit_without_calls': 1,
-  // Retries are made here, where it is known what is safe.
-  'grpc.enable_retries': 0,
-  'grpc.enable_channelz': 0,
-  // Nobody is contacted whom the user did not name.
-  'grpc.enable_http_proxy': 0,
-  'grpc.service_config_disable_resolution': 1,
-  // Connections are this client's own, so that close() ends them.
-  'grpc.use_local_subchannel_pool': 1,
-};
-const callOptions: CallOptions = {};
-
-/** A call's answer, as bytes. */
-export type AnswerCallback = (error: ServiceError | null, answer?: Buffer) => void;
-
-/** A bidirectional stream of encoded messages. */
-export type ByteStream = ClientDuplexStream<Buffer, Buffer>;
+import type { AnswerCallback, ByteStream, Channel, Connect, RunningCall } from './channel.ts';
 
 /** One address and its connection, which is made at the first call. */
 export class Member {
   readonly address: string;
-  #client: Client | undefined;
+  readonly #connect: Connect;
+  #channel: Channel | undefined;
 
-  constructor(address: string) {
+  constructor(address: string, connect: Connect) {
     this.address = address;
+    this.#connect = connect;
   }
 
-  call(path: string, request: Buffer, callback: AnswerCallback): ClientUnaryCall {
-    return this.#open().makeUnaryRequest(path, same, same, request, new Metadata(), callOptions, callback);
+  call(path: string, request: Buffer, callback: AnswerCallback): RunningCall {
+    return this.#open().call(path, request, callback);
   }
 
   stream(path: string): ByteStream {
-    return this.#open().makeBidiStreamRequest(path, same, same, new Metadata(), callOptions);
+    return this.#open().stream(path);
   }
 
   close(): void {
-    this.#client?.close();
-    this.#client = undefined;
+    this.#channel?.close();
+    this.#channel = undefined;
   }
 
-  #open(): Client {
-    this.#client ??= new Client(`dns:${this.address}`, credentials.createInsecure(), channelOptions);
-    return this.#client;
+  #open(): Channel {
+    this.#channel ??= this.#connect(this.address);
+    return this.#channel;
   }
 }
 
@@ -64,8 +37,8 @@ export class MemberPool {
   #current: number;
 
   /** @param start Position of the member that is asked first. */
-  constructor(addresses: readonly string[], start: number) {
-    this.#members = addresses.map((address) => new Member(address));
+  constructor(addresses: readonly string[], start: number, connect: Connect) {
+    this.#members = addresses.map((address) => new Member(address, connect));
     this.#current = start;
   }
 
@@ -89,8 +62,4 @@ export class MemberPool {
   close(): void {
     for (const member of this.#members) member.close();
   }
-}
-
-function same(bytes: Buffer): Buffer {
-  return bytes;
 }

@@ -1,5 +1,5 @@
 import { assert } from '../base/assert.ts';
-import type { ByteStream } from './member-pool.ts';
+import type { ByteStream, Connect } from './channel.ts';
 import { Member } from './member-pool.ts';
 
 /** A stream and the room that it takes; give the room back once, when the stream is over or cancelled. */
@@ -21,11 +21,13 @@ interface Lane {
 export class StreamLanes {
   readonly address: string;
   readonly #streamsMax: number;
+  readonly #connect: Connect;
   readonly #lanes = new Set<Lane>();
 
-  constructor(address: string, streamsMax: number) {
+  constructor(address: string, streamsMax: number, connect: Connect) {
     this.address = address;
     this.#streamsMax = streamsMax;
+    this.#connect = connect;
   }
 
   get connections(): number {
@@ -51,7 +53,7 @@ export class StreamLanes {
 
   #withRoom(): Lane {
     for (const lane of this.#lanes) if (lane.streams < this.#streamsMax) return lane;
-    const lane: Lane = { member: new Member(this.address), streams: 0 };
+    const lane: Lane = { member: new Member(this.address, this.#connect), streams: 0 };
     this.#lanes.add(lane);
     return lane;
   }

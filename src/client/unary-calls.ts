@@ -1,7 +1,7 @@
-import type { ClientUnaryCall } from '@grpc/grpc-js';
 import type { Clock, Timer } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import { backoffMs } from './backoff.ts';
+import type { RunningCall } from './channel.ts';
 import { ClientError, tellsMore } from './client-error.ts';
 import { clientLimits } from './limits.ts';
 import type { Member, MemberPool } from './member-pool.ts';
@@ -57,7 +57,7 @@ interface Progress {
  */
 export class UnaryCalls {
   readonly #options: UnaryCallsOptions;
-  readonly #running = new Set<ClientUnaryCall>();
+  readonly #running = new Set<RunningCall>();
   /** Ends the pauses between attempts. */
   readonly #waiting = new Set<() => void>();
   #inFlight = 0;
