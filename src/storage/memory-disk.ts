@@ -40,9 +40,19 @@ interface Planned {
   readonly released?: Promise<void>;
 }
 
+/** Who is told of each step, and may delay it, make it fail, or end the process around it. */
+export interface MemoryDiskHooks {
+  /** The step is about to happen: it waits for what is returned, and fails where that says so. */
+  before?(step: DiskStep, path: string): Promise<DiskFault | undefined> | undefined;
+  /** It has happened, and its caller is told next. */
+  after?(step: DiskStep, path: string): void;
+}
+
 export interface MemoryDiskOptions {
-  /** Bytes that all files may have together; what goes beyond fails with ENOSPC. Default: no bound. */
-  readonly capacityBytes?: number;
+  /** Bytes that all files may have together, asked each time; what goes beyond fails with ENOSPC. Default: no bound. */
+  readonly capacityBytes?: number | (() => number);
+  /** Also of the disks that `kill` and `crash` give. */
+  readonly hooks?: MemoryDiskHooks;
 }
 
 export const keepAll: CrashChoice = { page: () => true, change: () => true };
@@ -236,7 +246,7 @@ export class MemoryDisk implements Disk {
    * Counts the step, waits where a test holds it, fails where one made it, and then takes effect at one moment: of a
    * process that has ended by then nothing is done any more, and its calls never return.
    */
-  async #step<T>(step: DiskStep, path: string, effect: (planned: Planned | undefined) => T): Promise<T> {
+  async #step<T>(step: DiskStep, path: string, effect: (fault: DiskFault | undefined) => T): Promise<T> {
     assertRelativePath(path);
     this.#counts.set(step, this.count(step) + 1);
     await Promise.resolve();
@@ -244,13 +254,18 @@ export class MemoryDisk implements Disk {
     const planned = found === -1 ? undefined : this.#planned.splice(found, 1)[0];
     planned?.reached?.();
     await planned?.released;
+    const waits = this.#dead ? undefined : this.#options.hooks?.before?.(step, path);
+    const hooked = waits === undefined ? undefined : await waits;
     if (this.#dead) return new Promise(() => undefined);
-    if (planned?.fault !== undefined && planned.fault !== 'short') {
+    const fault = planned?.fault ?? hooked;
+    if (fault !== undefined && fault !== 'short') {
       // A failed sync leaves the pages in the cache and marks them clean, as Linux does.
       if (step === 'sync') this.#inode(path).forgetDirty();
-      throw this.#faultError(path, planned.fault);
+      throw this.#faultError(path, fault);
     }
-    return effect(planned);
+    const result = effect(fault);
+    this.#options.hooks?.after?.(step, path);
+    return this.#dead ? new Promise(() => undefined) : result;
   }
 
   async #create(path: string, bytes: number, fill: (inode: MemoryInode, written: number) => void): Promise<void> {
@@ -267,8 +282,8 @@ export class MemoryDisk implements Disk {
 
   /** `change` is told how many of the bytes reach the cache. */
   async #write(path: string, bytes: number, inode: MemoryInode, change: (written: number) => void): Promise<void> {
-    await this.#step('write', path, (planned) => {
-      if (planned?.fault !== 'short') return change(bytes);
+    await this.#step('write', path, (fault) => {
+      if (fault !== 'short') return change(bytes);
       change(Math.floor(bytes / 2 / memoryPageBytes) * memoryPageBytes);
       throw this.#faultError(path, 'short');
     });
@@ -276,7 +291,8 @@ export class MemoryDisk implements Disk {
   }
 
   #freeBytes(): number {
-    return (this.#options.capacityBytes ?? Number.MAX_SAFE_INTEGER) - usedBytes(this.#root);
+    const { capacityBytes = Number.MAX_SAFE_INTEGER } = this.#options;
+    return (typeof capacityBytes === 'number' ? capacityBytes : capacityBytes()) - usedBytes(this.#root);
   }
 
   #node(path: string): MemoryNode | undefined {

@@ -24,6 +24,8 @@ export interface MemoryNetworkOptions {
   readonly halfOpenMs?: number;
   /** The newest batches that are kept for `replay`. Default 0. */
   readonly archiveMax?: number;
+  /** Which host answers where `from` dials a name. Default: the one of that name. */
+  readonly resolve?: (from: string, host: string) => string;
 }
 
 /** One member's place in the network, for one life of its process. */
@@ -215,6 +217,13 @@ export class MemoryNetwork {
     if (this.#stations.get(station.host) === station) this.#stations.delete(station.host);
   }
 
+  /** Who answers where `from` dials host:port. */
+  dial(from: string, address: string): { readonly host: string; readonly port: number } {
+    const colon = address.lastIndexOf(':');
+    const host = address.slice(0, colon);
+    return { host: this.#options.resolve?.(from, host) ?? host, port: Number(address.slice(colon + 1)) };
+  }
+
   find(host: string, port: number): Station | undefined {
     const station = this.#stations.get(host);
     return station?.port === port ? station : undefined;
@@ -263,12 +272,6 @@ export class MemoryNetwork {
     this.#passages.delete(passage);
     this.#options.clock.nextTurn(() => passage.broken(reason));
   }
-}
-
-/** Of host:port. */
-export function splitAddress(address: string): { readonly host: string; readonly port: number } {
-  const colon = address.lastIndexOf(':');
-  return { host: address.slice(0, colon), port: Number(address.slice(colon + 1)) };
 }
 
 function linkOf(from: string, to: string): string {

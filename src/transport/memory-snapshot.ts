@@ -1,4 +1,4 @@
-import { type Lane, type MemoryNetwork, type Station, splitAddress } from './memory-network.ts';
+import { type Lane, type MemoryNetwork, type Station } from './memory-network.ts';
 import type { OutgoingSnapshot } from './peer-wire.ts';
 import { PeerRefusal } from './refusal.ts';
 
@@ -24,7 +24,7 @@ export class MemorySnapshot implements OutgoingSnapshot {
   #over = false;
 
   constructor(network: MemoryNetwork, dialer: Station, address: string) {
-    const { host, port } = splitAddress(address);
+    const { host, port } = network.dial(dialer.host, address);
     this.#network = network;
     this.dialer = dialer;
     this.toHost = host;

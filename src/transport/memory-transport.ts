@@ -1,6 +1,6 @@
 import { must } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
-import { type Lane, type MemoryNetwork, type Station, splitAddress } from './memory-network.ts';
+import { type Lane, type MemoryNetwork, type Station } from './memory-network.ts';
 import { MemorySnapshot } from './memory-snapshot.ts';
 import { PeerTransport, type PeerTransportOptions } from './peer-transport.ts';
 import type {
@@ -70,7 +70,7 @@ class MemoryWire implements PeerWire {
 
   askForm(address: string, request: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
     const dialer = this.#dialer();
-    const { host, port } = splitAddress(address);
+    const { host, port } = this.#network.dial(dialer.host, address);
     const there = this.#network.lane(dialer.host, host);
     const back = this.#network.lane(host, dialer.host);
     return new Promise<Uint8Array>((resolve, reject) => {
@@ -119,7 +119,7 @@ class MemoryMessages implements OutgoingMessages {
   #silent = false;
 
   constructor(network: MemoryNetwork, dialer: Station, address: string, events: OutgoingEvents) {
-    const { host, port } = splitAddress(address);
+    const { host, port } = network.dial(dialer.host, address);
     this.#network = network;
     this.#events = events;
     this.dialer = dialer;

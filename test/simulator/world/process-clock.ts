@@ -1,0 +1,111 @@
+import type { Clock, Timer } from '../../../src/base/clock.ts';
+import type { WorldClock } from './world-clock.ts';
+
+/**
+ * The clock of one machine, as its processes read it: it may run fast or slow against true time, and its wall clock may
+ * jump. It outlasts processes.
+ */
+export class MachineClock {
+  readonly world: WorldClock;
+  #rate: number;
+  /** Where the rate was set last: by the world's clock and by this one. */
+  #sinceWorldMs = 0;
+  #sinceMs = 0;
+  #wallOffsetMs = 0;
+
+  /** @param rate Milliseconds of this clock for each of the world. */
+  constructor(world: WorldClock, rate: number = 1) {
+    this.world = world;
+    this.#rate = rate;
+  }
+
+  get rate(): number {
+    return this.#rate;
+  }
+
+  nowMs(): number {
+    return this.#sinceMs + (this.world.monotonicMs() - this.#sinceWorldMs) * this.#rate;
+  }
+
+  wallMs(): number {
+    return Math.floor(this.world.wallMs() + this.#wallOffsetMs);
+  }
+
+  setRate(rate: number): void {
+    this.#sinceMs = this.nowMs();
+    this.#sinceWorldMs = this.world.monotonicMs();
+    this.#rate = rate;
+  }
+
+  /** As a time server or an operator sets it. */
+  jumpWall(ms: number): void {
+    this.#wallOffsetMs += ms;
+  }
+}
+
+/**
+ * The clock of one process: after its end nothing that it asked for comes any more, and while it is frozen what becomes
+ * due is held. When it goes on, it does as Node does: first the timers that are due, then what lies in its sockets,
+ * then what waits for the turn.
+ */
+export class ProcessClock implements Clock {
+  readonly #machine: MachineClock;
+  #ended = false;
+  #held: (() => void)[] | undefined;
+
+  constructor(machine: MachineClock) {
+    this.#machine = machine;
+  }
+
+  get isFrozen(): boolean {
+    return this.#held !== undefined;
+  }
+
+  get isOver(): boolean {
+    return this.#ended;
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#held = undefined;
+  }
+
+  freeze(): void {
+    this.#held ??= [];
+  }
+
+  /** Runs what was held. Whatever lies in sockets comes behind it. */
+  thaw(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const callback of held) this.#run(callback);
+  }
+
+  wallMs(): number {
+    return this.#machine.wallMs();
+  }
+
+  monotonicMs(): number {
+    return this.#machine.nowMs();
+  }
+
+  setTimer(ms: number, callback: () => void): Timer {
+    if (this.#ended) return nothing;
+    const { world, rate } = this.#machine;
+    // A timer that is under way when the rate changes keeps its instant; drift changes little within one.
+    return world.at(world.monotonicMs() + Math.max(1, Math.ceil(ms)) / rate, () => this.#run(callback));
+  }
+
+  nextTurn(callback: () => void): Timer {
+    if (this.#ended) return nothing;
+    return this.#machine.world.nextTurn(() => this.#run(callback));
+  }
+
+  #run(callback: () => void): void {
+    if (this.#ended) return;
+    if (this.#held === undefined) callback();
+    else this.#held.push(callback);
+  }
+}
+
+const nothing: Timer = { cancel: () => undefined };
