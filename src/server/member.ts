@@ -1,7 +1,5 @@
-import { Admission } from '../api/admission.ts';
-import { ReplicaClusterApi } from '../api/cluster-api.ts';
-import { ReplicatedRegistryApi } from '../api/registry-api.ts';
-import { SessionHub } from '../api/session-hub.ts';
+import type { Admission } from '../api/admission.ts';
+import type { SessionHub } from '../api/session-hub.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import { GrpcServer } from '../grpc/grpc-server.ts';
@@ -21,8 +19,9 @@ import type { Disk } from '../storage/disk.ts';
 import { NodeDisk } from '../storage/node-disk.ts';
 import { measuredDisk, type OnDiskWrite } from '../telemetry/measured-disk.ts';
 import { GrpcTransport } from '../transport/grpc-transport.ts';
-import { WatchHub } from '../watch/watch-hub.ts';
+import type { WatchHub } from '../watch/watch-hub.ts';
 import { hasConsensusThread, startConsensusThread } from './consensus-thread.ts';
+import { composeServices } from './member-services.ts';
 import { consensusStorage, openServingStorage } from './member-storage.ts';
 
 /** host and port to listen on; port 0: any free one. */
@@ -89,40 +88,14 @@ export class Member {
     this.#lock = lock;
     this.replica = replica;
     const { clock, limits } = options;
-    this.hub = new WatchHub({
-      state: () => replica.state,
-      clock,
-      memberId: options.memberId,
-      ageMs: () => replica.ageMs(),
-      bounds: {
-        watchesPerStreamMax: limits.watchesPerConnectionMax,
-        // Those that were open, and as many that were refused: see HubWatchSession.
-        endingsPerStreamMax: 2 * limits.watchesPerConnectionMax,
-        backlogBytesMax: limits.watchBacklogBytesMax,
-      },
-    });
-    replica.onApplied((turn) => this.hub.applied(turn));
-    replica.onReplaced((revision) => this.hub.replaced(revision));
-    this.#admission = new Admission(limits.callsInFlightMax);
     const onFatal = (error: unknown): void => options.replicaObserver.fatal(error);
-    const sessions = (this.#sessions = new SessionHub({ replica, clock, random: options.random, onFatal }));
+    const services = composeServices({ ...options, replica, onFatal });
+    this.hub = services.hub;
+    this.#admission = services.admission;
+    this.#sessions = services.sessions;
     this.#grpc = new GrpcServer({
-      registry: new ReplicatedRegistryApi({
-        replica,
-        hub: this.hub,
-        admission: this.#admission,
-        sessions,
-        watchesPerConnectionMax: limits.watchesPerConnectionMax,
-      }),
-      cluster: new ReplicaClusterApi({
-        replica,
-        hub: this.hub,
-        sessionStreams: () => sessions.streams,
-        clock,
-        version: options.version,
-        peerAddress: options.peerAddress,
-        clientAddress: options.clientAddress,
-      }),
+      registry: services.registry,
+      cluster: services.cluster,
       clock,
       observer: options.grpcObserver,
       limits: {
