@@ -1,0 +1,43 @@
+import type { Observer, RunView } from '../types.ts';
+import { Acknowledged } from './acknowledged.ts';
+import { Horizon } from './horizon.ts';
+import { Leases } from './leases.ts';
+import { Ledger } from './ledger.ts';
+import { Progress } from './progress.ts';
+import { CommittedEntries } from './raft-commit.ts';
+import { RaftLogs } from './raft-log.ts';
+import { RaftPromises } from './raft-promises.ts';
+import { Reads } from './reads.ts';
+import { Sessions } from './sessions.ts';
+import { StateSafety } from './state-safety.ts';
+import { Values } from './values.ts';
+import { defaultResetBounds, type ResetBounds, Watches } from './watches.ts';
+
+export interface CheckerOptions {
+  /** Lower where the run has smaller histories or queues. Default: those of a member as it is configured. */
+  readonly resetBounds?: ResetBounds;
+}
+
+/**
+ * Every checker of what users are promised. Each must be given every event, in the order of this list: the first feeds
+ * the ledger that the others read, the last counts what they have looked at.
+ */
+export function allCheckers(view: RunView, options: CheckerOptions = {}): Observer[] {
+  const ledger = new Ledger();
+  const horizon = new Horizon(view);
+  const committed = new CommittedEntries();
+  const logs = new RaftLogs(view, committed);
+  return [
+    new StateSafety(view, ledger),
+    logs,
+    new RaftPromises(view, committed, logs),
+    new Acknowledged(view, ledger, horizon),
+    new Reads(view, ledger, horizon),
+    new Values(view, ledger),
+    new Leases(view, ledger),
+    new Sessions(view, ledger),
+    new Watches(view, ledger, options.resetBounds ?? defaultResetBounds),
+    new Progress(view, ledger),
+    horizon,
+  ];
+}
