@@ -143,6 +143,12 @@ export class MemoryDisk implements Disk {
     return new MemoryDisk(this.#options, this.#root);
   }
 
+  /** The same disk in another machine: content as it is, other options. No process may use it meanwhile. */
+  moved(options: MemoryDiskOptions): MemoryDisk {
+    this.#dead = true;
+    return new MemoryDisk(options, this.#root);
+  }
+
   /** An independent disk with the same content and the same un-synced pages, without plans and counts. */
   fork(): MemoryDisk {
     return new MemoryDisk(this.#options, this.#root.copy());

@@ -1,0 +1,201 @@
+// `npm run simulate`: whole clusters in one process, on virtual time, from seeds. docs/SIMULATION.md says how to read
+// what it prints.
+import { availableParallelism } from 'node:os';
+import { performance } from 'node:perf_hooks';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { type ProfileName, profileNames } from '../test/simulator/run/profiles.ts';
+import { runSeed, type SeedReport, type SeedRun } from '../test/simulator/run/run-seed.ts';
+import { SeedPool, serveSeeds, workerMark } from '../test/simulator/run/seed-pool.ts';
+import { samePromise, shrink } from '../test/simulator/run/shrink.ts';
+import { Story } from '../test/simulator/run/story.ts';
+import { Summary } from '../test/simulator/run/summary.ts';
+import { missedSituations } from '../test/simulator/run/situations.ts';
+
+interface Options {
+  readonly seed?: number;
+  readonly seeds?: number;
+  readonly minutes?: number;
+  readonly firstSeed?: number;
+  readonly profile: ProfileName;
+  readonly workers: number;
+  readonly untilBreach: boolean;
+  readonly quiet: boolean;
+  readonly shrink: boolean;
+  readonly situations: boolean;
+  readonly withoutFaults: readonly number[];
+  readonly withoutActions: readonly number[];
+}
+
+const progressEveryMs = 5_000;
+/** One seed in a hundred runs a second time: the same trace, or the run depends on something that it should not. */
+const twiceEvery = 100;
+const shrinkRunsMax = 400;
+
+function whole(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('expected a whole number');
+  return value;
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new InvalidArgumentError('expected a number above 0');
+  return value;
+}
+
+/** `3,7,10-14` */
+function numbers(text: string): readonly number[] {
+  return text.split(',').flatMap((part) => {
+    const [from, to] = part.split('-').map(whole);
+    if (from === undefined) return [];
+    return Array.from({ length: (to ?? from) - from + 1 }, (_, i) => from + i);
+  });
+}
+
+/** The other way round: runs of numbers are drawn together. */
+function ranges(list: readonly number[]): string {
+  const parts: string[] = [];
+  for (let at = 0; at < list.length; ) {
+    let end = at;
+    while (end + 1 < list.length && list[end + 1] === (list[end] ?? 0) + 1) end++;
+    parts.push(end === at ? `${list[at]}` : `${list[at]}-${list[end]}`);
+    at = end + 1;
+  }
+  return parts.join(',');
+}
+
+function replayCommand({ seed, profile, withoutFaults = [], withoutActions = [] }: SeedRun): string {
+  const faults = withoutFaults.length > 0 ? ` --without-faults ${ranges(withoutFaults)}` : '';
+  const actions = withoutActions.length > 0 ? ` --without-actions ${ranges(withoutActions)}` : '';
+  return `npm run simulate -- --seed ${seed} --profile ${profile}${faults}${actions}`;
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+function sayBreach(report: SeedReport): void {
+  const { breach, seed, profile } = report;
+  if (breach === undefined) return;
+  const text = breach.text.replaceAll('\n', ' | ').slice(0, 1_500);
+  say(`BREACH seed=${seed} profile=${profile} checker=${breach.checker} at=${Math.round(breach.atMs)}ms ${text}`);
+  say(`  to replay: ${replayCommand(report)}`);
+}
+
+/** One seed, told as a story. */
+async function replay(options: Options, seed: number): Promise<number> {
+  const run = { ...options, seed };
+  const report = await runSeed(run, (view) => (options.quiet ? [] : [new Story(() => view.nowMs, say)]));
+  const { ok, refused, failed, unknown } = report.operations;
+  say(`${(report.virtualMs / 1_000).toFixed(1)} s of virtual time in ${(report.wallMs / 1_000).toFixed(2)} s`);
+  say(`calls: ${ok} ok, ${refused} refused, ${failed} without effect, ${unknown} of unknown outcome`);
+  say(`trace ${report.traceHash} of ${report.events} events`);
+  if (report.breach === undefined) {
+    say('no promise was broken');
+    return 0;
+  }
+  sayBreach(report);
+  say(`  ${report.breach.text}`);
+  if (options.shrink) await reduce(run, report);
+  return 1;
+}
+
+async function reduce(run: SeedRun, report: SeedReport): Promise<void> {
+  const checker = report.breach?.checker ?? '';
+  const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i + 1);
+  const { ok, refused, failed, unknown } = report.operations;
+  const small = await shrink({
+    run,
+    faults: upTo(report.faults.reduce((sum, [, count]) => sum + count, 0) + 60),
+    actions: upTo(ok + refused + failed + unknown + 1_000),
+    fails: async (one) => samePromise(await runSeed(one), checker),
+    onProgress: say,
+    runsMax: shrinkRunsMax,
+  });
+  say(`reduced: ${replayCommand(small)}`);
+}
+
+/** Many seeds, over several processes. */
+async function many(options: Options): Promise<number> {
+  const first = options.firstSeed ?? (Date.now() % 1_000_000) * 1_000;
+  const seedsMax = options.seeds ?? (options.minutes === undefined ? 100 : Number.MAX_SAFE_INTEGER);
+  const startMs = performance.now();
+  const endMs = options.minutes === undefined ? Number.POSITIVE_INFINITY : startMs + options.minutes * 60_000;
+  const summary = new Summary();
+  const again = new Map<number, string>();
+  const repeats: SeedRun[] = [];
+  let given = 0;
+  say(`profile ${options.profile}, seeds from ${first}, ${options.workers} processes`);
+  const pool = new SeedPool({
+    script: process.argv[1] ?? '',
+    workers: options.workers,
+    next: () => {
+      const repeat = repeats.shift();
+      if (repeat !== undefined) return repeat;
+      const isOver = options.untilBreach && summary.breaches.length > 0;
+      if (given >= seedsMax || performance.now() >= endMs || isOver) return undefined;
+      return { ...options, seed: first + given++ };
+    },
+    onReport: (report) => {
+      const known = again.get(report.seed);
+      if (known !== undefined) {
+        summary.twice++;
+        if (known !== report.traceHash) summary.different.push(report.seed);
+        return;
+      }
+      summary.add(report);
+      sayBreach(report);
+      if (report.breach !== undefined && options.untilBreach) pool.stop();
+      if ((report.seed - first) % twiceEvery !== 0) return;
+      again.set(report.seed, report.traceHash);
+      repeats.push({ seed: report.seed, profile: report.profile });
+    },
+  });
+  const timer = setInterval(() => say(summary.progress(performance.now() - startMs)), progressEveryMs);
+  const interrupted = (): void => {
+    pool.stop();
+    say('interrupted');
+  };
+  process.once('SIGINT', interrupted);
+  process.once('SIGTERM', interrupted);
+  try {
+    await pool.run();
+  } finally {
+    clearInterval(timer);
+  }
+  say(summary.text(performance.now() - startMs));
+  const missed = missedSituations(summary.situations, options.profile, summary.seeds);
+  if (options.situations) for (const line of missed.table) say(line);
+  for (const name of missed.names) say(`MISSED situation: ${name} (${summary.situations.get(name) ?? 0} seeds)`);
+  const isWell = summary.breaches.length === 0 && summary.different.length === 0 && missed.names.length === 0;
+  return isWell ? 0 : 1;
+}
+
+function readOptions(): Options {
+  const command = new Command('npm run simulate --')
+    .description('Runs whole clusters on virtual time, network and disks, from seeds, and checks what they promise.')
+    .option('--seed <number>', 'replay one seed and tell its story', whole)
+    .option('--seeds <count>', 'run so many seeds (default 100)', whole)
+    .option('--minutes <minutes>', 'run seeds for so long', positive)
+    .option('--first-seed <number>', 'the first of many seeds (default: by the clock)', whole)
+    .addOption(new Option('--profile <name>', 'what a run is like').choices(profileNames).default('mixed'))
+    .option('--workers <count>', 'processes that run seeds', whole, availableParallelism())
+    .option('--until-breach', 'end at the first breach', false)
+    .option('--quiet', 'with --seed: the outcome only', false)
+    .option('--shrink', 'with --seed: leave out what the breach does not need', false)
+    .option('--situations', 'print how many seeds came into each named situation', false)
+    .option('--without-faults <numbers>', 'with --seed: leave out these, as in 3,7,10-14', numbers, [])
+    .option('--without-actions <numbers>', 'with --seed: leave out these actions of clients', numbers, [])
+    .addHelpText(
+      'after',
+      '\nA breach ends with code 1, and with the command that replays it.\n\nExamples:\n  npm run simulate -- --minutes 10\n  npm run simulate -- --seeds 1000 --profile storage\n  npm run simulate -- --seed 4711 --shrink\n',
+    );
+  return command.parse().opts<Options>();
+}
+
+if (process.env[workerMark] === '1') {
+  serveSeeds((run) => runSeed(run));
+} else {
+  const options = readOptions();
+  process.exitCode = options.seed === undefined ? await many(options) : await replay(options, options.seed);
+}

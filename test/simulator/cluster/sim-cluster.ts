@@ -1,0 +1,252 @@
+import { must } from '../../../src/base/assert.ts';
+import { StorageError } from '../../../src/base/errors.ts';
+import type { Random } from '../../../src/base/random.ts';
+import type { MemberServices } from '../../../src/server/member-services.ts';
+import { MemoryNetwork } from '../../../src/transport/memory-network.ts';
+import type { SimEvent } from '../types.ts';
+import { Links } from '../world/links.ts';
+import { MachineClock } from '../world/process-clock.ts';
+import type { WorldClock } from '../world/world-clock.ts';
+import type { CrashPoint } from './crash-points.ts';
+import { MachineDisk } from './machine-disk.ts';
+import { Life, type MemberSetup } from './sim-member.ts';
+
+/** What of a member stands still: with one thread it is always both. */
+export type Side = 'both' | 'serving' | 'consensus';
+
+/** One machine and the member on it: what outlasts the lives of its process. */
+export interface SimMember {
+  readonly id: string;
+  readonly machine: MachineClock;
+  readonly disk: MachineDisk;
+  life: Life | undefined;
+  lives: number;
+  /** What its disk was made to suffer: a start may fail for it, and only then. Empty: nothing. */
+  readonly suffered: Set<string>;
+  /** It must not be started by itself. */
+  held: boolean;
+}
+
+export interface SimClusterOptions {
+  readonly ids: readonly string[];
+  readonly setup: MemberSetup;
+  readonly world: WorldClock;
+  readonly random: Random;
+  readonly tell: (event: SimEvent) => void;
+  /** A member's process ended by itself. */
+  readonly onEnded: (member: SimMember, error: unknown) => void;
+  /** A life has its parts, and clients may call them. */
+  readonly onServing: (member: SimMember, life: Life, services: MemberServices) => void;
+  readonly syncMs: () => number;
+  /** Milliseconds after which a process that is down is started again. */
+  readonly restartAfterMs: () => number;
+}
+
+interface ArmedPoint {
+  readonly member: string;
+  readonly point: CrashPoint;
+  hitsLeft: number;
+  readonly fire: (life: Life) => void;
+}
+
+/** A whole cluster on machines of its own world. Nothing in it moves but by the world's clock. */
+export class SimCluster {
+  readonly links: Links;
+  readonly network: MemoryNetwork;
+  readonly members: readonly SimMember[];
+  readonly #options: SimClusterOptions;
+  #armed: ArmedPoint[] = [];
+  /** Names that lead to other hosts than they should, by who dials. */
+  readonly redirects = new Map<string, string>();
+  /** How often each point was passed. */
+  readonly passed = new Map<CrashPoint, number>();
+
+  constructor(options: SimClusterOptions) {
+    this.#options = options;
+    const { world, random } = options;
+    this.links = new Links(random);
+    this.network = new MemoryNetwork({
+      clock: world,
+      delayMs: ({ from, to }) => this.links.delayMs(from, to),
+      archiveMax: 200,
+      resolve: (from, host) => this.redirects.get(`${from} ${host}`) ?? host,
+    });
+    this.links.add(this.network);
+    this.members = options.ids.map((id) => this.#newMember(id));
+  }
+
+  get ids(): readonly string[] {
+    return this.#options.ids;
+  }
+
+  member(id: string): SimMember {
+    return must(
+      this.members.find((one) => one.id === id),
+      `member ${id}`,
+    );
+  }
+
+  get running(): readonly SimMember[] {
+    return this.members.filter(({ life }) => life !== undefined);
+  }
+
+  /** Runs, and no side of it stands still. */
+  get awake(): readonly SimMember[] {
+    return this.members.filter(({ life }) => life?.isAwake === true);
+  }
+
+  /** The member that leads the newest term, as far as members say; undefined where none does. */
+  get leader(): SimMember | undefined {
+    let found: { readonly member: SimMember; readonly term: number } | undefined;
+    for (const member of this.members) {
+      const status = member.life?.replica?.status();
+      if (status?.role === 'leader' && status.term > (found?.term ?? -1)) found = { member, term: status.term };
+    }
+    return found?.member;
+  }
+
+  /** How each member stands, for a person. */
+  describe(): string {
+    const texts = this.members.map(({ id, life }) => {
+      const status = life?.replica?.status();
+      if (status === undefined) return `${id} is down`;
+      const { phase, role, term, leader, commit, applied, lastIndex, durableIndex, waitingFor } = status;
+      const what = `${id} ${phase} ${role} of term ${term} under ${leader || 'nobody'}`;
+      const waits = waitingFor === '' ? '' : ` waits for ${waitingFor}`;
+      return `${what}, last ${lastIndex}, durable ${durableIndex}, commit ${commit}, applied ${applied}${waits}`;
+    });
+    return texts.join('; ');
+  }
+
+  start(member: SimMember): void {
+    if (member.life !== undefined) return;
+    const { setup, tell, random } = this.#options;
+    const life = new Life({
+      id: member.id,
+      host: member.id,
+      number: ++member.lives,
+      setup,
+      initialMembers: this.ids.map((id) => ({ id, peerAddress: `${id}:1` })),
+      machine: member.machine,
+      disk: member.disk,
+      network: this.network,
+      random,
+      tell,
+      hit: (which, point) => this.#hit(which, point),
+      onFatal: (which, error) => this.#ended(member, which, error),
+      onServing: (which, services) => this.#options.onServing(member, which, services),
+    });
+    member.life = life;
+    life.start().catch((error: unknown) => {
+      if (!life.isOver) this.#ended(member, life, error);
+    });
+  }
+
+  /** Ends the process without a word. `power`: the machine too, so that what was not synced is lost or not. */
+  kill(member: SimMember, power: boolean, restart: boolean = true): void {
+    const { life } = member;
+    if (life === undefined) return;
+    this.#down(member, life, power ? 'crash' : 'kill', '');
+    if (restart) this.restartLater(member);
+  }
+
+  /** An orderly end; resolves when the process is gone. */
+  async stop(member: SimMember): Promise<void> {
+    const { life } = member;
+    if (life === undefined) return;
+    try {
+      await life.stop(2_000);
+    } catch (error) {
+      // A disk that does not answer is no fault of the member.
+      if (!(error instanceof StorageError)) throw error;
+    }
+    if (member.life === life) this.#down(member, life, 'stop', '');
+  }
+
+  restartLater(member: SimMember, afterMs: number = this.#options.restartAfterMs()): void {
+    this.#options.world.setTimer(afterMs, () => {
+      if (!member.held) this.start(member);
+    });
+  }
+
+  freeze(member: SimMember, side: Side): boolean {
+    const { life } = member;
+    if (life === undefined || !life.isAwake) return false;
+    if (side !== 'consensus') life.clock.freeze();
+    if (side === 'serving' && life.clock !== life.consensusClock) return true;
+    life.consensusClock.freeze();
+    // What comes for it lies in its sockets.
+    for (const other of this.#peerHosts(member)) this.links.cut(other, member.id, 'frozen');
+    return true;
+  }
+
+  thaw(member: SimMember): void {
+    // The timers go first, the sockets are read in the turn that follows.
+    for (const other of this.#peerHosts(member)) this.links.heal(other, member.id, 'frozen');
+    const { life } = member;
+    life?.consensusClock.thaw();
+    life?.clock.thaw();
+  }
+
+  /** The next time, or a later one, that the member passes this point, `fire` is called in the midst of it. */
+  arm(member: SimMember, point: CrashPoint, hits: number, fire: (life: Life) => void): () => boolean {
+    const armed: ArmedPoint = { member: member.id, point, hitsLeft: hits, fire };
+    this.#armed.push(armed);
+    return () => {
+      const wasArmed = this.#armed.includes(armed);
+      this.#armed = this.#armed.filter((one) => one !== armed);
+      return wasArmed;
+    };
+  }
+
+  #hit(life: Life, point: CrashPoint): void {
+    this.passed.set(point, (this.passed.get(point) ?? 0) + 1);
+    if (this.#armed.length === 0) return;
+    const armed = this.#armed.find((one) => one.member === life.member && one.point === point);
+    if (armed === undefined || --armed.hitsLeft > 0) return;
+    this.#armed = this.#armed.filter((one) => one !== armed);
+    armed.fire(life);
+  }
+
+  #ended(member: SimMember, life: Life, error: unknown): void {
+    if (member.life !== life) return;
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#down(member, life, 'ended', reason);
+    this.#options.onEnded(member, error);
+  }
+
+  #down(member: SimMember, life: Life, how: 'crash' | 'kill' | 'stop' | 'ended', reason: string): void {
+    const { id } = member;
+    this.#options.tell({ kind: 'down', member: id, life: life.life, how, reason });
+    member.life = undefined;
+    life.end();
+    member.disk.ended(how === 'crash');
+    for (const other of this.#peerHosts(member)) this.links.heal(other, id, 'frozen');
+  }
+
+  #peerHosts(member: SimMember): readonly string[] {
+    return this.ids.filter((id) => id !== member.id);
+  }
+
+  #newMember(id: string): SimMember {
+    const { world, random, syncMs } = this.#options;
+    const member: SimMember = {
+      id,
+      machine: new MachineClock(world),
+      disk: new MachineDisk({
+        clock: world,
+        random,
+        syncMs,
+        hit: (point) => {
+          const { life } = this.member(id);
+          if (life !== undefined) life.hit(point);
+        },
+      }),
+      life: undefined,
+      lives: 0,
+      suffered: new Set(),
+      held: false,
+    };
+    return member;
+  }
+}

@@ -1,0 +1,14 @@
+import { clockFaults } from './clock-faults.ts';
+import { directoryFaults } from './directory-faults.ts';
+import { diskFaults } from './disk-faults.ts';
+import type { FaultKind } from './fault-kinds.ts';
+import { networkFaults } from './network-faults.ts';
+import { processFaults } from './process-faults.ts';
+
+export const allFaults: readonly FaultKind[] = [
+  ...processFaults,
+  ...networkFaults,
+  ...diskFaults,
+  ...directoryFaults,
+  ...clockFaults,
+];

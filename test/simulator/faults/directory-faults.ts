@@ -1,0 +1,145 @@
+import type { Directory } from '../cluster/machine-disk.ts';
+import type { SimMember } from '../cluster/sim-cluster.ts';
+import { mayLose } from './disk-faults.ts';
+import type { BegunFault, FaultContext, FaultKind } from './fault-kinds.ts';
+
+/** Runs a member on another directory for a while, and then on its own again. */
+function onOther(
+  context: FaultContext,
+  member: SimMember,
+  other: Directory | undefined,
+  forMs: number,
+  text: string,
+): BegunFault {
+  const { cluster } = context;
+  cluster.kill(member, false, false);
+  const own = member.disk.replace(other);
+  member.suffered.add('data');
+  cluster.start(member);
+  return {
+    text,
+    forMs,
+    mend: () => {
+      cluster.kill(member, false, false);
+      member.disk.replace(own);
+      member.suffered.delete('data');
+      cluster.start(member);
+    },
+  };
+}
+
+/** Before its cluster has formed, a member whose directory was lost takes part with a new one. */
+function formed({ cluster }: FaultContext): readonly SimMember[] {
+  return cluster.running.filter(({ life }) => life?.replica?.phase === 'serving');
+}
+
+const emptied: FaultKind = {
+  name: 'emptied-directory',
+  area: 'directory',
+  weight: 3,
+  begin: (context) => {
+    const member = context.victim(formed(context));
+    if (member === undefined || !mayLose(context, member)) return undefined;
+    const forMs = context.between(1_500, 8_000);
+    return onOther(context, member, undefined, forMs, `${member.id} runs on an empty directory for ${forMs} ms`);
+  },
+};
+
+const swapped: FaultKind = {
+  name: 'swapped-directory',
+  area: 'directory',
+  weight: 2,
+  begin: (context) => {
+    const [member, other] = context.sample(formed(context), 2);
+    if (member === undefined || other === undefined || !mayLose(context, member)) return undefined;
+    const forMs = context.between(1_000, 4_000);
+    const text = `${member.id} runs on a copy of the directory of ${other.id} for ${forMs} ms`;
+    return onOther(context, member, other.disk.copy(), forMs, text);
+  },
+};
+
+/** Copies of directories, with the start at which they were taken. */
+const copies = new WeakMap<SimMember, { readonly directory: Directory; readonly boot: number }>();
+
+const copied: FaultKind = {
+  name: 'copy-directory',
+  area: 'directory',
+  weight: 3,
+  begin: (context) => {
+    const member = context.victim(context.cluster.running);
+    const boot = member?.life?.replica?.status().boot ?? 0;
+    if (member === undefined || boot === 0 || copies.has(member)) return undefined;
+    copies.set(member, { directory: member.disk.copy(), boot });
+    return { text: `the directory of ${member.id} is copied in its start ${boot}` };
+  },
+};
+
+/**
+ * A member runs on an old copy of its directory. Only where every other member has heard a later start of it and goes
+ * on: none of them takes it for the present one then. It must not outlast any of them.
+ */
+const old: FaultKind = {
+  name: 'old-directory',
+  area: 'directory',
+  weight: 6,
+  begin: (context) => {
+    const { cluster } = context;
+    const known = cluster.members.filter((member) => {
+      const copy = copies.get(member);
+      const boot = member.life?.replica?.status().boot ?? 0;
+      return copy !== undefined && boot > copy.boot + 1 && heardByAll(context, member, boot);
+    });
+    const member = context.victim(known);
+    const copy = member === undefined ? undefined : copies.get(member);
+    if (member === undefined || copy === undefined || !mayLose(context, member)) return undefined;
+    if ([...context.active].length > 0 || cluster.leader === member) return undefined;
+    copies.delete(member);
+    const forMs = context.between(500, 2_000);
+    const others = cluster.members.filter((one) => one !== member).map(({ life }) => life);
+    const text = `${member.id} runs on a copy of its directory of start ${copy.boot} for ${forMs} ms`;
+    const begun = onOther(context, member, copy.directory, forMs, text);
+    const watch = (): void => {
+      if (member.life === undefined || !member.suffered.has('data')) return;
+      // Whoever starts anew has heard nothing: the copy must be gone before.
+      if (others.some((life) => life?.isOver !== false)) cluster.kill(member, false, false);
+      else context.world.setTimer(1, watch);
+    };
+    watch();
+    return begun;
+  },
+};
+
+function heardByAll({ cluster }: FaultContext, member: SimMember, boot: number): boolean {
+  return cluster.members.every((other) => {
+    if (other === member) return true;
+    const peer = other.life?.replica?.status().peers.find(({ memberId }) => memberId === member.id);
+    return peer?.boot === boot && peer.connected;
+  });
+}
+
+/** The state of a member is not what the others have: as after an error of memory. */
+const oddState: FaultKind = {
+  name: 'odd-state',
+  area: 'directory',
+  weight: 2,
+  begin: (context) => {
+    const { cluster } = context;
+    const member = context.victim(cluster.awake);
+    const life = member?.life;
+    if (member === undefined || life === undefined || !mayLose(context, member)) return undefined;
+    life.isOdd = true;
+    member.suffered.add('odd');
+    const forMs = context.between(5_000, 9_000);
+    return {
+      text: `the state of ${member.id} hashes to another value than that of the others for ${forMs} ms`,
+      forMs,
+      mend: () => {
+        // A fenced member is started anew by its operator.
+        if (member.life === life) cluster.kill(member, false);
+        member.suffered.delete('odd');
+      },
+    };
+  },
+};
+
+export const directoryFaults: readonly FaultKind[] = [emptied, swapped, copied, old, oddState];

@@ -1,0 +1,272 @@
+import { StorageError } from '../../../src/base/errors.ts';
+import { SeededRandom } from '../../../src/base/random.ts';
+import type { MemberServices } from '../../../src/server/member-services.ts';
+import { allCheckers } from '../checkers/all.ts';
+import { type SimMember, SimCluster } from '../cluster/sim-cluster.ts';
+import type { Life } from '../cluster/sim-member.ts';
+import { FaultPlan } from '../faults/fault-plan.ts';
+import type { Observer, RunView, SimEvent } from '../types.ts';
+import { settled, WorldClock } from '../world/world-clock.ts';
+import type { RunPlan } from './profiles.ts';
+import { RunRecorder } from './recorder.ts';
+import { Situations } from './situations.ts';
+import { Trace } from './trace.ts';
+import { Workload } from './workload.ts';
+
+export interface Breach {
+  readonly checker: string;
+  readonly text: string;
+  readonly atMs: number;
+}
+
+export interface RunReport {
+  readonly plan: RunPlan;
+  readonly breach: Breach | undefined;
+  readonly virtualMs: number;
+  readonly steps: number;
+  readonly events: number;
+  readonly operations: {
+    readonly ok: number;
+    readonly refused: number;
+    readonly failed: number;
+    readonly unknown: number;
+  };
+  readonly watchSteps: number;
+  readonly faults: ReadonlyMap<string, number>;
+  readonly situations: ReadonlySet<string>;
+  readonly traceHash: string;
+}
+
+export interface SimulationOptions {
+  readonly plan: RunPlan;
+  /** Numbers of faults, and of client actions, that are left out. */
+  readonly withoutFaults?: ReadonlySet<number>;
+  readonly withoutActions?: ReadonlySet<number>;
+  /** More observers, such as the story. They are told behind the checkers. */
+  readonly observers?: (view: RunView) => readonly Observer[];
+}
+
+/** Ends the loop over a run whose breach was noted. */
+const stepsPerRunMax = 30_000_000;
+const formMsMax = 60_000;
+
+/** One run: a cluster, its clients, its faults and its checkers, all from one seed. */
+export class Simulation {
+  readonly world = new WorldClock();
+  readonly plan: RunPlan;
+  readonly #cluster: SimCluster;
+  readonly #faults: FaultPlan;
+  readonly #workload: Workload;
+  readonly #recorder: RunRecorder;
+  readonly #trace: Trace;
+  readonly #situations: Situations;
+  readonly #observers: readonly Observer[];
+  readonly #random: SeededRandom;
+  #breach: Breach | undefined;
+  #steps = 0;
+
+  constructor(options: SimulationOptions) {
+    const { plan } = options;
+    this.plan = plan;
+    const random = (this.#random = new SeededRandom(plan.seed));
+    const now = (): number => this.world.monotonicMs();
+    const tell = (event: SimEvent): void => this.#tell(event);
+    this.#trace = new Trace(now);
+    this.#recorder = new RunRecorder(now, tell);
+    this.#cluster = new SimCluster({
+      ids: plan.ids,
+      setup: plan.setup,
+      world: this.world,
+      random,
+      tell,
+      onEnded: (member, error) => this.#ended(member, error),
+      onServing: (member, life, services) => this.#serving(member, life, services),
+      syncMs: () => (plan.syncMsMax === 0 ? 0 : random.below('sync', plan.syncMsMax + 1)),
+      restartAfterMs: () => 20 + random.below('restart', plan.restartMsMax),
+    });
+    this.#workload = new Workload({
+      plan,
+      world: this.world,
+      cluster: this.#cluster,
+      recorder: this.#recorder,
+      without: options.withoutActions ?? new Set(),
+    });
+    this.#faults = new FaultPlan({
+      seed: plan.seed,
+      mix: plan.faults,
+      fromMs: 0,
+      toMs: plan.safetyMs,
+      cluster: this.#cluster,
+      world: this.world,
+      clientHosts: this.#workload.hosts,
+      tell,
+      without: options.withoutFaults ?? new Set(),
+    });
+    const view = this.#view();
+    this.#situations = new Situations(this.#cluster, this.#recorder, () => this.#faults.active);
+    this.#observers = [...allCheckers(view), this.#trace, this.#situations, ...(options.observers?.(view) ?? [])];
+  }
+
+  async run(): Promise<RunReport> {
+    const { plan } = this;
+    this.#tell({ kind: 'phase', phase: 'safety' });
+    this.#faults.schedule();
+    for (const member of this.#cluster.members) this.#cluster.start(member);
+    this.#workload.start(plan.safetyMs);
+    await this.#advance(plan.safetyMs);
+    await this.#liveness();
+    if (this.#breach === undefined) {
+      this.#tell({ kind: 'phase', phase: 'end' });
+      for (const observer of this.#observers) {
+        if (this.#breach === undefined) this.#guard(() => observer.atEnd?.());
+      }
+    }
+    return this.#report();
+  }
+
+  /** Everything is healed; then a leader, a write, an end to all calls, and one state everywhere. */
+  async #liveness(): Promise<void> {
+    const { electionTimeoutMs } = this.plan.setup.times;
+    this.#faults.mendAll();
+    for (const member of this.#cluster.members) {
+      member.held = false;
+      this.#cluster.start(member);
+    }
+    this.#tell({ kind: 'phase', phase: 'liveness' });
+    // Streams between members break after 6 s without a word, and connect anew behind a pause.
+    const electMsMax = 10 * electionTimeoutMs + (this.#formed ? 0 : formMsMax);
+    await this.#until('a leader that all know', electMsMax, () => this.#commonLeader() !== undefined);
+    const probe = this.#workload.probe();
+    await this.#until('an answer to a write', 10 * electionTimeoutMs, () => probe.done);
+    this.#workload.quiesce();
+    await this.#until('an end of all calls', 90_000, () => this.#recorder.open.size === 0);
+    await this.#until('equal states', 10 * electionTimeoutMs, () => this.#isEqual());
+    // Leases that nobody renews end within a bound, and watches have told all.
+    await this.#advance(this.#workload.restMs);
+    await this.#until('equal states at the end', 10 * electionTimeoutMs, () => this.#isEqual());
+  }
+
+  get #formed(): boolean {
+    return this.#cluster.members.some(({ life }) => life?.replica?.phase === 'serving');
+  }
+
+  #commonLeader(): string | undefined {
+    const statuses = this.#cluster.members.map(({ life }) => life?.replica?.status());
+    const named = new Set(statuses.map((status) => (status?.phase === 'serving' ? status.leader : '')));
+    const [leader] = named;
+    if (named.size !== 1 || leader === undefined || leader === '') return undefined;
+    return statuses.some((status) => status?.memberId === leader && status.role === 'leader') ? leader : undefined;
+  }
+
+  #isEqual(): boolean {
+    const statuses = this.#cluster.members.map(({ life }) => life?.replica?.status());
+    const [first] = statuses;
+    return statuses.every((status) => {
+      return status?.applied === first?.applied && status?.stateHash === first?.stateHash && status !== undefined;
+    });
+  }
+
+  async #until(what: string, msMax: number, look: () => boolean): Promise<void> {
+    const endMs = this.world.monotonicMs() + msMax;
+    while (this.#breach === undefined && !look()) {
+      if (this.world.monotonicMs() >= endMs) {
+        this.#note('liveness', `waited ${msMax} ms in vain for ${what}: ${this.#cluster.describe()}`);
+        return;
+      }
+      await this.#advance(20);
+    }
+  }
+
+  async #advance(ms: number): Promise<void> {
+    const endMs = this.world.monotonicMs() + ms;
+    let goesOn = true;
+    while (goesOn && this.#breach === undefined) {
+      this.#guard(() => {
+        goesOn = this.world.step(endMs);
+      });
+      await settled();
+      if (++this.#steps > stepsPerRunMax) this.#note('run', `more than ${stepsPerRunMax} steps`);
+    }
+  }
+
+  #guard(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#note('exception', error instanceof Error ? (error.stack ?? error.message) : String(error));
+    }
+  }
+
+  /** What nobody waited for has failed: a fault of the code, or of the simulator. */
+  unhandled(error: unknown): void {
+    this.#note('unhandled', error instanceof Error ? (error.stack ?? error.message) : String(error));
+  }
+
+  #note(checker: string, text: string): void {
+    this.#breach ??= { checker, text, atMs: this.world.monotonicMs() };
+  }
+
+  #tell(event: SimEvent): void {
+    if (this.#breach !== undefined) return;
+    for (const observer of this.#observers) observer.see(event);
+  }
+
+  #serving(member: SimMember, life: Life, services: MemberServices): void {
+    this.#workload.serve(member, life, services);
+  }
+
+  /** A process ended by itself: only for what its disk was made to suffer. */
+  #ended(member: SimMember, error: unknown): void {
+    if (!isExpected(member, error)) {
+      const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      this.#note('process', `member ${member.id} ended by itself, and nothing was done to it: ${stack}`);
+    }
+    if (!member.held) this.#cluster.restartLater(member, 500 + this.#random.below('supervisor', 1_000));
+  }
+
+  #view(): RunView {
+    const machines = (): readonly number[] => this.#cluster.members.map(({ machine }) => machine.rate);
+    const world = this.world;
+    return {
+      get nowMs() {
+        return world.monotonicMs();
+      },
+      // What clock-drift draws from.
+      get clockRateMax() {
+        return Math.max(1.1, ...machines());
+      },
+      get clockRateMin() {
+        return Math.min(0.9, ...machines());
+      },
+      breach: (checker, text) => this.#note(checker, text),
+    };
+  }
+
+  #report(): RunReport {
+    return {
+      plan: this.plan,
+      breach: this.#breach,
+      virtualMs: this.world.monotonicMs(),
+      steps: this.#steps,
+      events: this.#trace.events,
+      operations: { ...this.#recorder.counts },
+      watchSteps: this.#recorder.watchSteps,
+      faults: this.#faults.begun,
+      situations: this.#situations.seen,
+      traceHash: this.#trace.hash,
+    };
+  }
+}
+
+function isExpected({ suffered }: SimMember, error: unknown): boolean {
+  if (!(error instanceof StorageError)) return false;
+  switch (error.kind) {
+    case 'io':
+      return suffered.has('io');
+    case 'damaged':
+    case 'refused':
+      return suffered.has('data');
+    default:
+      return false;
+  }
+}
