@@ -71,16 +71,9 @@ function register(
   output: InstanceOutput | undefined,
 ): InstanceState | undefined {
   if (output === undefined) return registerUnanswered(state, input);
-  switch (output.kind) {
-    case 'registered':
-      return registered(state, input, output);
-    case 'kept':
-      return kept(state, input, output);
-    case 'refused':
-      return registerRefused(state, input, output);
-    default:
-      return undefined;
-  }
+  if (output.kind === 'registered') return registered(state, input, output);
+  if (output.kind === 'kept') return kept(state, input, output);
+  return output.kind === 'refused' ? registerRefused(state, input, output) : undefined;
 }
 
 /** After it took effect, if it can. What is there and may be gone is gone where that is needed. */
