@@ -89,6 +89,8 @@ function killAllAtExit(): void {
   process.once('exit', () => {
     for (const child of living) killGroup(child);
   });
+  // A signal would end the process without the event.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 }
 
 /** Keeps the last `outputBytesMax` characters, and cuts what comes into lines. */

@@ -26,10 +26,12 @@ const copied = [
  */
 export class RepositoryCopy {
   readonly directory: string;
+  readonly #onExit = (): void => rmSync(this.directory, { recursive: true, force: true });
 
   /** @param root What is copied; default: this repository. */
   constructor(root = repositoryRoot) {
-    this.directory = mkdtempSync(join(tmpdir(), 'rollcall-mutant-'));
+    this.directory = mkdtempSync(join(tmpdir(), `rollcall-mutant-${process.pid}-`));
+    process.once('exit', this.#onExit);
     for (const name of copied) {
       const source = join(root, name);
       if (existsSync(source)) cpSync(source, join(this.directory, name), { recursive: true });
@@ -52,7 +54,8 @@ export class RepositoryCopy {
   }
 
   remove(): void {
-    rmSync(this.directory, { recursive: true, force: true });
+    process.off('exit', this.#onExit);
+    this.#onExit();
   }
 
   #at(path: string): string {
