@@ -1,13 +1,16 @@
+import type { Caller, RegistryApi } from '../../../src/api/types.ts';
 import { must } from '../../../src/base/assert.ts';
 import type { MemberId, Message, ReadContext } from '../../../src/raft/types.ts';
 import type { ConsensusEvents, ConsensusPort } from '../../../src/replica/consensus-port.ts';
 import type { ConsensusTurn } from '../../../src/replica/consensus.ts';
 import type { ReplicaStorage } from '../../../src/replica/storage.ts';
+import { decodeBatch } from '../../../src/state-machine/command-codec.ts';
 import { RegistryState } from '../../../src/state-machine/registry-state.ts';
 import type { ApplyOutcome, StateMachineBounds } from '../../../src/state-machine/types.ts';
 import type { HardStateRecord } from '../../../src/storage/hard-state.ts';
 import { MemoryTransport, type MemoryTransportOptions } from '../../../src/transport/memory-transport.ts';
 import type { Forwarded } from '../../../src/transport/types.ts';
+import type { WatchSink } from '../../../src/watch/types.ts';
 import type { SimEvent } from '../types.ts';
 import type { CrashPoint } from './crash-points.ts';
 
@@ -64,6 +67,7 @@ export class ObservedState extends RegistryState {
   }
 
   override apply(entry: { readonly index: number; readonly term: number; readonly data: Uint8Array }): ApplyOutcome {
+    this.#tap.hit('midApplyBatch');
     const outcome = super.apply(entry);
     const { member, life } = this.#tap;
     const { results, events } = outcome;
@@ -71,7 +75,13 @@ export class ObservedState extends RegistryState {
     const { index, term, data } = entry;
     const hash = super.stateHash();
     this.#tap.tell({ kind: 'applied', member, life, index, term, revision, hash, data, results, events });
+    this.#tap.hit('afterApplyBeforeReply');
     return outcome;
+  }
+
+  override changes(...args: Parameters<RegistryState['changes']>): ReturnType<RegistryState['changes']> {
+    this.#tap.hit('beforeWatchCatchup');
+    return super.changes(...args);
   }
 
   override finishLoad(): { readonly stateHash: string } {
@@ -150,6 +160,12 @@ export function observeConsensus(port: ConsensusPort, tap: LifeTap): ConsensusPo
         events.onStateReplaced(base);
       },
     });
+  const propose = port.propose.bind(port);
+  port.propose = (id: number, data: Uint8Array): void => {
+    if (decodeBatch(data).commands.some(({ command }) => command.body.kind === 'expire-lease'))
+      tap.hit('beforeLeaseExpirePropose');
+    if (!tap.isOver) propose(id, data);
+  };
   const readIndex = port.readIndex.bind(port);
   port.readIndex = (context: ReadContext): void => {
     asked.set(`${context.boot} ${context.counter}`, tap.nowMs);
@@ -178,4 +194,20 @@ function tellTurn(turn: ConsensusTurn, tap: LifeTap, asked: Map<string, number>)
     }
   }
   for (const { boot, counter } of turn.voidedReads) asked.delete(`${boot} ${counter}`);
+}
+
+/** The use cases, with each batch that goes to a watcher marked. */
+export function watchedRegistry(registry: RegistryApi, tap: LifeTap): RegistryApi {
+  const openWatch = registry.openWatch.bind(registry);
+  registry.openWatch = (sink: WatchSink, caller: Caller) =>
+    openWatch(
+      {
+        send: (response) => {
+          tap.hit('beforeWatchSend');
+          return !tap.isOver && sink.send(response);
+        },
+      },
+      caller,
+    );
+  return registry;
 }

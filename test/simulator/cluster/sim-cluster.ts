@@ -1,7 +1,6 @@
 import { must } from '../../../src/base/assert.ts';
 import { StorageError } from '../../../src/base/errors.ts';
 import type { Random } from '../../../src/base/random.ts';
-import type { MemberServices } from '../../../src/server/member-services.ts';
 import { MemoryNetwork } from '../../../src/transport/memory-network.ts';
 import type { SimEvent } from '../types.ts';
 import { Links } from '../world/links.ts';
@@ -9,7 +8,7 @@ import { MachineClock } from '../world/process-clock.ts';
 import type { WorldClock } from '../world/world-clock.ts';
 import type { CrashPoint } from './crash-points.ts';
 import { MachineDisk } from './machine-disk.ts';
-import { Life, type MemberSetup } from './sim-member.ts';
+import { Life, type MemberSetup, type ServedMember } from './sim-member.ts';
 
 /** What of a member stands still: with one thread it is always both. */
 export type Side = 'both' | 'serving' | 'consensus';
@@ -36,11 +35,17 @@ export interface SimClusterOptions {
   /** A member's process ended by itself. */
   readonly onEnded: (member: SimMember, error: unknown) => void;
   /** A life has its parts, and clients may call them. */
-  readonly onServing: (member: SimMember, life: Life, services: MemberServices) => void;
+  readonly onServing: (member: SimMember, life: Life, services: ServedMember) => void;
+  /** It is to end in order: resolves when its clients have left. */
+  readonly onStopping: (member: SimMember, graceMs: number) => Promise<void>;
+  /** Its process is gone. */
+  readonly onDown: (member: SimMember) => void;
   readonly syncMs: () => number;
   /** Milliseconds after which a process that is down is started again. */
   readonly restartAfterMs: () => number;
 }
+
+const stopGraceMs = 2_000;
 
 interface ArmedPoint {
   readonly member: string;
@@ -155,7 +160,10 @@ export class SimCluster {
     const { life } = member;
     if (life === undefined) return;
     try {
-      await life.stop(2_000);
+      // As the server does: watches and clients go first.
+      life.services?.hub.stop('the member is stopping');
+      await this.#options.onStopping(member, stopGraceMs);
+      await life.replica?.stop(stopGraceMs);
     } catch (error) {
       // A disk that does not answer is no fault of the member.
       if (!(error instanceof StorageError)) throw error;
@@ -220,6 +228,7 @@ export class SimCluster {
     this.#options.tell({ kind: 'down', member: id, life: life.life, how, reason });
     member.life = undefined;
     life.end();
+    this.#options.onDown(member);
     member.disk.ended(how === 'crash');
     for (const other of this.#peerHosts(member)) this.links.heal(other, id, 'frozen');
   }

@@ -1,3 +1,4 @@
+import type { RegistryApi } from '../../../src/api/types.ts';
 import type { Clock } from '../../../src/base/clock.ts';
 import type { Random } from '../../../src/base/random.ts';
 import type { ReplicaEvent } from '../../../src/replica/events.ts';
@@ -17,7 +18,14 @@ import type { SimEvent } from '../types.ts';
 import { type MachineClock, ProcessClock } from '../world/process-clock.ts';
 import type { CrashPoint } from './crash-points.ts';
 import type { MachineDisk } from './machine-disk.ts';
-import { type LifeTap, ObservedState, ObservedTransport, observeConsensus, observeStorage } from './observed-parts.ts';
+import {
+  type LifeTap,
+  ObservedState,
+  ObservedTransport,
+  observeConsensus,
+  observeStorage,
+  watchedRegistry,
+} from './observed-parts.ts';
 
 /** How the members of a cluster are set up. */
 export interface MemberSetup {
@@ -26,9 +34,12 @@ export interface MemberSetup {
   readonly logKeepBytes: number;
   readonly flushIntervalMs: number;
   readonly watchBacklogBytesMax: number;
-  readonly bounds: StateMachineBounds | undefined;
+  readonly bounds: StateMachineBounds;
   readonly twoThreads: boolean;
 }
+
+/** What the front ends of a life call. */
+export type ServedMember = Omit<MemberServices, 'registry'> & { readonly registry: RegistryApi };
 
 /** What a life is given. */
 export interface LifeOptions {
@@ -45,7 +56,7 @@ export interface LifeOptions {
   readonly hit: (life: Life, point: CrashPoint) => void;
   /** It cannot go on: its process ends. */
   readonly onFatal: (life: Life, error: unknown) => void;
-  readonly onServing: (life: Life, services: MemberServices) => void;
+  readonly onServing: (life: Life, services: ServedMember) => void;
 }
 
 /** One life of one member's process: the parts that `server` composes, on the twins of disk, network and clock. */
@@ -98,6 +109,11 @@ export class Life implements LifeTap {
     if (!this.#over) this.#options.hit(this, point);
   }
 
+  /** It cannot go on. */
+  fatal(error: unknown): void {
+    if (!this.#over) this.#options.onFatal(this, error);
+  }
+
   /** Resolves when its storage is open and the replica has begun to start. */
   async start(): Promise<void> {
     const { id, disk, setup, initialMembers, random } = this.#options;
@@ -112,9 +128,7 @@ export class Life implements LifeTap {
     if (this.#over) return;
     const storage = observeStorage(opened, this);
     const consensus = this.#consensus(storage);
-    const fatal = (error: unknown): void => {
-      if (!this.#over) this.#options.onFatal(this, error);
-    };
+    const fatal = (error: unknown): void => this.fatal(error);
     const replica = new MemberReplica({
       memberId: id,
       initialMembers,
@@ -136,12 +150,6 @@ export class Life implements LifeTap {
     this.#replica = replica;
     this.#serve(replica, fatal);
     replica.start().catch(fatal);
-  }
-
-  /** An orderly end, as by SIGTERM. */
-  async stop(graceMs: number): Promise<void> {
-    this.#services?.hub.stop('the member is stopping');
-    await this.#replica?.stop(graceMs);
   }
 
   /** It ends without a word, at once. */
@@ -176,7 +184,7 @@ export class Life implements LifeTap {
       onFatal,
     });
     this.#services = services;
-    onServing(this, services);
+    onServing(this, { ...services, registry: watchedRegistry(services.registry, this) });
   }
 
   #consensus(storage: ConstructorParameters<typeof LocalConsensus>[0]['storage']): ConsensusPort {

@@ -1,9 +1,9 @@
 import { StorageError } from '../../../src/base/errors.ts';
 import { SeededRandom } from '../../../src/base/random.ts';
-import type { MemberServices } from '../../../src/server/member-services.ts';
 import { allCheckers } from '../checkers/all.ts';
+import { defaultResetBounds, type ResetBounds } from '../checkers/watches.ts';
 import { type SimMember, SimCluster } from '../cluster/sim-cluster.ts';
-import type { Life } from '../cluster/sim-member.ts';
+import type { Life, ServedMember } from '../cluster/sim-member.ts';
 import { FaultPlan } from '../faults/fault-plan.ts';
 import type { Observer, RunView, SimEvent } from '../types.ts';
 import { settled, WorldClock } from '../world/world-clock.ts';
@@ -49,6 +49,8 @@ export interface SimulationOptions {
 /** Ends the loop over a run whose breach was noted. */
 const stepsPerRunMax = 30_000_000;
 const formMsMax = 60_000;
+/** No event of these runs is larger. */
+const eventBytesMax = 600;
 
 /** One run: a cluster, its clients, its faults and its checkers, all from one seed. */
 export class Simulation {
@@ -81,6 +83,8 @@ export class Simulation {
       tell,
       onEnded: (member, error) => this.#ended(member, error),
       onServing: (member, life, services) => this.#serving(member, life, services),
+      onStopping: (member, graceMs) => this.#workload.release(member, graceMs),
+      onDown: (member) => this.#workload.gone(member),
       syncMs: () => (plan.syncMsMax === 0 ? 0 : random.below('sync', plan.syncMsMax + 1)),
       restartAfterMs: () => 20 + random.below('restart', plan.restartMsMax),
     });
@@ -104,7 +108,12 @@ export class Simulation {
     });
     const view = this.#view();
     this.#situations = new Situations(this.#cluster, this.#recorder, () => this.#faults.active);
-    this.#observers = [...allCheckers(view), this.#trace, this.#situations, ...(options.observers?.(view) ?? [])];
+    this.#observers = [
+      ...allCheckers(view, { resetBounds: resetBoundsOf(plan) }),
+      this.#trace,
+      this.#situations,
+      ...(options.observers?.(view) ?? []),
+    ];
   }
 
   async run(): Promise<RunReport> {
@@ -211,7 +220,7 @@ export class Simulation {
     for (const observer of this.#observers) observer.see(event);
   }
 
-  #serving(member: SimMember, life: Life, services: MemberServices): void {
+  #serving(member: SimMember, life: Life, services: ServedMember): void {
     this.#workload.serve(member, life, services);
   }
 
@@ -256,6 +265,13 @@ export class Simulation {
       traceHash: this.#trace.hash,
     };
   }
+}
+
+/** Below these a watch must go on without a reset. */
+function resetBoundsOf({ setup }: RunPlan): ResetBounds {
+  const { watchBacklogBytesMax, bounds } = setup;
+  const revisionEventsMin = Math.floor(watchBacklogBytesMax / eventBytesMax);
+  return { ...defaultResetBounds, revisionEventsMin, historyRevisionsMin: bounds.historyRevisionsMax };
 }
 
 function isExpected({ suffered }: SimMember, error: unknown): boolean {

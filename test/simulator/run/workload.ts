@@ -1,7 +1,8 @@
 import { RollcallError } from '../../../src/base/errors.ts';
-import type { MemberServices } from '../../../src/server/member-services.ts';
 import type { SimCluster, SimMember } from '../cluster/sim-cluster.ts';
-import type { Life } from '../cluster/sim-member.ts';
+import type { Life, ServedMember } from '../cluster/sim-member.ts';
+import { MemoryWire } from '../wire/memory-wire.ts';
+import type { ServingProcess } from '../wire/serving-process.ts';
 import type { WorldClock } from '../world/world-clock.ts';
 import type { RunPlan } from './profiles.ts';
 import type { RunRecorder } from './recorder.ts';
@@ -17,15 +18,38 @@ export interface WorkloadOptions {
 /** What clients do to a cluster in a run. */
 export class Workload {
   readonly #options: WorkloadOptions;
+  readonly #wire: MemoryWire;
+  readonly #serving = new Map<string, ServingProcess>();
   readonly hosts: readonly string[] = [];
   /** Behind the end of all calls: as long as a lease may still last. */
   readonly restMs = 5_000;
 
   constructor(options: WorkloadOptions) {
     this.#options = options;
+    const { links } = options.cluster;
+    this.#wire = new MemoryWire({
+      world: options.world,
+      delayMs: (from, to) => links.delayMs(from, to),
+      isCut: (from, to) => links.isCut(from, to),
+    });
   }
 
-  serve(_member: SimMember, _life: Life, _services: MemberServices): void {}
+  /** A life of a member has its parts: its front end listens from now on. */
+  serve(member: SimMember, life: Life, services: ServedMember): void {
+    const { registry, cluster } = services;
+    const onFatal = (error: unknown): void => life.fatal(error);
+    this.#serving.set(member.id, this.#wire.serve(member.id, { clock: life.clock, registry, cluster, onFatal }));
+  }
+
+  /** The member ends in order: its clients go to others. */
+  async release(member: SimMember, graceMs: number): Promise<void> {
+    await this.#serving.get(member.id)?.close(graceMs);
+  }
+
+  gone(member: SimMember): void {
+    this.#serving.get(member.id)?.kill();
+    this.#serving.delete(member.id);
+  }
 
   start(_forMs: number): void {}
 
