@@ -62,7 +62,7 @@ export function readMove(cluster: Cluster, word: string): Move {
 
 function readInput(word: string, text: string): Exclude<Input, { kind: 'deliver' }> {
   const rest = text.slice(1);
-  switch (text[0]) {
+  switch (text.slice(0, 1)) {
     case '+':
       return { kind: 'ticks', count: Number(rest) };
     case '!':

@@ -17,6 +17,8 @@ export interface Followed {
   readonly text: string;
   readonly story: readonly string[];
   readonly made: readonly Plan[];
+  /** As it is at the end. */
+  readonly cluster: Cluster;
   readonly breach?: string;
 }
 
@@ -126,7 +128,7 @@ class Follower {
   result(): Followed {
     const text = `${this.cluster.ids.length} ${this.#words.join(' ')}`;
     const found = this.breach === undefined ? {} : { breach: this.breach };
-    return { text, story: this.#story, made: this.#made, ...found };
+    return { text, story: this.#story, made: this.#made, cluster: this.cluster, ...found };
   }
 }
 

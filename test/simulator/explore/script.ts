@@ -137,3 +137,8 @@ export function sent(kind: Message['kind'], from?: MemberId, to?: MemberId): Fil
     return message.kind === kind && (from ?? message.from) === message.from && (to ?? message.to) === message.to;
   };
 }
+
+/** Votes and pre-votes among these, asked for and given. */
+export function votes(...ids: readonly MemberId[]): Filter {
+  return (message) => (message.kind === 'vote-request' || message.kind === 'vote-reply') && among(...ids)(message);
+}

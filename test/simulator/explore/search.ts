@@ -2,6 +2,7 @@ import { must } from '../../../src/base/assert.ts';
 import type { MemberId } from '../../../src/raft/types.ts';
 import { leftOf, packed, spent } from './budget.ts';
 import type { Budget, BudgetName } from './budget.ts';
+import { messageKey } from './cluster.ts';
 import type { Cluster } from './cluster.ts';
 import { elapsedTicksOf } from './glass-core.ts';
 import { electionTicks } from './host.ts';
@@ -74,6 +75,8 @@ export class Search {
   #rowLength = 0;
   readonly #next = new Int32Array(rowMax);
   readonly #views: View[] = [];
+  readonly #startLocals: readonly number[];
+  readonly #startWire: readonly number[];
   #at = 0;
   #transitions = 0;
   #depth = 0;
@@ -84,9 +87,9 @@ export class Search {
     this.#options = options;
     this.#members = start.ids.length;
     this.locals = new Locals(start.ids);
-    const wire = start.wire.map((message) => this.locals.messageNumberOf(message)).sort((a, b) => a - b);
-    const hosts = start.hosts.map((host) => this.locals.numberOf(host.copy()));
-    const all = [...hosts, this.#ghostNumber(start.ghost), packed(options.budget), ...wire];
+    this.#startWire = start.wire.map((message) => this.locals.messageNumberOf(message)).sort((a, b) => a - b);
+    this.#startLocals = start.hosts.map((host) => this.locals.numberOf(host.copy()));
+    const all = [...this.#startLocals, this.#ghostNumber(start.ghost), packed(options.budget), ...this.#startWire];
     this.#next.set(all);
     this.#push(all.length, -1, -1);
   }
@@ -270,13 +273,29 @@ export class Search {
     return path.toReversed();
   }
 
-  /** Moves to a state that was found, by its place in the order of finding. */
+  /** Moves to a state, by its place in the order of finding. */
   pathOf(state: number): PathMove[] {
     const path: PathMove[] = [];
     for (let at = state; this.#parents.at(at) >= 0; at = this.#parents.at(at)) {
       path.push(this.#readMove(this.#moves.at(at)));
     }
     return path.toReversed();
+  }
+
+  /** What the tables say of the end of a path: the members, and the keys of the messages in rising order. */
+  endOf(path: readonly PathMove[]): { readonly views: readonly View[]; readonly wire: readonly string[] } {
+    const locals = [...this.#startLocals];
+    const wire = [...this.#startWire];
+    for (const { member, input, keeps } of path) {
+      const at = this.locals.ids.indexOf(member);
+      const code = this.locals.codeOf(input);
+      const outcome = this.locals.outcome(locals[at] ?? 0, code);
+      if (input.kind === 'deliver' && !keeps) wire.splice(wire.indexOf(code), 1);
+      locals[at] = outcome.to;
+      wire.push(...outcome.sent);
+    }
+    const keys = wire.map((number) => messageKey(this.locals.message(number)));
+    return { views: locals.map((local) => this.locals.view(local)), wire: keys.sort() };
   }
 
   #readMove(move: number): PathMove {

@@ -1,0 +1,119 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { completeBudgets, runJob } from './jobs.ts';
+import type { Job, JobHost, JobResult } from './jobs.ts';
+import { situations } from './situations.ts';
+
+const root = join(import.meta.dirname, '../../..');
+const patches = join(import.meta.dirname, 'mutants');
+
+/** Rounds of a hunt: each looks further than the one before. */
+const rounds = [
+  { states: 3_000, steps: 30_000 },
+  { states: 30_000, steps: 300_000 },
+  { states: 300_000, steps: 3_000_000 },
+  { states: 3_000_000, steps: 30_000_000 },
+] as const;
+
+/** Everything in turn, with ever more states, until a breach is found or the time is over. */
+export async function hunt(host: JobHost): Promise<JobResult | undefined> {
+  for (const [round, { states, steps }] of rounds.entries()) {
+    const jobs: Job[] = situations.map(({ name }) => ({ kind: 'situation', name, statesMax: states }));
+    jobs.push({ kind: 'walk', name: `walk of seed ${round + 1}`, seed: round + 1, steps });
+    for (const [name, budget] of Object.entries(completeBudgets).slice(0, 2)) {
+      jobs.push({ kind: 'complete', name, budget, statesMax: states });
+    }
+    for (const job of jobs) {
+      if (host.nowMs() >= host.untilMs) return undefined;
+      const result = await runJob(job, host);
+      if (result.breach !== undefined) return result;
+    }
+    host.progress(`round ${round + 1}: nothing in ${states} states of each and ${steps} steps`);
+  }
+  return undefined;
+}
+
+export interface MutantsOptions {
+  /** `all`, or names with commas. */
+  readonly names: string;
+  /** For each. */
+  readonly timeMs: number;
+  readonly say: (line: string) => void;
+}
+
+/** Plants each fault in a copy of the sources and hunts it there. Returns 0 when every one was found, else 1. */
+export async function huntMutants({ names, timeMs, say }: MutantsOptions): Promise<number> {
+  const chosen = mutantNames().filter((name) => names === 'all' || names.split(',').includes(name));
+  say('| fault | seconds | found in | by |');
+  say('|---|---:|---|---|');
+  let missed = 0;
+  for (const name of chosen) {
+    const startMs = Date.now();
+    const found = await huntOne(name, timeMs);
+    const seconds = ((Date.now() - startMs) / 1000).toFixed(1);
+    const [, where, what] = /BREACH in ([^:]+): (.*)/.exec(found) ?? [];
+    if (where === undefined) missed += 1;
+    say(`| ${name} | ${seconds} | ${where ?? 'NOT FOUND'} | ${what ?? ''} |`);
+  }
+  say(`${chosen.length - missed} of ${chosen.length} found`);
+  return missed === 0 && chosen.length > 0 ? 0 : 1;
+}
+
+export function mutantNames(): string[] {
+  return readdirSync(patches)
+    .filter((name) => name.endsWith('.patch'))
+    .map((name) => name.slice(0, -'.patch'.length))
+    .sort();
+}
+
+/** Text of a patch, what it is about first. */
+export function mutantText(name: string): string {
+  return readFileSync(join(patches, `${name}.patch`), 'utf8');
+}
+
+async function huntOne(name: string, timeMs: number): Promise<string> {
+  const directory = mkdtempSync(join(tmpdir(), 'rollcall-mutant-'));
+  try {
+    for (const part of ['src', 'test/simulator', 'scripts', 'package.json', 'tsconfig.json']) {
+      cpSync(join(root, part), join(directory, part), { recursive: true });
+    }
+    symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
+    plant(name, directory);
+    return await huntIn(directory, timeMs);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Throws when the patch does not apply exactly. */
+export function plant(name: string, directory: string): void {
+  const patched = spawnSync('patch', ['-p1', '--fuzz=0', '--no-backup-if-mismatch', '-s'], {
+    cwd: directory,
+    input: mutantText(name),
+    encoding: 'utf8',
+  });
+  if (patched.status !== 0) throw new Error(`${name}.patch does not apply: ${patched.stdout}${patched.stderr}`);
+}
+
+function huntIn(directory: string, timeMs: number): Promise<string> {
+  const args = [
+    '--import',
+    'tsx',
+    join(directory, 'scripts/explore.ts'),
+    '--hunt',
+    '--minutes',
+    String(timeMs / 60_000),
+  ];
+  const child = spawn(process.execPath, args, { cwd: directory, stdio: ['ignore', 'pipe', 'inherit'] });
+  return new Promise((resolve, reject) => {
+    let text = '';
+    child.stdout.setEncoding('utf8');
+    child.stdout.on('data', (chunk: string) => {
+      text += chunk;
+    });
+    child.on('error', reject);
+    child.on('close', () => resolve(text));
+  });
+}

@@ -1,0 +1,62 @@
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Job, JobResult } from './jobs.ts';
+
+export interface WorkersOptions {
+  readonly workers: number;
+  readonly untilMs: number;
+  readonly say: (line: string) => void;
+  readonly nowMs: () => number;
+}
+
+const script = join(import.meta.dirname, '../../../scripts/explore.ts');
+const heapMb = 8_192;
+
+/** Runs each job in a process of its own, a few at a time; its memory goes with it. Throws when one fails. */
+export async function runInWorkers(jobs: readonly Job[], options: WorkersOptions): Promise<JobResult[]> {
+  const results: JobResult[] = [];
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    for (let job = jobs[next]; job !== undefined; job = jobs[next]) {
+      next += 1;
+      if (options.nowMs() >= options.untilMs) {
+        options.say(`${job.name}: not begun, the time is over`);
+        continue;
+      }
+      const result = await runChild(job, options);
+      const rate = Math.round((result.count / Math.max(1, result.ms)) * 1000);
+      options.say(
+        `${result.name}: ${result.count} in ${(result.ms / 1000).toFixed(1)} s (${rate} a second), ${foundText(result)}`,
+      );
+      results.push(result);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.max(1, options.workers) }, lane));
+  const order = jobs.map((job) => job.name);
+  return results.sort((left, right) => order.indexOf(left.name) - order.indexOf(right.name));
+}
+
+function foundText({ breach, complete }: JobResult): string {
+  if (breach !== undefined) return `BREACH ${breach.what}`;
+  return complete ? 'complete, no breach' : 'no breach';
+}
+
+function runChild(job: Job, options: WorkersOptions): Promise<JobResult> {
+  const args = ['--import', 'tsx', `--max-old-space-size=${heapMb}`, script];
+  const call = ['--job', JSON.stringify(job), '--until-ms', String(options.untilMs)];
+  const child = spawn(process.execPath, [...args, ...call], { stdio: ['ignore', 'pipe', 'inherit'] });
+  return new Promise((resolve, reject) => {
+    let result: JobResult | undefined;
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const told = JSON.parse(line) as { readonly progress?: string; readonly result?: JobResult };
+      if (told.progress !== undefined) options.say(told.progress);
+      if (told.result !== undefined) result = told.result;
+    });
+    child.on('error', reject);
+    child.on('close', (code) => {
+      if (result !== undefined) resolve(result);
+      else reject(new Error(`${job.name} ended with ${code} and no result`));
+    });
+  });
+}
