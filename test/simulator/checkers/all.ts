@@ -3,6 +3,7 @@ import { Acknowledged } from './acknowledged.ts';
 import { Horizon } from './horizon.ts';
 import { Leases } from './leases.ts';
 import { Ledger } from './ledger.ts';
+import { Linearizability } from './linearizability.ts';
 import { Progress } from './progress.ts';
 import { CommittedEntries } from './raft-commit.ts';
 import { RaftLogs } from './raft-log.ts';
@@ -38,6 +39,7 @@ export function allCheckers(view: RunView, options: CheckerOptions = {}): Observ
     new Sessions(view, ledger),
     new Watches(view, ledger, options.resetBounds ?? defaultResetBounds),
     new Progress(view, ledger),
+    new Linearizability(view, ledger),
     horizon,
   ];
 }

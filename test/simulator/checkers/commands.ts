@@ -1,3 +1,4 @@
+import { must, unreachable } from '../../../src/base/assert.ts';
 import { WireReader } from '../../../src/base/wire-reader.ts';
 import type { KeyText } from '../types.ts';
 
@@ -39,7 +40,7 @@ export interface LoggedCommand {
 
 /**
  * The commands of one entry, by a second reading of the layout in src/state-machine/command-codec.ts that shares no
- * code with it. Throws WireError or RangeError where the bytes are something else.
+ * code with it. Throws WireError or InvariantError where the bytes are something else.
  */
 export function readCommands(data: Uint8Array): LoggedCommand[] {
   if (data.length === 0) return [];
@@ -55,7 +56,7 @@ export function readCommands(data: Uint8Array): LoggedCommand[] {
 function readCommand(reader: WireReader): LoggedCommand {
   reader.byte();
   for (let i = 0; i < 4; i++) reader.sized();
-  const kind = kinds[reader.byte()];
+  const kind = must(kinds[reader.byte()], 'kind of a command');
   const command = { kind, key: '', incarnation: 0, leaseId: 0, operations: [] };
   switch (kind) {
     case 'register':
@@ -86,12 +87,12 @@ function readCommand(reader: WireReader): LoggedCommand {
       return { ...command, kind, leaseId, operations };
     }
     default:
-      throw new RangeError('a command of an unknown kind');
+      return unreachable(kind);
   }
 }
 
 function readOperation(reader: WireReader): LoggedOperation {
-  const kind = operationKinds[reader.byte()];
+  const kind = must(operationKinds[reader.byte()], 'kind of an operation');
   const key = readKey(reader);
   switch (kind) {
     case 'register':
@@ -106,7 +107,7 @@ function readOperation(reader: WireReader): LoggedOperation {
       return { kind, key, restore: false, incarnation };
     }
     default:
-      throw new RangeError('an operation of an unknown kind');
+      return unreachable(kind);
   }
 }
 

@@ -7,8 +7,8 @@ interface Step {
 
 /**
  * What somebody has been told so far: the greatest revision of any answer or batch. Whoever asks afterwards for a
- * linearizable answer must be told no less. Kept with times, and with the order of the events, which decides among those
- * of one instant. An observer itself: it must see each event behind those that ask it.
+ * linearizable answer must be told no less. Kept with times, and with the order of the events, which decides among
+ * those of one instant. An observer itself: it must see each event behind those that ask it.
  */
 export class Horizon implements Observer {
   readonly name = 'horizon';

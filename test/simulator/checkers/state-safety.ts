@@ -11,9 +11,9 @@ interface Life {
 }
 
 /**
- * One log, one state: what any member in any life applies at an index is the same entry with the same outcome and state
- * hash; nothing is left out, repeated or taken back within a life; a loaded state is that of its index; each revision is
- * given once, and what it did agrees with a replay. Feeds the ledger, so it must see each event before the others do.
+ * One log, one state: what any member in any life applies at an index is the same entry with the same outcome and
+ * state hash; nothing is left out, repeated or taken back within a life; a loaded state is that of its index; each
+ * revision is given once, and what it did agrees with a replay. Feeds the ledger, so it must see each event first.
  */
 export class StateSafety implements Observer {
   readonly name = 'state-safety';
