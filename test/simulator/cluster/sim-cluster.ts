@@ -22,6 +22,10 @@ export interface SimMember {
   lives: number;
   /** What its disk was made to suffer: a start may fail for it, and only then. Empty: nothing. */
   readonly suffered: Set<string>;
+  /** Its directory is another's, an old one, or empty. */
+  foreign: boolean;
+  /** It has once come so far that its cluster was formed. */
+  formed: boolean;
   /** It must not be started by itself. */
   held: boolean;
 }
@@ -136,7 +140,11 @@ export class SimCluster {
       disk: member.disk,
       network: this.network,
       random,
-      tell,
+      tell: (event) => {
+        if (event.kind === 'recovered') member.formed = true;
+        // What is found in a directory that is not its own says nothing of it.
+        if (!member.foreign || (event.kind !== 'recovered' && event.kind !== 'loaded')) tell(event);
+      },
       hit: (which, point) => this.#hit(which, point),
       onFatal: (which, error) => this.#ended(member, which, error),
       onServing: (which, services) => this.#options.onServing(member, which, services),
@@ -254,6 +262,8 @@ export class SimCluster {
       life: undefined,
       lives: 0,
       suffered: new Set(),
+      foreign: false,
+      formed: false,
       held: false,
     };
     return member;

@@ -15,6 +15,7 @@ function onOther(
   cluster.kill(member, false, false);
   const own = member.disk.replace(other);
   member.suffered.add('data');
+  member.foreign = true;
   cluster.start(member);
   return {
     text,
@@ -23,6 +24,7 @@ function onOther(
       cluster.kill(member, false, false);
       member.disk.replace(own);
       member.suffered.delete('data');
+      member.foreign = false;
       cluster.start(member);
     },
   };
@@ -30,7 +32,7 @@ function onOther(
 
 /** Before its cluster has formed, a member whose directory was lost takes part with a new one. */
 function formed({ cluster }: FaultContext): readonly SimMember[] {
-  return cluster.running.filter(({ life }) => life?.replica?.phase === 'serving');
+  return cluster.members.every((member) => member.formed) ? cluster.running : [];
 }
 
 const emptied: FaultKind = {

@@ -2,16 +2,17 @@ import { StorageError } from '../../../src/base/errors.ts';
 import { SeededRandom } from '../../../src/base/random.ts';
 import { allCheckers } from '../checkers/all.ts';
 import { defaultResetBounds, type ResetBounds } from '../checkers/watches.ts';
+import { Workload } from '../clients/workload.ts';
 import { type SimMember, SimCluster } from '../cluster/sim-cluster.ts';
 import type { Life, ServedMember } from '../cluster/sim-member.ts';
 import { FaultPlan } from '../faults/fault-plan.ts';
 import type { Observer, RunView, SimEvent } from '../types.ts';
 import { settled, WorldClock } from '../world/world-clock.ts';
+import { FrontEnds } from './front-ends.ts';
 import type { RunPlan } from './profiles.ts';
 import { RunRecorder } from './recorder.ts';
 import { Situations } from './situations.ts';
 import { Trace } from './trace.ts';
-import { Workload } from './workload.ts';
 
 export interface Breach {
   readonly checker: string;
@@ -49,6 +50,8 @@ export interface SimulationOptions {
 /** Ends the loop over a run whose breach was noted. */
 const stepsPerRunMax = 30_000_000;
 const formMsMax = 60_000;
+/** Behind the end of all calls: as long as a lease of these runs, that nobody renews, may last. */
+const restMs = 20_000;
 /** No event of these runs is larger. */
 const eventBytesMax = 600;
 
@@ -58,6 +61,7 @@ export class Simulation {
   readonly plan: RunPlan;
   readonly #cluster: SimCluster;
   readonly #faults: FaultPlan;
+  readonly #frontEnds: FrontEnds;
   readonly #workload: Workload;
   readonly #recorder: RunRecorder;
   readonly #trace: Trace;
@@ -83,17 +87,22 @@ export class Simulation {
       tell,
       onEnded: (member, error) => this.#ended(member, error),
       onServing: (member, life, services) => this.#serving(member, life, services),
-      onStopping: (member, graceMs) => this.#workload.release(member, graceMs),
-      onDown: (member) => this.#workload.gone(member),
+      onStopping: (member, graceMs) => this.#frontEnds.release(member, graceMs),
+      onDown: (member) => this.#frontEnds.gone(member),
       syncMs: () => (plan.syncMsMax === 0 ? 0 : random.below('sync', plan.syncMsMax + 1)),
       restartAfterMs: () => 20 + random.below('restart', plan.restartMsMax),
     });
+    this.#frontEnds = new FrontEnds(this.world, this.#cluster.links);
     this.#workload = new Workload({
-      plan,
+      seed: plan.seed,
       world: this.world,
-      cluster: this.#cluster,
+      wire: this.#frontEnds.wire,
       recorder: this.#recorder,
-      without: options.withoutActions ?? new Set(),
+      addresses: plan.ids.map((id) => `${id}:2`),
+      mix: plan.work,
+      durationMs: plan.safetyMs,
+      leavesOut: (ordinal) => options.withoutActions?.has(ordinal) === true,
+      onFault: (text) => this.#note('client', text),
     });
     this.#faults = new FaultPlan({
       seed: plan.seed,
@@ -102,7 +111,7 @@ export class Simulation {
       toMs: plan.safetyMs,
       cluster: this.#cluster,
       world: this.world,
-      clientHosts: this.#workload.hosts,
+      clientHosts: this.#workload.hostNames,
       tell,
       without: options.withoutFaults ?? new Set(),
     });
@@ -121,7 +130,7 @@ export class Simulation {
     this.#tell({ kind: 'phase', phase: 'safety' });
     this.#faults.schedule();
     for (const member of this.#cluster.members) this.#cluster.start(member);
-    this.#workload.start(plan.safetyMs);
+    this.#workload.start();
     await this.#advance(plan.safetyMs);
     await this.#liveness();
     if (this.#breach === undefined) {
@@ -145,13 +154,20 @@ export class Simulation {
     // Streams between members break after 6 s without a word, and connect anew behind a pause.
     const electMsMax = 10 * electionTimeoutMs + (this.#formed ? 0 : formMsMax);
     await this.#until('a leader that all know', electMsMax, () => this.#commonLeader() !== undefined);
-    const probe = this.#workload.probe();
-    await this.#until('an answer to a write', 10 * electionTimeoutMs, () => probe.done);
-    this.#workload.quiesce();
+    this.#workload.mend();
+    let answered: boolean | undefined;
+    this.#workload.probe().then(
+      (isOk) => {
+        answered = isOk;
+      },
+      (error: unknown) => this.unhandled(error),
+    );
+    await this.#until('an outcome of a write', 10 * electionTimeoutMs + 10_000, () => answered !== undefined);
+    if (answered === false) this.#note('liveness', `a write was not acknowledged: ${this.#cluster.describe()}`);
     await this.#until('an end of all calls', 90_000, () => this.#recorder.open.size === 0);
     await this.#until('equal states', 10 * electionTimeoutMs, () => this.#isEqual());
     // Leases that nobody renews end within a bound, and watches have told all.
-    await this.#advance(this.#workload.restMs);
+    await this.#advance(restMs);
     await this.#until('equal states at the end', 10 * electionTimeoutMs, () => this.#isEqual());
   }
 
@@ -221,7 +237,7 @@ export class Simulation {
   }
 
   #serving(member: SimMember, life: Life, services: ServedMember): void {
-    this.#workload.serve(member, life, services);
+    this.#frontEnds.serve(member, life, services);
   }
 
   /** A process ended by itself: only for what its disk was made to suffer. */
