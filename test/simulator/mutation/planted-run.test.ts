@@ -7,7 +7,7 @@ import { plantedBug } from './planted-bugs.ts';
 import { medianOf, plantedTable, runPlantedBugs } from './planted-run.ts';
 import type { PlantedResult } from './planted-run.ts';
 import { repositoryRoot } from './repository-copy.ts';
-import { simulatorCommand, simulatorFinding } from './simulator-run.ts';
+import { replayCommand, simulatorCommand, simulatorFinding } from './simulator-run.ts';
 
 let root = '';
 
@@ -25,15 +25,15 @@ function bugOf(name: string, before: string, after: string): ReturnType<typeof p
   return plantedBug(name, `${head}--- a/src/a.ts\n+++ b/src/a.ts\n@@ -1 +1 @@\n-${before}\n+${after}\n`);
 }
 
-/** Finds `wrong` in src/a.ts, goes on without an end at `hang`, and fails without a word at `crash`. */
+/** Finds `wrong` and `weak` in src/a.ts, goes on without an end at `hang`, and fails without a word at `crash`. */
 const simulator = `
   const text = require('node:fs').readFileSync('src/a.ts', 'utf8');
   if (text.includes('hang')) setInterval(() => {}, 1000);
   if (text.includes('crash')) process.exit(7);
-  if (text.includes('wrong')) {
+  if (text.includes('wrong') || text.includes('weak')) {
     const seed = process.argv[process.argv.indexOf('--first-seed') + 1];
     console.log('progress');
-    console.log('BREACH seed=' + seed + ' checker=reader acknowledged write lost');
+    console.log('BREACH seed=' + seed + ' profile=mixed checker=reader acknowledged write lost');
     process.exitCode = 1;
   }
 `;
@@ -59,7 +59,7 @@ describe('runPlantedBugs', () => {
       say: (line) => said.push(line),
     });
     expect(results.map(({ bug, finding }) => [bug.name, finding])).toEqual([
-      ['found', { checker: 'reader', seed: '5' }],
+      ['found', { checker: 'reader', seed: '5', profile: 'mixed' }],
       ['missed', undefined],
       ['broken', undefined],
       ['stale', undefined],
@@ -73,6 +73,23 @@ describe('runPlantedBugs', () => {
     expect(said).toHaveLength(4);
     expect(plantedTable(results)).toContain('1 of 4 found; median none, since too few were found');
     expect(copiesNow()).toEqual(copies);
+  });
+});
+
+describe('a breach that the sources have without the bug', () => {
+  it('counts for nothing', async () => {
+    writeFileSync(join(root, 'src/a.ts'), 'weak\n');
+    const [result] = await runPlantedBugs({
+      bugs: [bugOf('found', 'weak', 'wrong')],
+      minutesEach: 0.1,
+      firstSeed: 1,
+      lanes: 1,
+      simulator: command,
+      root,
+      say: () => undefined,
+    });
+    expect(result?.finding).toBeUndefined();
+    expect(result?.trouble).toBe('seed 1 breaches (reader) without the bug as well; it was found by reader');
   });
 });
 
@@ -117,13 +134,15 @@ describe('the command of the simulator', () => {
   it('gets its options behind the injected words', () => {
     const options = '--until-breach --minutes 3 --first-seed 7 --workers 1';
     expect(simulatorCommand('["a","b"]', 3, 7).join(' ')).toBe(`a b ${options}`);
+    const finding = { seed: '9', checker: 'c', profile: 'leases' };
+    expect(replayCommand('["a"]', finding).join(' ')).toBe('a --seed 9 --profile leases --quiet');
     expect(simulatorCommand(undefined, 1, 1)).toContain('scripts/simulate.ts');
     expect(() => simulatorCommand('"a"', 1, 1)).toThrow(/expected a JSON list/);
   });
 
   it('means a breach only with exit code 1 and its line', () => {
     const outcome = { timedOut: false, elapsedMs: 1, standardOutput: 'BREACH seed=3 checker=c d', standardError: '' };
-    expect(simulatorFinding({ ...outcome, exitCode: 1 })).toEqual({ seed: '3', checker: 'c' });
+    expect(simulatorFinding({ ...outcome, exitCode: 1 })).toEqual({ seed: '3', checker: 'c', profile: 'mixed' });
     expect(simulatorFinding({ ...outcome, exitCode: 0 })).toBeUndefined();
     expect(() => simulatorFinding({ ...outcome, exitCode: 2 })).toThrow(/exit code 2/);
     expect(() => simulatorFinding({ ...outcome, exitCode: 1, standardOutput: '' })).toThrow(/named no breach/);
@@ -135,7 +154,12 @@ describe('plantedTable', () => {
   it('has the slowest first, and the median with what was not found as endless', () => {
     const bug = bugOf('a', 'b', 'c');
     const of = (seconds: number, checker?: string): PlantedResult => {
-      return { bug, finding: checker === undefined ? undefined : { checker, seed: '1' }, trouble: undefined, seconds };
+      return {
+        bug,
+        finding: checker === undefined ? undefined : { checker, seed: '1', profile: 'mixed' },
+        trouble: undefined,
+        seconds,
+      };
     };
     const table = plantedTable([of(1, 'one'), of(3, 'three'), of(180)]).split('\n');
     expect(table.slice(2, 5).map((row) => row.split('|')[3]?.trim())).toEqual(['**not found**', 'three', 'one']);

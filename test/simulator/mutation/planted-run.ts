@@ -1,7 +1,7 @@
 import { boundedRun } from './bounded-run.ts';
 import type { PlantedBug } from './planted-bugs.ts';
 import { RepositoryCopy } from './repository-copy.ts';
-import { simulatorCommand, simulatorFinding } from './simulator-run.ts';
+import { replayCommand, simulatorCommand, simulatorFinding } from './simulator-run.ts';
 import type { Finding } from './simulator-run.ts';
 
 /** What the simulator made of one planted bug. */
@@ -30,8 +30,21 @@ export interface PlantedRunOptions {
 /** Starting and the last seed may take so much longer than the minutes that the simulator was given. */
 const graceMs = 60_000;
 
-/** Looks for each bug in a copy of its own. Resolves with one result a bug, in their order. */
+/**
+ * Looks for each bug in a copy of its own; a breach is counted only where the sources without the bug pass the same
+ * seed. Resolves with one result a bug, in their order.
+ */
 export async function runPlantedBugs(options: PlantedRunOptions): Promise<PlantedResult[]> {
+  // Made once: the repository may change while this runs.
+  const sound = new RepositoryCopy(options.root);
+  try {
+    return await runInLanes(sound, options);
+  } finally {
+    sound.remove();
+  }
+}
+
+async function runInLanes(sound: RepositoryCopy, options: PlantedRunOptions): Promise<PlantedResult[]> {
   const { bugs, lanes, say } = options;
   const results: (PlantedResult | undefined)[] = bugs.map(() => undefined);
   let next = 0;
@@ -40,7 +53,7 @@ export async function runPlantedBugs(options: PlantedRunOptions): Promise<Plante
     for (let at = next++; at < bugs.length; at = next++) {
       const bug = bugs[at];
       if (bug === undefined) return;
-      const result = await runOne(bug, options);
+      const result = await runOne(bug, sound, options);
       results[at] = result;
       done += 1;
       say(`${done} of ${bugs.length}: ${bug.name}: ${verdictOf(result)} after ${result.seconds.toFixed(1)} s`);
@@ -50,24 +63,44 @@ export async function runPlantedBugs(options: PlantedRunOptions): Promise<Plante
   return results.filter((result) => result !== undefined);
 }
 
-async function runOne(bug: PlantedBug, options: PlantedRunOptions): Promise<PlantedResult> {
-  const { minutesEach, firstSeed, simulator, root } = options;
+async function runOne(
+  bug: PlantedBug,
+  sound: RepositoryCopy,
+  { minutesEach, firstSeed, simulator }: PlantedRunOptions,
+): Promise<PlantedResult> {
   const startMs = performance.now();
-  const seconds = (): number => (performance.now() - startMs) / 1000;
-  const copy = new RepositoryCopy(root);
+  const limitMs = minutesEach * 60_000 + graceMs;
+  let seconds: number | undefined;
+  const ended = (): number => (seconds ??= (performance.now() - startMs) / 1000);
+  const copy = new RepositoryCopy(sound.directory);
   try {
     copy.apply(bug.name, bug.diff);
-    const outcome = await boundedRun(simulatorCommand(simulator, minutesEach, firstSeed), {
-      directory: copy.directory,
-      limitMs: minutesEach * 60_000 + graceMs,
-    });
-    return { bug, finding: simulatorFinding(outcome), trouble: undefined, seconds: seconds() };
+    const { directory } = copy;
+    const outcome = await boundedRun(simulatorCommand(simulator, minutesEach, firstSeed), { directory, limitMs });
+    const finding = simulatorFinding(outcome);
+    ended();
+    const trouble = finding === undefined ? undefined : await notOfTheBug(sound, finding, simulator, limitMs);
+    return { bug, finding: trouble === undefined ? finding : undefined, trouble, seconds: ended() };
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    return { bug, finding: undefined, trouble: error.message, seconds: seconds() };
+    return { bug, finding: undefined, trouble: error.message, seconds: ended() };
   } finally {
     copy.remove();
   }
+}
+
+/** Why a breach says nothing of the bug; undefined where it does. */
+async function notOfTheBug(
+  sound: RepositoryCopy,
+  finding: Finding,
+  simulator: string | undefined,
+  limitMs: number,
+): Promise<string | undefined> {
+  const { directory } = sound;
+  const outcome = await boundedRun(replayCommand(simulator, finding), { directory, limitMs });
+  const same = simulatorFinding(outcome);
+  if (same === undefined) return undefined;
+  return `seed ${finding.seed} breaches (${same.checker}) without the bug as well; it was found by ${finding.checker}`;
 }
 
 function verdictOf({ finding, trouble }: PlantedResult): string {

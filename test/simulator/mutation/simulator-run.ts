@@ -4,6 +4,7 @@ import type { RunOutcome } from './bounded-run.ts';
 export interface Finding {
   readonly checker: string;
   readonly seed: string;
+  readonly profile: string;
 }
 
 /**
@@ -14,6 +15,12 @@ export function simulatorCommand(injected: string | undefined, minutes: number, 
   const base = injected === undefined ? defaultCommand() : readCommand(injected);
   const options = ['--until-breach', '--minutes', `${minutes}`, '--first-seed', `${firstSeed}`, '--workers', '1'];
   return [...base, ...options];
+}
+
+/** The command that runs the seed of a finding again. */
+export function replayCommand(injected: string | undefined, { seed, profile }: Finding): string[] {
+  const base = injected === undefined ? defaultCommand() : readCommand(injected);
+  return [...base, '--seed', seed, '--profile', profile, '--quiet'];
 }
 
 function defaultCommand(): string[] {
@@ -29,13 +36,15 @@ function readCommand(text: string): string[] {
 }
 
 /**
- * What a run of the simulator has found: exit code 1 with a line `BREACH seed=N checker=NAME ...`. Undefined where it
+ * What a run of the simulator has found: exit code 1 with a line `BREACH seed=N [profile=P] checker=NAME ...`. Undefined where it
  * found nothing. Throws where the run says neither: then the simulator is broken, not the program that it runs.
  */
 export function simulatorFinding(outcome: RunOutcome): Finding | undefined {
   if (outcome.exitCode === 0) return undefined;
-  const line = /^BREACH seed=(\S+) checker=(\S+)/m.exec(outcome.standardOutput);
-  if (outcome.exitCode === 1 && line !== null) return { seed: line[1] ?? '', checker: line[2] ?? '' };
+  const line = /^BREACH .*/m.exec(outcome.standardOutput)?.[0] ?? '';
+  const field = (name: string): string | undefined => new RegExp(` ${name}=(\\S+)`).exec(line)?.[1];
+  const [seed, checker, profile = 'mixed'] = [field('seed'), field('checker'), field('profile')];
+  if (outcome.exitCode === 1 && seed !== undefined && checker !== undefined) return { seed, checker, profile };
   const end = (outcome.standardOutput + outcome.standardError).trim().split('\n').slice(-5).join('\n');
   const how = outcome.timedOut ? 'did not end in its time' : `ended with exit code ${outcome.exitCode}`;
   throw new Error(`the simulator ${how} and named no breach:\n${end}`);
