@@ -16,7 +16,7 @@ export function checkLinearizable<Input, Output, State>(
   history: readonly Operation<Input, Output>[],
   model: Model<Input, Output, State>,
   limits: Limits = defaultLimits,
-): Verdict<Input, Output> {
+): Verdict<Input, Output, State> {
   checkHistory(history);
   const keys = new Map<string, Operation<Input, Output>[]>();
   for (const operation of history) {
@@ -31,8 +31,8 @@ export function checkLinearizable<Input, Output, State>(
     const verdict = search.run();
     effort = sum(effort, search.effort);
     if (verdict.kind === 'stuck') {
-      const { ordered, stuck } = verdict;
-      return { ok: false, key, ordered, stuck, text: explain(key, verdict, model), effort };
+      const { ordered, stuck, state } = verdict;
+      return { ok: false, key, ordered, stuck, state, text: explain(key, verdict, model), effort };
     }
     if (verdict.kind === 'unknown' && unknown === undefined) {
       const { limit } = verdict;

@@ -59,7 +59,7 @@ function describeCondition(condition: RegisterCondition): string {
 function describeOutput(output: InstanceOutput): string {
   switch (output.kind) {
     case 'registered':
-      return `registered as ${output.incarnation}${output.replaced ? ' in place of another' : ''}`;
+      return `registered as ${output.incarnation}${output.replaced === true ? ' in place of another' : ''}`;
     case 'kept':
       return `kept as ${output.incarnation}`;
     case 'updated':

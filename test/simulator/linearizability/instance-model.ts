@@ -7,6 +7,7 @@ import {
   gone,
   identify,
   type InstanceState,
+  isSameContent,
   lost,
   type PresentInstance,
 } from './instance-state.ts';
@@ -70,29 +71,33 @@ function register(
   input: Register,
   output: InstanceOutput | undefined,
 ): InstanceState | undefined {
-  if (output === undefined) return registerUnanswered(state, input);
+  if (output === undefined) return registerUntold(state, input, 0);
   if (output.kind === 'registered') return registered(state, input, output);
   if (output.kind === 'kept') return kept(state, input, output);
   return output.kind === 'refused' ? registerRefused(state, input, output) : undefined;
 }
 
-/** After it took effect, if it can. What is there and may be gone is gone where that is needed. */
-function registerUnanswered(state: InstanceState, input: Register): InstanceState | undefined {
+/**
+ * After it took effect, over what is not told. What is there and may be gone is gone where that is needed.
+ *
+ * @param incarnation 0: not told either.
+ */
+function registerUntold(state: InstanceState, input: Register, incarnation: number): InstanceState | undefined {
   const { condition } = input;
   switch (condition.kind) {
     case 'none':
-      return started(state, input, 0);
+      return started(state, input, incarnation);
     case 'keep-equal':
-      return isEqualPersistent(state.present, input) ? undefined : started(state, input, 0);
+      return isEqualPersistent(state.present, input) ? undefined : started(state, input, incarnation);
     case 'if-absent':
-      return startedOverNothing(state, input, 0);
+      return startedOverNothing(state, input, incarnation);
     case 'if-incarnation':
-      return startedOver(state, input, condition.incarnation, 0);
+      return startedOver(state, input, condition.incarnation, incarnation);
     case 'restore': {
       if (state.lostBy.includes(sessionOf(input.lifetime))) return undefined;
       const { ownIncarnation } = condition;
-      const over = ownIncarnation === 0 ? undefined : startedOver(state, input, ownIncarnation, 0);
-      return over ?? startedOverNothing(state, input, 0);
+      const over = ownIncarnation === 0 ? undefined : startedOver(state, input, ownIncarnation, incarnation);
+      return over ?? startedOverNothing(state, input, incarnation);
     }
     default:
       return unreachable(condition);
@@ -105,6 +110,7 @@ function registered(
   { incarnation, replaced }: Answer<'registered'>,
 ): InstanceState | undefined {
   const { condition } = input;
+  if (replaced === undefined) return registerUntold(state, input, incarnation);
   if (!isAllowedStart(state, input, replaced)) return undefined;
   if (!replaced) return startedOverNothing(state, input, incarnation);
   if (state.present === undefined) return undefined;
@@ -139,7 +145,7 @@ function isAllowedStart(state: InstanceState, input: Register, replaced: boolean
       const session = sessionOf(lifetime);
       if (state.lostBy.includes(session)) return false;
       // What it holds already, with the same content, stays as it is.
-      return !replaced || !(state.present?.session === session && state.present.content === input.content);
+      return !replaced || !(state.present?.session === session && isSameContent(state.present.content, input.content));
     }
     default:
       return unreachable(condition);
@@ -153,7 +159,7 @@ function kept(state: InstanceState, input: Register, { incarnation }: Answer<'ke
     return isEqualPersistent(present, input) ? bound(state, present, incarnation) : undefined;
   }
   const isHeld = input.condition.kind === 'restore' && present.session === sessionOf(input.lifetime);
-  return isHeld && present.content === input.content ? bound(state, present, incarnation) : undefined;
+  return isHeld && isSameContent(present.content, input.content) ? bound(state, present, incarnation) : undefined;
 }
 
 function registerRefused(state: InstanceState, input: Register, output: Answer<'refused'>): InstanceState | undefined {
@@ -185,7 +191,7 @@ function restoreRefused(
   const overNothing = isLost && (current === undefined || current === 0) ? gone(state) : undefined;
   const { present } = state;
   if (present === undefined || current === 0) return overNothing;
-  if (present.session === session && present.content === input.content) return overNothing;
+  if (present.session === session && isSameContent(present.content, input.content)) return overNothing;
   // What was lost is refused whatever is there.
   return isLost || ownIncarnation === 0 ? there(state, current) : another(state, ownIncarnation, current);
 }
@@ -196,7 +202,7 @@ function update(state: InstanceState, input: Update, output: InstanceOutput | un
   if (output !== undefined && output.kind !== 'updated') return undefined;
   const found = held(state, input);
   if (found === undefined || found.present.lease === 'ended') return undefined;
-  const isChanged = found.present.content !== content;
+  const isChanged = !isSameContent(found.present.content, content);
   if (output !== undefined && output.changed !== isChanged) return undefined;
   // Without an answer only a change is worth a step.
   if (output === undefined && !isChanged) return undefined;
@@ -303,7 +309,7 @@ function started(
 }
 
 function isEqualPersistent(present: PresentInstance | undefined, { content, lifetime }: Register): boolean {
-  return present?.lease === 'none' && lifetime.kind === 'persistent' && present.content === content;
+  return present?.lease === 'none' && lifetime.kind === 'persistent' && isSameContent(present.content, content);
 }
 
 function sessionOf(lifetime: Lifetime): string {

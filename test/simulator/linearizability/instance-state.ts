@@ -1,3 +1,11 @@
+/** Stands for the content of one write each that nobody read: it is like no other, and none of them matters. */
+export const unreadContent = 0;
+
+/** Whether two writes have the same content. */
+export function isSameContent(one: number, other: number): boolean {
+  return one === other && one !== unreadContent;
+}
+
 /** What an instance that is there is known to be. */
 export interface PresentInstance {
   /** 0: not known yet, since the answer to its registration was lost. It is above the floor then. */
@@ -81,5 +89,6 @@ export function describeState({ floor, present }: InstanceState): string {
   const which = incarnation === 0 ? `an incarnation above ${floor}, not known` : `incarnation ${incarnation}`;
   const holder = session === '' ? '' : `, of session ${session}`;
   const may = { none: '', live: ', on a lease that may have ended', ended: ', on a lease that has ended' }[lease];
-  return `${which} with content ${content}${holder}${may}`;
+  const what = content === unreadContent ? 'a content that nobody read' : `content ${content}`;
+  return `${which} with ${what}${holder}${may}`;
 }

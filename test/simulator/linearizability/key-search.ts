@@ -40,6 +40,8 @@ export class KeySearch<Input, Output, State> {
   readonly #path: SearchPath;
   /** Open operations that the path has used up. */
   readonly #used: Uint8Array;
+  /** By open operation: the one before it that asked the very same, with as much time for it; or itself. */
+  readonly #twins: Int32Array;
   #longest: { readonly order: readonly number[]; readonly closedCount: number; readonly state: number };
   #steps = 0;
   /** The limit that was reached: from then on nothing that was found, or not found, counts. */
@@ -55,9 +57,10 @@ export class KeySearch<Input, Output, State> {
     this.#closedTotal = closed.length;
     this.#events = new EventList(closed);
     this.#used = new Uint8Array(this.#operations.length);
+    this.#twins = twinsOf(this.#operations, closed.length);
     this.#states = new StateTable(model);
     this.#path = new SearchPath(this.#states.intern(model.initial()));
-    this.#longest = { order: [], closedCount: 0, state: this.#path.state };
+    this.#longest = { order: [], closedCount: 0, state: this.#path.now.state };
   }
 
   get effort(): Effort {
@@ -66,7 +69,7 @@ export class KeySearch<Input, Output, State> {
 
   run(): KeyVerdict<Input, Output, State> {
     let candidate = this.#firstCandidate();
-    while (this.#path.closedCount < this.#closedTotal) {
+    while (this.#path.now.closedCount < this.#closedTotal) {
       if (candidate === none) {
         if (this.#path.length === 0) return this.#stuck();
         candidate = this.#goBack();
@@ -80,21 +83,23 @@ export class KeySearch<Input, Output, State> {
 
   /** Orders the candidate next, unless that cannot be or leads nowhere that was not looked at. */
   #goOn(candidate: number): boolean {
-    const path = this.#path;
-    const state = this.#step(path.state, candidate);
+    const { now } = this.#path;
+    const state = this.#step(now.state, candidate);
     if (state === impossible) return false;
     const isClosed = this.#isClosed(candidate);
-    if (!isClosed && state === path.state) return false;
-    const last = path.last();
-    // The last one was open and makes no difference to this one: the order without it can do all that this one can.
-    if (last !== undefined && !this.#isClosed(last.operation) && this.#step(last.state, candidate) === state)
-      return false;
+    if (!isClosed && state === now.state) return false;
+    const last = this.#path.last();
+    const isBehindOpen = last !== undefined && !this.#isClosed(last.operation);
+    // The open one before it makes no difference to this one: the order without it can do all that this one can.
+    if (isBehindOpen && this.#step(last.before.state, candidate) === state) return false;
 
-    const closedSet = isClosed ? this.#sets.add(path.closedSet, candidate) : path.closedSet;
-    const openSet = isClosed ? path.openSet : this.#sets.add(path.openSet, candidate);
+    const closedSet = isClosed ? this.#sets.add(now.closedSet, candidate) : now.closedSet;
+    const openSet = isClosed ? now.openSet : this.#sets.add(now.openSet, candidate);
     if (this.#spent !== undefined || !this.#visited.add(closedSet, state, openSet)) return false;
     if (this.#visited.size > this.#limits.configurationsPerKeyMax) this.#spent = 'configurationsPerKeyMax';
-    path.push(candidate, isClosed, state, closedSet, openSet);
+    const closedCount = now.closedCount + (isClosed ? 1 : 0);
+    const lastStart = Math.max(now.lastStart, this.#at(candidate).start);
+    this.#path.push(candidate, { state, closedSet, openSet, closedCount, lastStart });
     if (isClosed) this.#events.take(candidate);
     else this.#used[candidate] = 1;
     return true;
@@ -102,11 +107,11 @@ export class KeySearch<Input, Output, State> {
 
   /** Takes the last one back; returns the candidate that follows it. */
   #goBack(): number {
-    const path = this.#path;
-    if (path.closedCount > this.#longest.closedCount) {
-      this.#longest = { order: path.operations(), closedCount: path.closedCount, state: path.state };
+    const { closedCount, state } = this.#path.now;
+    if (closedCount > this.#longest.closedCount) {
+      this.#longest = { order: this.#path.operations(), closedCount, state };
     }
-    const { operation } = path.pop((index) => this.#isClosed(index));
+    const operation = this.#path.pop();
     if (this.#isClosed(operation)) this.#events.putBack(operation);
     else this.#used[operation] = 0;
     return this.#nextCandidate(operation);
@@ -123,13 +128,21 @@ export class KeySearch<Input, Output, State> {
     return next === none ? this.#nextOpen(this.#closedTotal) : next;
   }
 
-  /** The first open operation from this one on that is not used up and began before the first end. */
+  /**
+   * The first open operation from this one on that is not used up and began before the first end. Of several that ask
+   * the same the one that began first is taken first: it can do all that the others can.
+   */
   #nextOpen(from: number): number {
-    let open = from;
-    while (this.#used[open] === 1) open += 1;
-    if (open >= this.#operations.length) return none;
     const ending = this.#events.firstEnd();
-    return ending !== none && this.#at(open).start <= this.#at(ending).end ? open : none;
+    if (ending === none) return none;
+    const { end } = this.#at(ending);
+    for (let open = from; open < this.#operations.length && this.#at(open).start <= end; open++) {
+      if (this.#used[open] === 1) continue;
+      if ((this.#at(open).latest ?? Infinity) < this.#path.now.lastStart) continue;
+      const twin = this.#twins[open] ?? open;
+      if (twin === open || this.#used[twin] === 1) return open;
+    }
+    return none;
   }
 
   #step(state: number, operation: number): number {
@@ -163,4 +176,15 @@ export class KeySearch<Input, Output, State> {
   #at(operation: number): Operation<Input, Output> {
     return must(this.#operations[operation], 'operation');
   }
+}
+
+function twinsOf(operations: readonly Operation<unknown, unknown>[], from: number): Int32Array {
+  const twins = new Int32Array(operations.length);
+  const lasts = new Map<string, number>();
+  for (let open = from; open < operations.length; open++) {
+    const asked = JSON.stringify([operations[open]?.input, operations[open]?.latest]);
+    twins[open] = lasts.get(asked) ?? open;
+    lasts.set(asked, open);
+  }
+  return twins;
 }

@@ -1,41 +1,34 @@
 import { must } from '../../../src/base/assert.ts';
 import { emptySet } from './operation-sets.ts';
 
-/** One operation that was ordered, and what was there before it. */
-export interface PathStep {
-  readonly operation: number;
+/** A configuration: what is behind an order that was tried. */
+interface Configuration {
   readonly state: number;
   readonly closedSet: number;
   readonly openSet: number;
+  /** Answered operations in the order. */
+  readonly closedCount: number;
+  /** Of all operations in the order; what certainly took effect before cannot come any more. */
+  readonly lastStart: number;
+}
+
+/** One operation that was ordered, and what was there before it. */
+export interface PathStep {
+  readonly operation: number;
+  readonly before: Configuration;
 }
 
 /** Where a search is: the order tried, and the configuration behind it. */
 export class SearchPath {
   readonly #steps: PathStep[] = [];
-  #state: number;
-  #closedSet = emptySet;
-  #openSet = emptySet;
-  #closedCount = 0;
+  #now: Configuration;
 
   constructor(state: number) {
-    this.#state = state;
+    this.#now = { state, closedSet: emptySet, openSet: emptySet, closedCount: 0, lastStart: -Infinity };
   }
 
-  get state(): number {
-    return this.#state;
-  }
-
-  get closedSet(): number {
-    return this.#closedSet;
-  }
-
-  get openSet(): number {
-    return this.#openSet;
-  }
-
-  /** Answered operations in the order tried. */
-  get closedCount(): number {
-    return this.#closedCount;
+  get now(): Configuration {
+    return this.#now;
   }
 
   get length(): number {
@@ -50,21 +43,15 @@ export class SearchPath {
     return this.#steps.map((step) => step.operation);
   }
 
-  push(operation: number, isClosed: boolean, state: number, closedSet: number, openSet: number): void {
-    this.#steps.push({ operation, state: this.#state, closedSet: this.#closedSet, openSet: this.#openSet });
-    this.#state = state;
-    this.#closedSet = closedSet;
-    this.#openSet = openSet;
-    if (isClosed) this.#closedCount += 1;
+  push(operation: number, now: Configuration): void {
+    this.#steps.push({ operation, before: this.#now });
+    this.#now = now;
   }
 
-  /** Takes the last one back; it was answered, or was open. */
-  pop(isClosed: (operation: number) => boolean): PathStep {
-    const step = must(this.#steps.pop(), 'step');
-    this.#state = step.state;
-    this.#closedSet = step.closedSet;
-    this.#openSet = step.openSet;
-    if (isClosed(step.operation)) this.#closedCount -= 1;
-    return step;
+  /** Takes the last one back, and returns it. */
+  pop(): number {
+    const { operation, before } = must(this.#steps.pop(), 'step');
+    this.#now = before;
+    return operation;
   }
 }

@@ -14,6 +14,11 @@ export interface Operation<Input, Output> {
    */
   readonly start: number;
   readonly end: number;
+  /**
+   * With an end of Infinity: it has taken effect by this time or never does, and what begins later comes behind it.
+   * Whoever writes the history and knows it saves the search much. Left out: at any time.
+   */
+  readonly latest?: number;
   readonly input: Input;
   /** undefined exactly where the end is Infinity. */
   readonly output: Output | undefined;
@@ -51,7 +56,7 @@ export interface Effort {
   readonly configurations: number;
 }
 
-export type Verdict<Input, Output> =
+export type Verdict<Input, Output, State = unknown> =
   | { readonly ok: true; readonly effort: Effort }
   | {
       readonly ok: false;
@@ -60,6 +65,8 @@ export type Verdict<Input, Output> =
       readonly ordered: readonly Operation<Input, Output>[];
       /** None of these can come next, and one of them would have to. */
       readonly stuck: readonly Operation<Input, Output>[];
+      /** Of the model, behind the longest order. */
+      readonly state: State;
       /** For a person. */
       readonly text: string;
       readonly effort: Effort;
@@ -87,8 +94,8 @@ export type Lifetime =
   | { readonly kind: 'session'; readonly session: string };
 
 /**
- * What is asked of one instance. `content` is a number that stands for the bytes of a spec: equal exactly where they
- * are. A batch, or a write of a session, is one operation on each of its keys. The session in an update or deregister is
+ * What is asked of one instance. `content` is a number from 1 that stands for the bytes of a spec: equal exactly where
+ * they are. A batch, or a write of a session, is one operation on each of its keys. The session in an update or deregister is
  * set where it came through its stream.
  */
 export type InstanceInput =
@@ -116,7 +123,8 @@ export type RegisterCondition =
 export type InstanceRefusal = 'ALREADY_REGISTERED' | 'SUPERSEDED' | 'UNKNOWN_INSTANCE';
 
 export type InstanceOutput =
-  | { readonly kind: 'registered'; readonly incarnation: number; readonly replaced: boolean }
+  /** `replaced` is left out where it is not known. */
+  | { readonly kind: 'registered'; readonly incarnation: number; readonly replaced?: boolean }
   /** Of keep-equal, and of a restore of what the session holds already. */
   | { readonly kind: 'kept'; readonly incarnation: number }
   | { readonly kind: 'updated'; readonly changed: boolean }
