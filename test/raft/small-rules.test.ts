@@ -3,7 +3,7 @@ import { InvariantError } from '../../src/base/assert.ts';
 import { raftDefaults } from '../../src/raft/config.ts';
 import { Inflights } from '../../src/raft/inflights.ts';
 import type { RaftCore } from '../../src/raft/raft-core.ts';
-import type { ReadContext } from '../../src/raft/types.ts';
+import type { Message, ReadContext } from '../../src/raft/types.ts';
 import { bytesOf } from './network.ts';
 import { ackFromB, appendFrom, coreWith, drain, emptyBase, entriesOf, fromB, fromC, makeLeader } from './single.ts';
 
@@ -91,5 +91,30 @@ describe('a leader', () => {
     expect(drain(core)).toMatchObject([{ kind: 'append', to: 'b', entries: [{ index: 2 }] }]);
     core.reportUnreachable('b');
     expect(drain(core)).toMatchObject([{ kind: 'append', to: 'b', prevIndex: 1, entries: [{ index: 2 }] }]);
+  });
+
+  it('goes on behind a snapshot that has arrived, and from the begin where it has not', () => {
+    const { index, term, hash } = entriesOf([1, 1, 1, 1, 1])[4] ?? emptyBase;
+    const base = { index, term, hash };
+    const hardState = { term: 1, vote: '' };
+    const core = coreWith([], { base, hardState, commit: 5, applied: 5 });
+    makeLeader(core);
+    drain(core);
+    const refusal = { ...ackFromB(2, 0), accepted: false, rejectedIndex: 5, hintIndex: 0, hintTerm: 0 } as Message;
+    core.step(refusal);
+    drain(core);
+    expect(core.status().peers[0]).toMatchObject({ id: 'b', state: 'snapshot' });
+    core.reportSnapshot('b', { ok: true, index: 5 });
+    expect(core.status().peers[0]).toMatchObject({ id: 'b', state: 'probe', match: 0, next: 6 });
+  });
+});
+
+describe('the status', () => {
+  it('counts the reads that wait here, whoever leads', () => {
+    const core = coreWith();
+    core.step({ ...heartbeat, ...fromB, term: 1 });
+    core.readIndex(contextOf('a', 1));
+    core.readIndex(contextOf('a', 2));
+    expect(core.status().pendingReads).toBe(2);
   });
 });
