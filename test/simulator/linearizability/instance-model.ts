@@ -9,6 +9,7 @@ import {
   type InstanceState,
   isSameContent,
   lost,
+  mayBeGone,
   type PresentInstance,
 } from './instance-state.ts';
 import { describeInstance } from './describe-instance.ts';
@@ -233,7 +234,10 @@ function deregister(
   if (output?.existed === false) return gone(state);
   const found = held(state, input);
   if (found === undefined) return undefined;
-  return { floor: found.floor, lostBy: lost(found, input.session), present: undefined };
+  const lostBy = lost(found, input.session);
+  // What may be gone by itself needs no removal of which nobody was told, and no session lost anything by it.
+  if (output === undefined && mayBeGone(state) && lostBy === found.lostBy) return undefined;
+  return { floor: found.floor, lostBy, present: undefined };
 }
 
 function read(state: InstanceState, output: InstanceOutput): InstanceState | undefined {

@@ -33,6 +33,10 @@ export class KeySearch<Input, Output, State> {
   /** Answered ones first, then open ones, each in the order of their starts. */
   readonly #operations: readonly Operation<Input, Output>[];
   readonly #closedTotal: number;
+  /** Times of the operations, where the search reads them most. */
+  readonly #starts: Float64Array;
+  readonly #ends: Float64Array;
+  readonly #latests: Float64Array;
   readonly #events: EventList;
   readonly #sets = new OperationSets();
   readonly #visited = new Visited(this.#sets);
@@ -55,6 +59,9 @@ export class KeySearch<Input, Output, State> {
     const closed = byStart.filter(({ end }) => end !== Infinity);
     this.#operations = [...closed, ...byStart.filter(({ end }) => end === Infinity)];
     this.#closedTotal = closed.length;
+    this.#starts = Float64Array.from(this.#operations, ({ start }) => start);
+    this.#ends = Float64Array.from(this.#operations, ({ end }) => end);
+    this.#latests = Float64Array.from(this.#operations, ({ latest }) => latest ?? Infinity);
     this.#events = new EventList(closed);
     this.#used = new Uint8Array(this.#operations.length);
     this.#twins = twinsOf(this.#operations, closed.length);
@@ -98,7 +105,7 @@ export class KeySearch<Input, Output, State> {
     if (this.#spent !== undefined || !this.#visited.add(closedSet, state, openSet)) return false;
     if (this.#visited.size > this.#limits.configurationsPerKeyMax) this.#spent = 'configurationsPerKeyMax';
     const closedCount = now.closedCount + (isClosed ? 1 : 0);
-    const lastStart = Math.max(now.lastStart, this.#at(candidate).start);
+    const lastStart = Math.max(now.lastStart, this.#starts[candidate] ?? 0);
     this.#path.push(candidate, { state, closedSet, openSet, closedCount, lastStart });
     if (isClosed) this.#events.take(candidate);
     else this.#used[candidate] = 1;
@@ -135,10 +142,11 @@ export class KeySearch<Input, Output, State> {
   #nextOpen(from: number): number {
     const ending = this.#events.firstEnd();
     if (ending === none) return none;
-    const { end } = this.#at(ending);
-    for (let open = from; open < this.#operations.length && this.#at(open).start <= end; open++) {
-      if (this.#used[open] === 1) continue;
-      if ((this.#at(open).latest ?? Infinity) < this.#path.now.lastStart) continue;
+    const end = this.#ends[ending] ?? 0;
+    const { lastStart } = this.#path.now;
+    const count = this.#operations.length;
+    for (let open = from; open < count && (this.#starts[open] ?? 0) <= end; open++) {
+      if (this.#used[open] === 1 || (this.#latests[open] ?? 0) < lastStart) continue;
       const twin = this.#twins[open] ?? open;
       if (twin === open || this.#used[twin] === 1) return open;
     }
