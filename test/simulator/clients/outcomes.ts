@@ -8,7 +8,6 @@ export type Ok = Extract<Outcome, { kind: 'ok' }>;
 const verdicts: ReadonlySet<string> = new Set([
   'UNKNOWN_INSTANCE',
   'UNKNOWN_LEASE',
-  'UNKNOWN_SESSION',
   'ALREADY_REGISTERED',
   'SUPERSEDED',
 ]);
