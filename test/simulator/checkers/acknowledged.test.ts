@@ -162,7 +162,9 @@ describe('the checker of acknowledged writes', () => {
     const write: CommandBody = { kind: 'write-session', sessionId: 1, attachment: 1, sequence: 1, operations: [start] };
     call(story, action, write, { incarnation: 1 });
     story.expectClean();
-    call(story, registerAction(2, { lifetime: 'session', leaseId: 1 }), undefined, { incarnation: 1 });
+    const again = story.invoke(registerAction(2, { lifetime: 'session', leaseId: 1 }));
+    story.register(3, { key: other });
+    story.return(again, { kind: 'ok', revision: 2, member: 'a', incarnation: 1 });
     story.expectBreach('acknowledged', 'acknowledged as incarnation 1, which is value 1');
     const future = new Story();
     call(future, action, undefined, { incarnation: 3 });

@@ -73,9 +73,8 @@ export class Progress implements Observer {
   #checkTime(operation: Operation, nowMs: number): void {
     const sinceMs = Math.max(operation.startMs, this.#livenessMs);
     if (nowMs - sinceMs <= answerMsMax) return;
-    this.#breach(
-      `${printed(operation)}: not answered ${nowMs - sinceMs} ms after ${sinceMs}, all is well since ${this.#livenessMs}`,
-    );
+    const openMs = nowMs - sinceMs;
+    this.#breach(`${printed(operation)}: no answer in ${openMs} ms, all is well since ${this.#livenessMs}`);
   }
 
   #breach(text: string): void {

@@ -35,7 +35,7 @@ describe('the checker of states', () => {
     const applied = story.entry(registerBody(registerAction(1)));
     story.applyOn(applied, 'a');
     story.applyOn({ ...applied, ...change }, 'b');
-    story.expectBreach('state-safety', 'b (life 1) applied 1', ...texts);
+    story.expectBreach('state-safety', 'b (life 1) applied', ...texts);
   });
 
   it('sees an entry that is left out, repeated or from nowhere', () => {

@@ -202,9 +202,9 @@ export class Watches implements Observer {
       if (named.has(key)) this.#breach(step, `names ${key} twice`);
       named.add(key);
     }
-    if (named.size === expected.size) return;
-    const missing = [...expected.keys()].find((key) => !named.has(key)) ?? '';
-    this.#breach(step, `does not name ${missing}, which is ${shown(expected.get(missing))}`);
+    for (const [key, there] of expected) {
+      if (!named.has(key)) this.#breach(step, `does not name ${key}, which is ${shown(there)}`);
+    }
   }
 
   #checkPut(step: WatchStep, event: Extract<StepEvent, { kind: 'put' }>, there: LedgerInstance | undefined): void {
