@@ -103,7 +103,7 @@ export function planRun(seed: number, profile: ProfileName, random: Random): Run
     ids: below(5) === 0 ? ['a', 'b', 'c', 'd', 'e'] : ['a', 'b', 'c'],
     safetyMs: shape.safetyMs,
     setup: {
-      times: profile === 'soak' ? replicaTimes(250, 2, 10, 20) : replicaTimes(50, 2, 10, 20),
+      times: replicaTimes(profile === 'soak' ? 250 : pick([50, 100, 100, 200]), 2, 10, 20),
       segmentBytes: 64 * 1024,
       logKeepBytes: small ? pick([8, 16, 32]) * 1024 : 1024 * 1024,
       flushIntervalMs: pick([50, 100, 200, 1_000]),

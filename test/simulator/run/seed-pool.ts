@@ -43,7 +43,13 @@ export class SeedPool {
   #work(): Promise<void> {
     const { script, next, onReport } = this.#options;
     return new Promise((resolve, reject) => {
-      const child = fork(script, [], { env: { ...process.env, [workerMark]: '1' }, stdio: ['ignore', 2, 2, 'ipc'] });
+      // Most of what a run makes is garbage at once: a larger young generation saves a tenth of the time.
+      const execArgv = [...process.execArgv, '--max-semi-space-size=32'];
+      const child = fork(script, [], {
+        execArgv,
+        env: { ...process.env, [workerMark]: '1' },
+        stdio: ['ignore', 2, 2, 'ipc'],
+      });
       this.#children.add(child);
       let current: SeedRun | undefined;
       let done = false;
