@@ -1,7 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import type { CommandBody } from '../../../src/state-machine/types.ts';
 import type { Action, Outcome } from '../types.ts';
-import { key, nameOf, registerAction, registerBody, specOf, Story, updateBody } from './story-kit.ts';
+import {
+  key,
+  nameOf,
+  registerAction,
+  registerBody,
+  specOf,
+  Story,
+  updateBody,
+  expectBreach,
+  expectClean,
+} from './story-kit.ts';
 
 const other = 'default/api/two';
 type Ok = Extract<Outcome, { kind: 'ok' }>;
@@ -42,15 +52,15 @@ describe('the checker of acknowledged writes', () => {
     const operation = story.invoke(registerAction(1));
     const applied = story.entry(registerBody(registerAction(1)));
     story.ok(operation, { incarnation: 1, replaced: false });
-    story.expectClean();
+    expectClean(story);
     story.applyOn(applied, 'a', 'b', 'c');
     story.end();
-    story.expectClean();
+    expectClean(story);
     const lost = new Story();
     lost.return(lost.invoke(registerAction(1)), { kind: 'ok', revision: 1, member: 'a', incarnation: 1 });
-    lost.expectClean();
+    expectClean(lost);
     lost.end();
-    lost.expectBreach('acknowledged', 'acknowledged at revision 1, the log ends at index 0 revision 0');
+    expectBreach(lost, 'acknowledged', 'acknowledged at revision 1, the log ends at index 0 revision 0');
   });
 
   it('sees what waited turn out otherwise', () => {
@@ -59,7 +69,7 @@ describe('the checker of acknowledged writes', () => {
     const operation = story.invoke(registerAction(1));
     story.return(operation, { kind: 'ok', revision: 1, member: 'a', incarnation: 1 });
     story.apply(registerBody(registerAction(2)));
-    story.expectBreach('acknowledged', 'acknowledged at revision 1, which has value 2');
+    expectBreach(story, 'acknowledged', 'acknowledged at revision 1, which has value 2');
   });
 
   const registers: readonly (readonly [string, Partial<Ok>, string])[] = [
@@ -73,79 +83,79 @@ describe('the checker of acknowledged writes', () => {
     story.register(1, { key: other });
     const action = registerAction(2);
     call(story, action, registerBody(action), { incarnation: 2, replaced: false, leaseId: 0, ...fields });
-    story.expectBreach('acknowledged', 'register default/api/one value 2', text);
+    expectBreach(story, 'acknowledged', 'register default/api/one value 2', text);
   });
 
   it('sees a registration without its effect, or with another', () => {
     const story = new Story();
     story.invoke(registerAction(2));
     call(story, registerAction(1), registerBody(registerAction(2)), { incarnation: 1 });
-    story.expectBreach('acknowledged', 'acknowledged at revision 1, which has value 2');
+    expectBreach(story, 'acknowledged', 'acknowledged at revision 1, which has value 2');
     const leased = new Story();
     const body = registerBody(registerAction(1, { lifetime: 'new', ttlMs: 5_000 }));
     call(leased, registerAction(1), body, { incarnation: 1 });
-    leased.expectBreach('acknowledged', 'is persistent, the log has value 1 incarnation 1 at 1 lease 1');
+    expectBreach(leased, 'acknowledged', 'is persistent, the log has value 1 incarnation 1 at 1 lease 1');
   });
 
   it('sees an update that is not there, of another incarnation, or that changed nothing', () => {
     const lost = new Story();
     lost.register(1);
     call(lost, { kind: 'update', key, value: 2, incarnation: 1 }, undefined, { changed: false });
-    lost.expectBreach('acknowledged', 'to value 2: acknowledged at revision 1, which has value 1');
+    expectBreach(lost, 'acknowledged', 'to value 2: acknowledged at revision 1, which has value 1');
     const late = new Story();
     late.register(1);
     late.register(2);
     call(late, { kind: 'update', key, value: 3, incarnation: 1 }, updateBody(3, 2), { changed: true });
-    late.expectBreach('values', 'meant was incarnation 1');
+    expectBreach(late, 'values', 'meant was incarnation 1');
     expect(late.breaches[1]?.text).toContain('acknowledged for incarnation 1, the log has value 3 incarnation 2');
     const same = new Story();
     same.register(1);
     const again = same.invoke({ kind: 'update', key, value: 1, incarnation: 1 });
     same.register(5, { key: other });
     same.return(again, { kind: 'ok', revision: 2, member: 'a', changed: true });
-    same.expectBreach('acknowledged', 'acknowledged as changed at revision 2');
+    expectBreach(same, 'acknowledged', 'acknowledged as changed at revision 2');
   });
 
   it('sees a removal that left what it removed, took another, or removed nothing', () => {
     const left = new Story();
     left.register(1);
     call(left, { kind: 'deregister', key, incarnation: 0 }, undefined, { existed: false });
-    left.expectBreach('acknowledged', 'acknowledged at revision 1, where the log has value 1');
+    expectBreach(left, 'acknowledged', 'acknowledged at revision 1, where the log has value 1');
     const nothing = new Story();
     nothing.register(1, { key: other });
     const removal = nothing.invoke({ kind: 'deregister', key, incarnation: 0 });
     nothing.register(2, { key: other });
     nothing.return(removal, { kind: 'ok', revision: 2, member: 'a', existed: true });
-    nothing.expectBreach('acknowledged', 'existed at revision 2, which removes nothing');
+    expectBreach(nothing, 'acknowledged', 'existed at revision 2, which removes nothing');
     const another = new Story();
     another.register(1);
     another.register(2);
     another.invoke({ kind: 'deregister', key, incarnation: 0 });
     const body: CommandBody = { kind: 'deregister', name: nameOf(key), incarnation: 0 };
     call(another, { kind: 'deregister', key, incarnation: 1 }, body, { existed: true });
-    another.expectBreach('acknowledged', 'removed at revision 3 what was value 2 incarnation 2');
+    expectBreach(another, 'acknowledged', 'removed at revision 3 what was value 2 incarnation 2');
   });
 
   it('sees half a batch, a lease given twice, one of another kind, and one that has not ended', () => {
     const half = new Story();
     call(half, { kind: 'batch', keys: [key, other], values: [1, 2] }, batch(key), {});
-    half.expectBreach('acknowledged', 'where default/api/two is nothing');
+    expectBreach(half, 'acknowledged', 'where default/api/two is nothing');
     const twice = new Story();
     call(twice, { kind: 'grant', ttlMs: 5_000 }, { kind: 'grant-lease', ttlMs: 5_000 }, { leaseId: 1 });
     call(twice, { kind: 'grant', ttlMs: 5_000 }, undefined, { leaseId: 1 });
-    twice.expectBreach('acknowledged', 'answered with lease 1, which was given to operation 1');
+    expectBreach(twice, 'acknowledged', 'answered with lease 1, which was given to operation 1');
     const kind = new Story();
     call(kind, { kind: 'grant', ttlMs: 5_000 }, { kind: 'open-session', ttlMs: 5_000 }, { leaseId: 1 });
-    kind.expectBreach('acknowledged', 'answered with lease 1, which is a session');
+    expectBreach(kind, 'acknowledged', 'answered with lease 1, which is a session');
     const never = new Story();
     call(never, { kind: 'grant', ttlMs: 5_000 }, undefined, { leaseId: 1 });
     never.end();
-    never.expectBreach('acknowledged', 'grant of 5000 ms: acknowledged at revision 0');
+    expectBreach(never, 'acknowledged', 'grant of 5000 ms: acknowledged at revision 0');
     const alive = new Story();
     call(alive, { kind: 'grant', ttlMs: 5_000 }, { kind: 'grant-lease', ttlMs: 5_000 }, { leaseId: 1 });
     call(alive, { kind: 'revoke', leaseId: 1 }, undefined, { existed: true });
     alive.end();
-    alive.expectBreach('acknowledged', 'revoke lease 1: acknowledged');
+    expectBreach(alive, 'acknowledged', 'revoke lease 1: acknowledged');
   });
 
   it('sees a session answered with an incarnation that is not the one it holds', () => {
@@ -161,13 +171,13 @@ describe('the checker of acknowledged writes', () => {
     } as const;
     const write: CommandBody = { kind: 'write-session', sessionId: 1, attachment: 1, sequence: 1, operations: [start] };
     call(story, action, write, { incarnation: 1 });
-    story.expectClean();
+    expectClean(story);
     const again = story.invoke(registerAction(2, { lifetime: 'session', leaseId: 1 }));
     story.register(3, { key: other });
     story.return(again, { kind: 'ok', revision: 2, member: 'a', incarnation: 1 });
-    story.expectBreach('acknowledged', 'acknowledged as incarnation 1, which is value 1');
+    expectBreach(story, 'acknowledged', 'acknowledged as incarnation 1, which is value 1');
     const future = new Story();
     call(future, action, undefined, { incarnation: 3 });
-    future.expectBreach('acknowledged', 'answered with incarnation 3 at revision 0');
+    expectBreach(future, 'acknowledged', 'answered with incarnation 3 at revision 0');
   });
 });

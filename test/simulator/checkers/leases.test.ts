@@ -1,6 +1,6 @@
 import { describe, it } from 'vitest';
 import type { CommandBody } from '../../../src/state-machine/types.ts';
-import { key, registerAction, registerBody, Story } from './story-kit.ts';
+import { key, registerAction, registerBody, Story, expectBreach, expectClean } from './story-kit.ts';
 
 const ttlMs = 5_500;
 /** By the fastest clock of a story. */
@@ -43,18 +43,18 @@ describe('the checker of leases', () => {
     story.wait(leastMs - 100);
     story.apply(expire());
     renew(story, false);
-    story.expectClean();
+    expectClean(story);
   });
 
   it('sees one that ends early after its registration, by the fastest clock', () => {
     const early = leased();
     early.wait(leastMs - 101);
     early.apply(expire());
-    early.expectBreach('leases', 'lease 1 ended at 5999', 'it was safe to 6000 by operation 1');
+    expectBreach(early, 'leases', 'lease 1 ended at 5999', 'it was safe to 6000 by operation 1');
     const just = leased();
     just.wait(leastMs - 100);
     just.apply(expire());
-    just.expectClean();
+    expectClean(just);
   });
 
   it('sees one that ends early after a grant, a session, a renewal or an attach', () => {
@@ -64,26 +64,26 @@ describe('the checker of leases', () => {
     grant.ok(granted, { leaseId: 1 });
     grant.wait(leastMs - 1);
     grant.apply(expire());
-    grant.expectBreach('leases', 'lease 1 ended at 5999', 'grant of 5500 ms');
+    expectBreach(grant, 'leases', 'lease 1 ended at 5999', 'grant of 5500 ms');
     const session = new Story();
     const opened = session.invoke({ kind: 'open-session', ttlMs });
     session.apply({ kind: 'open-session', ttlMs });
     session.ok(opened, { leaseId: 1 });
     session.wait(leastMs - 1);
     session.apply(expire());
-    session.expectBreach('leases', 'lease 1 ended at 5999', 'open-session of 5500 ms');
+    expectBreach(session, 'leases', 'lease 1 ended at 5999', 'open-session of 5500 ms');
     const renewed = leased();
     renewed.wait(3_000);
     renew(renewed, true);
     renewed.wait(leastMs - 101);
     renewed.apply(expire());
-    renewed.expectBreach('leases', 'lease 1 ended at 9099', 'it was safe to 9100 by operation 2', 'renew lease 1');
+    expectBreach(renewed, 'leases', 'lease 1 ended at 9099', 'it was safe to 9100 by operation 2', 'renew lease 1');
     const attached = leased();
     attached.wait(3_000);
     attached.register(2, { lifetime: 'lease', leaseId: 1, key: 'default/api/two' });
     attached.wait(leastMs - 1);
     attached.apply(expire(1, 2));
-    attached.expectBreach('leases', 'lease 1 ended at 9099', 'register default/api/two value 2 lease');
+    expectBreach(attached, 'leases', 'lease 1 ended at 9099', 'register default/api/two value 2 lease');
   });
 
   it('sees a renewal acknowledged for what had ended meanwhile, or before it was asked', () => {
@@ -92,20 +92,20 @@ describe('the checker of leases', () => {
     const operation = meanwhile.invoke({ kind: 'renew', leaseId: 1, ttlMs });
     meanwhile.wait(100);
     meanwhile.apply(expire());
-    meanwhile.expectClean();
+    expectClean(meanwhile);
     meanwhile.ok(operation, { existed: true });
-    meanwhile.expectBreach('leases', 'lease 1 ended at 6200 by expire-lease', 'it was safe to 11100 by operation 2');
+    expectBreach(meanwhile, 'leases', 'lease 1 ended at 6200 by expire-lease', 'it was safe to 11100 by operation 2');
     const before = leased();
     before.wait(leastMs);
     before.apply(expire());
     before.wait(1);
     renew(before, true);
-    before.expectBreach('leases', 'lease 1 ended at 6100 by expire-lease, which is before it was acknowledged');
+    expectBreach(before, 'leases', 'lease 1 ended at 6100 by expire-lease, which is before it was acknowledged');
     const emptied = leased();
     emptied.register(2);
     emptied.wait(1);
     renew(emptied, true);
-    emptied.expectBreach('leases', 'lease 1 ended at 1100 by emptied, which is before');
+    expectBreach(emptied, 'leases', 'lease 1 ended at 1100 by emptied, which is before');
   });
 
   it('does not count a renewal that failed or found nothing', () => {
@@ -113,7 +113,7 @@ describe('the checker of leases', () => {
     story.return(story.invoke({ kind: 'renew', leaseId: 1, ttlMs }), { kind: 'unknown', reason: 'NO_LEADER' });
     story.wait(leastMs - 100);
     story.apply(expire());
-    story.expectClean();
+    expectClean(story);
   });
 
   it('sees an instance that goes although its lease has not ended', () => {
@@ -127,7 +127,7 @@ describe('the checker of leases', () => {
     const other = story.entry({ kind: 'grant-lease', ttlMs });
     story.applyOn(applied, 'a');
     story.applyOn(other, 'a');
-    story.expectClean();
+    expectClean(story);
     const gone = new Story();
     const granted = gone.invoke({ kind: 'grant', ttlMs });
     gone.apply({ kind: 'grant-lease', ttlMs });
@@ -140,7 +140,7 @@ describe('the checker of leases', () => {
     });
     const events = removed.events.map((event) => ({ ...event, cause: 'lease-expired' }) as never);
     gone.applyOn({ ...removed, events }, 'a');
-    gone.expectBreach('leases', 'as lease-expired, its lease has not ended');
+    expectBreach(gone, 'leases', 'as lease-expired, its lease has not ended');
   });
 
   it('sees what an ended lease still holds, and what is put on it', () => {
@@ -149,7 +149,7 @@ describe('the checker of leases', () => {
     const applied = holds.entry(expire());
     const results = [{ kind: 'lease-ended', revision: 1, existed: true, instances: 1, remaining: 0 }] as const;
     holds.applyOn({ ...applied, revision: 1, results, events: [] }, 'a');
-    holds.expectBreach('leases', 'lease 1 ended at revision 1 and holds default/api/one');
+    expectBreach(holds, 'leases', 'lease 1 ended at revision 1 and holds default/api/one');
     const put = new Story();
     const granted = put.invoke({ kind: 'grant', ttlMs });
     put.apply({ kind: 'grant-lease', ttlMs });
@@ -164,7 +164,7 @@ describe('the checker of leases', () => {
     put.applyOn({ ...revoke, index: 2, revision: 0, events: [], results: empty }, 'a');
     put.applyOn({ ...attached, index: 3 }, 'a');
     put.applyOn({ ...ended, index: 4 }, 'a');
-    put.expectBreach('leases', 'revision 1 puts default/api/one', 'its lease ended at revision 0');
+    expectBreach(put, 'leases', 'revision 1 puts default/api/one', 'its lease ended at revision 0');
   });
 
   // Settled at 11,100: (5,500 + 3,000) / 0.9 later it is late.
@@ -176,10 +176,10 @@ describe('the checker of leases', () => {
     liveness(story);
     story.wait(lateMs - 10);
     look(story);
-    story.expectClean();
+    expectClean(story);
     story.wait(510);
     look(story);
-    story.expectBreach('leases', 'lease 1 of 5500 ms, renewed last at 1100, holds default/api/one');
+    expectBreach(story, 'leases', 'lease 1 of 5500 ms, renewed last at 1100, holds default/api/one');
   });
 
   it('gives one time to live more for each change of leader', () => {
@@ -190,10 +190,10 @@ describe('the checker of leases', () => {
     story.lead('a', 2);
     story.wait(lateMs - 11_000 + 510);
     look(story);
-    story.expectClean();
+    expectClean(story);
     story.wait(ttlMs / 0.9);
     look(story);
-    story.expectBreach('leases', 'holds default/api/one');
+    expectBreach(story, 'leases', 'holds default/api/one');
   });
 
   it('holds nothing late that is or may be renewed', () => {
@@ -203,14 +203,14 @@ describe('the checker of leases', () => {
       renewed.wait(2_000);
       renew(renewed, true);
     }
-    renewed.expectClean();
+    expectClean(renewed);
     renewed.wait(lateMs);
     look(renewed);
-    renewed.expectBreach('leases', 'holds default/api/one');
+    expectBreach(renewed, 'leases', 'holds default/api/one');
     const silent = leased();
     liveness(silent);
     silent.wait(100_000);
     look(silent);
-    silent.expectClean();
+    expectClean(silent);
   });
 });

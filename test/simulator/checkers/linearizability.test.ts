@@ -1,6 +1,6 @@
 import { describe, it } from 'vitest';
 import type { Action, Outcome } from '../types.ts';
-import { key, registerAction, registerBody, Story } from './story-kit.ts';
+import { key, registerAction, registerBody, Story, expectClean } from './story-kit.ts';
 
 const discover: Action = {
   kind: 'discover',
@@ -39,7 +39,7 @@ describe('the checker of linearizability', () => {
     answered(story, discover, { kind: 'ok', revision: story.revision, member: 'a', instances: [] });
     story.end();
     expect(only(story)).toBe('');
-    story.expectClean();
+    expectClean(story);
   });
 
   it('sees a read of what was overwritten before, and a removal of what is there', ({ expect }) => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { AppendRequest, Entry, Message } from '../../../src/raft/types.ts';
-import { Story } from './story-kit.ts';
+import { Story, expectBreach } from './story-kit.ts';
 
 /** An entry whose hash tells where it comes from. */
 function entry(index: number, term: number, hash = `${index}-${term}`): Entry {
@@ -41,60 +41,60 @@ describe('the checker of logs', () => {
     const role = new Story();
     role.lead('a', 3);
     role.lead('b', 3);
-    role.expectBreach('raft-logs', 'b leads in term 3, whose leader is a');
+    expectBreach(role, 'raft-logs', 'b leads in term 3, whose leader is a');
     const wire = new Story();
     wire.sent(heartbeat('a', 3));
     wire.sent(heartbeat('c', 3));
-    wire.expectBreach('raft-logs', 'c sends a heartbeat in term 3, whose leader is a');
+    expectBreach(wire, 'raft-logs', 'c sends a heartbeat in term 3, whose leader is a');
     const entries = new Story();
     entries.lead('b', 3);
     entries.sent(append(3, []));
-    entries.expectBreach('raft-logs', 'a sends entries in term 3, whose leader is b');
+    expectBreach(entries, 'raft-logs', 'a sends entries in term 3, whose leader is b');
     const snapshot = new Story();
     snapshot.lead('b', 3);
     snapshot.sent({ ...head('a', 'b', 3), kind: 'snapshot', snapshot: { index: 1, term: 1, hash: '1-1' } });
-    snapshot.expectBreach('raft-logs', 'a sends a snapshot in term 3');
+    expectBreach(snapshot, 'raft-logs', 'a sends a snapshot in term 3');
     const followed = new Story();
     followed.lead('b', 3);
     const soft = { term: 3, role: 'follower', leader: 'a', ownTermCommitted: false } as const;
     followed.tell({ kind: 'role', member: 'c', life: 1, ...soft });
-    followed.expectBreach('raft-logs', 'a is followed by c in term 3');
+    expectBreach(followed, 'raft-logs', 'a is followed by c in term 3');
   });
 
   it('sees a leader that changes its log, or sends what does not follow', () => {
     const story = new Story();
     story.sent(append(2, [entry(1, 1), entry(2, 2)]));
     story.sent(append(2, [entry(2, 1)]));
-    story.expectBreach('raft-logs', 'leader a of term 2 has entry 2 of term 1', 'it had entry 2 of term 2');
+    expectBreach(story, 'raft-logs', 'leader a of term 2 has entry 2 of term 1', 'it had entry 2 of term 2');
     const gap = new Story();
     gap.sent(append(1, [entry(1, 1), entry(3, 1)]));
-    gap.expectBreach('raft-logs', 'sends entry 3 of term 1 behind 1 of term 1');
+    expectBreach(gap, 'raft-logs', 'sends entry 3 of term 1 behind 1 of term 1');
     const future = new Story();
     future.sent(append(1, [entry(1, 2)]));
-    future.expectBreach('raft-logs', 'sends entry 1 of term 2 behind 0');
+    expectBreach(future, 'raft-logs', 'sends entry 1 of term 2 behind 0');
   });
 
   it('sees equal index and term with another prefix, wherever they are', () => {
     const twice = new Story();
     twice.sent(append(1, [entry(1, 1)]));
     twice.sent({ ...append(2, [entry(1, 1, 'ff')]), from: 'c' });
-    twice.expectBreach('raft-logs', 'leader c of term 2 has entry 1 of term 1 with hash ff, elsewhere it is');
+    expectBreach(twice, 'raft-logs', 'leader c of term 2 has entry 1 of term 1 with hash ff, elsewhere it is');
     const disk = new Story();
     disk.sent(append(1, [entry(1, 1)]));
     const found = { term: 1, vote: '', boot: 1, baseIndex: 0, entries: [entry(1, 1, 'ff')] };
     disk.tell({ kind: 'recovered', member: 'b', life: 2, ...found });
-    disk.expectBreach('raft-logs', 'b (life 2, at its start) has entry 1 of term 1 with hash ff');
+    expectBreach(disk, 'raft-logs', 'b (life 2, at its start) has entry 1 of term 1 with hash ff');
     const hole = new Story();
     hole.tell({ kind: 'recovered', member: 'b', life: 2, ...found, entries: [entry(1, 1), entry(3, 1)] });
-    hole.expectBreach('raft-logs', 'b (life 2) finds entry 3 behind 1');
+    expectBreach(hole, 'raft-logs', 'b (life 2) finds entry 3 behind 1');
     const prev = new Story();
     prev.sent(append(1, [entry(1, 1)]));
     prev.sent(append(1, [entry(2, 1)], { prevHash: 'ff' }));
-    prev.expectBreach('raft-logs', 'leader a of term 1 has entry 1 of term 1 with hash ff');
+    expectBreach(prev, 'raft-logs', 'leader a of term 1 has entry 1 of term 1 with hash ff');
     const snapshot = new Story();
     snapshot.sent(append(1, [entry(1, 1)]));
     snapshot.sent({ ...head('a', 'b', 1), kind: 'snapshot', snapshot: { index: 1, term: 1, hash: 'ff' } });
-    snapshot.expectBreach('raft-logs', 'a sends a snapshot has entry 1 of term 1 with hash ff');
+    expectBreach(snapshot, 'raft-logs', 'a sends a snapshot has entry 1 of term 1 with hash ff');
   });
 
   it('sees a leader without what was committed before it', () => {
@@ -103,7 +103,7 @@ describe('the checker of logs', () => {
     story.committed('a', entry(1, 1));
     story.lead('c', 2);
     story.sent({ ...append(2, [entry(1, 2)]), from: 'c' });
-    story.expectBreach('raft-logs', 'has entry 1 of term 2', 'committed before its election was entry 1 of term 1');
+    expectBreach(story, 'raft-logs', 'has entry 1 of term 2', 'committed before its election was entry 1 of term 1');
   });
 
   it('expects of a leader that comes late only what was committed before later ones', () => {
@@ -120,26 +120,26 @@ describe('the checker of logs', () => {
     const other = new Story();
     other.committed('a', entry(1, 1));
     other.committed('b', entry(1, 2));
-    other.expectBreach('raft-logs', 'b commits entry 1 of term 2 hash 1-2', 'a committed term 1 hash 1-1');
+    expectBreach(other, 'raft-logs', 'b commits entry 1 of term 2 hash 1-2', 'a committed term 1 hash 1-1');
     const life = new Story();
     life.committed('a', entry(1, 1));
     life.start('a');
     life.committed('a', entry(1, 2));
-    life.expectBreach('raft-logs', 'a commits entry 1 of term 2');
+    expectBreach(life, 'raft-logs', 'a commits entry 1 of term 2');
     const bytes = new Story();
     bytes.committed('a', entry(1, 1));
     bytes.committed('b', { ...entry(1, 1), data: new Uint8Array(3) });
-    bytes.expectBreach('raft-logs', '3 bytes, a committed');
+    expectBreach(bytes, 'raft-logs', '3 bytes, a committed');
   });
 
   it('sees a commit that goes back, in a life or in what a leader tells', () => {
     const story = new Story();
     story.committed('a', entry(1, 1), entry(2, 1), entry(1, 1));
-    story.expectBreach('raft-logs', 'a (life 1) commits entry 1 behind 2');
+    expectBreach(story, 'raft-logs', 'a (life 1) commits entry 1 behind 2');
     const told = new Story();
     told.sent(append(1, [entry(1, 1), entry(2, 1)], { commit: 2 }));
     told.sent(append(1, [], { commit: 1 }));
-    told.expectBreach('raft-logs', 'leader a of term 1 told b commit 2, and then 1');
+    expectBreach(told, 'raft-logs', 'leader a of term 1 told b commit 2, and then 1');
   });
 
   it('sees a leader that commits an entry of an earlier term by itself', () => {
@@ -147,7 +147,7 @@ describe('the checker of logs', () => {
     story.lead('a', 2);
     story.sent(append(2, [entry(1, 1), entry(2, 2)]));
     story.sent(append(2, [entry(3, 2)], { prevTerm: 2, prevHash: '2-2', commit: 1 }));
-    story.expectBreach('raft-logs', 'commits entry 1 of term 1', 'at its election 0 was known as committed');
+    expectBreach(story, 'raft-logs', 'commits entry 1 of term 1', 'at its election 0 was known as committed');
     const before = new Story();
     before.committed('b', entry(1, 1));
     before.lead('a', 2);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Entry, Message } from '../../../src/raft/types.ts';
 import type { SimEvent } from '../types.ts';
-import { Story } from './story-kit.ts';
+import { Story, expectBreach } from './story-kit.ts';
 
 type Recovered = Extract<SimEvent, { kind: 'recovered' }>;
 
@@ -59,39 +59,39 @@ describe('the checker of promises', () => {
     const two = new Story();
     two.sent(vote('a', 1));
     two.sent(vote('c', 1));
-    two.expectBreach('raft-promises', 'b votes for c in term 1, it gave a its vote');
+    expectBreach(two, 'raft-promises', 'b votes for c in term 1, it gave a its vote');
     const own = new Story();
     own.sent(vote('a', 1));
     own.sent(ask('b', 1));
-    own.expectBreach('raft-promises', 'b votes for b in term 1, it gave a');
+    expectBreach(own, 'raft-promises', 'b votes for b in term 1, it gave a');
     const lives = new Story();
     restart(lives, { vote: 'a' });
     lives.sent(vote('c', 1));
-    lives.expectBreach('raft-promises', 'b votes for c in term 1, it gave a');
+    expectBreach(lives, 'raft-promises', 'b votes for c in term 1, it gave a');
     const forgotten = new Story();
     forgotten.sent(vote('a', 1));
     restart(forgotten, { vote: '' });
-    forgotten.expectBreach('raft-promises', 'b (life 2) finds its vote of term 1 for "", it gave it a');
+    expectBreach(forgotten, 'raft-promises', 'b (life 2) finds its vote of term 1 for "", it gave it a');
   });
 
   it('sees a term or a boot that goes back', () => {
     const disk = new Story();
     disk.sent(accept(3, 0));
     restart(disk, { term: 2 });
-    disk.expectBreach('raft-promises', 'b (life 2) finds term 2, it has spoken in term 3');
+    expectBreach(disk, 'raft-promises', 'b (life 2) finds term 2, it has spoken in term 3');
     const life = new Story();
     life.sent(accept(3, 0));
     life.sent(accept(2, 0));
-    life.expectBreach('raft-promises', 'b tells a term 2 in a append-reply behind term 3');
+    expectBreach(life, 'raft-promises', 'b tells a term 2 in a append-reply behind term 3');
     const boot = new Story();
     boot.sent(accept(1, 0));
     restart(boot);
     boot.sent(accept(1, 0));
-    boot.expectBreach('raft-promises', 'b speaks with boot 1 in life 2, in life 1 it had 1');
+    expectBreach(boot, 'raft-promises', 'b speaks with boot 1 in life 2, in life 1 it had 1');
     const found = new Story();
     found.sent({ ...accept(1, 0), fromBoot: 4 });
     restart(found, { boot: 3 });
-    found.expectBreach('raft-promises', 'finds boot 3, it has spoken with boot 4');
+    expectBreach(found, 'raft-promises', 'finds boot 3, it has spoken with boot 4');
   });
 
   it('sees a log without what was accepted in this term, or with something else', () => {
@@ -99,12 +99,12 @@ describe('the checker of promises', () => {
     short.sent(append('a', 1, [entry(1, 1), entry(2, 1)]));
     short.sent(accept(1, 2));
     restart(short, { entries: [entry(1, 1)] });
-    short.expectBreach('raft-promises', 'finds a log that ends at 1, it accepted up to 2 in term 1');
+    expectBreach(short, 'raft-promises', 'finds a log that ends at 1, it accepted up to 2 in term 1');
     const other = new Story();
     other.sent(append('a', 2, [entry(1, 2)]));
     other.sent(accept(2, 1));
     restart(other, { term: 2, entries: [entry(1, 1)] });
-    other.expectBreach('raft-promises', 'finds entry 1 of term 1 with hash 1-1, it accepted up to 1 in term 2');
+    expectBreach(other, 'raft-promises', 'finds entry 1 of term 1 with hash 1-1, it accepted up to 1 in term 2');
   });
 
   it('lets a later term take the place of what is not committed, and of nothing else', () => {
@@ -119,8 +119,12 @@ describe('the checker of promises', () => {
     expect(story([], []).breaches).toEqual([]);
     expect(story([entry(1, 1)], [entry(1, 1)]).breaches).toEqual([]);
     expect(story([entry(1, 1), entry(2, 2)], [entry(1, 1), entry(2, 1)]).breaches).toEqual([]);
-    story([entry(1, 1)], []).expectBreach('raft-promises', 'ends at 0, it accepted up to 2 in term 1, 1 must be there');
-    story([entry(1, 1)], [entry(1, 2)]).expectBreach('raft-promises', 'finds entry 1 of term 2 with hash 1-2');
+    expectBreach(
+      story([entry(1, 1)], []),
+      'raft-promises',
+      'ends at 0, it accepted up to 2 in term 1, 1 must be there',
+    );
+    expectBreach(story([entry(1, 1)], [entry(1, 2)]), 'raft-promises', 'finds entry 1 of term 2 with hash 1-2');
   });
 
   it('sees a read that is confirmed below what was committed before it was asked', () => {
@@ -131,6 +135,6 @@ describe('the checker of promises', () => {
     story.tell({ kind: 'read-confirmed', member: 'b', askedMs: 1_001, index: 1 });
     expect(story.breaches).toEqual([]);
     story.tell({ kind: 'read-confirmed', member: 'b', askedMs: 1_002, index: 1 });
-    story.expectBreach('raft-promises', 'a read of b asked at 1002 is confirmed at 1, 2 was committed before');
+    expectBreach(story, 'raft-promises', 'a read of b asked at 1002 is confirmed at 1, 2 was committed before');
   });
 });

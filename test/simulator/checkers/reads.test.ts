@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { must } from '../../../src/base/assert.ts';
 import type { Action, Operation, Outcome } from '../types.ts';
-import { key, Story } from './story-kit.ts';
+import { key, Story, expectBreach, expectClean } from './story-kit.ts';
 
 const other = 'default/api/two';
 type Discover = Extract<Action, { kind: 'discover' }>;
@@ -47,13 +47,13 @@ describe('the checker of reads', () => {
   it('sees a linearizable answer that is older than what was known, by an answer or a watch', () => {
     const story = told();
     answer(story, ask(story), { revision: 1, instances: [must(story.seen(), 'one')] });
-    story.expectBreach('reads', 'answered revision 1, when it was asked 2 was known already');
+    expectBreach(story, 'reads', 'answered revision 1, when it was asked 2 was known already');
     const watched = new Story();
     watched.register(1);
     watched.tell({ kind: 'watch-opened', watch: 1, client: 'x', since: 0 });
     watched.step({ kind: 'snapshot', events: [watched.put()] });
     answer(watched, ask(watched), { revision: 0, instances: [] });
-    watched.expectBreach('reads', 'answered revision 0, when it was asked 1 was known already');
+    expectBreach(watched, 'reads', 'answered revision 0, when it was asked 1 was known already');
   });
 
   it('does not ask that an answer knows what was told while it was on its way', () => {
@@ -68,7 +68,7 @@ describe('the checker of reads', () => {
   it('sees an answer below the revision asked for', () => {
     const story = told();
     answer(story, ask(story, { consistency: 'stale', minRevision: 3 }));
-    story.expectBreach('reads', 'answered revision 2, asked for at least 3');
+    expectBreach(story, 'reads', 'answered revision 2, asked for at least 3');
   });
 
   it('sees an answer that is older than it says, by the slowest clock', () => {
@@ -82,9 +82,9 @@ describe('the checker of reads', () => {
       answer(story, ask(story, { consistency: 'stale' }), { revision: 1, instances, ageMs });
       return story;
     };
-    old(809).expectBreach('reads', 'answered revision 1 of age 809 ms, 2 was known before');
-    old(810).expectClean();
-    old(-1).expectBreach('reads', 'an age of -1 ms');
+    expectBreach(old(809), 'reads', 'answered revision 1 of age 809 ms, 2 was known before');
+    expectClean(old(810));
+    expectBreach(old(-1), 'reads', 'an age of -1 ms');
   });
 
   it('sees one life of a member go back for a client', () => {
@@ -93,14 +93,14 @@ describe('the checker of reads', () => {
     answer(story, ask(story, stale), { ageMs: 9e15, member: 'b' });
     const one = [must(story.seen(), 'one')];
     answer(story, ask(story, stale), { ageMs: 9e15, member: 'c', revision: 1, instances: one });
-    story.expectClean();
+    expectClean(story);
     answer(story, ask(story, stale), { ageMs: 9e15, member: 'b', revision: 1, instances: one });
-    story.expectBreach('reads', 'b answered revision 1, this client had 2 from it before');
+    expectBreach(story, 'reads', 'b answered revision 1, this client had 2 from it before');
     const restarted = told();
     answer(restarted, ask(restarted, stale), { ageMs: 9e15, member: 'b' });
     restarted.tell({ kind: 'started', member: 'b', life: 2 });
     answer(restarted, ask(restarted, stale), { ageMs: 9e15, member: 'b', revision: 1, instances: one });
-    restarted.expectClean();
+    expectClean(restarted);
   });
 
   const contents: readonly (readonly [string, (story: Story) => Partial<Ok>, string])[] = [
@@ -123,7 +123,7 @@ describe('the checker of reads', () => {
   it.each(contents)('sees an answer that %s', (_what, fields, text) => {
     const story = told();
     answer(story, ask(story), fields(story));
-    story.expectBreach('reads', text);
+    expectBreach(story, 'reads', text);
   });
 
   it('sees a filtered answer with an instance of another time, and an answer of the future', () => {
@@ -131,12 +131,12 @@ describe('the checker of reads', () => {
     const before = must(story.seen(), 'one');
     story.register(3);
     answer(story, ask(story, { filtered: true }), { instances: [before] });
-    story.expectBreach('reads', 'was value 3 incarnation 3 at 3 lease 0, answered was value 1');
+    expectBreach(story, 'reads', 'was value 3 incarnation 3 at 3 lease 0, answered was value 1');
     const future = told();
     answer(future, ask(future), { revision: 7 });
-    future.expectClean();
+    expectClean(future);
     future.end();
-    future.expectBreach('reads', 'answered revision 7, the log ends at 2');
+    expectBreach(future, 'reads', 'answered revision 7, the log ends at 2');
   });
 
   it('looks at an answer once the log reaches it', () => {
@@ -149,8 +149,8 @@ describe('the checker of reads', () => {
       incarnation: 0,
     });
     answer(story, operation, { instances: [must(story.seen(), 'one'), { ...must(story.seen(), 'one'), key: other }] });
-    story.expectClean();
+    expectClean(story);
     story.applyOn(applied, 'a');
-    story.expectBreach('reads', 'default/api/two was nothing');
+    expectBreach(story, 'reads', 'default/api/two was nothing');
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { SessionOperation } from '../../../src/state-machine/types.ts';
-import { key, nameOf, registerAction, specOf, Story } from './story-kit.ts';
+import { key, nameOf, registerAction, specOf, Story, expectBreach, expectClean } from './story-kit.ts';
 
 function open(story: Story, client = 'x'): number {
   const operation = story.invoke({ kind: 'open-session', ttlMs: 5_000 }, client);
@@ -58,7 +58,7 @@ describe('the checker of sessions', () => {
     write(story, other, 1, start(2));
     sends(story, 3);
     write(story, third, 2, start(3));
-    story.expectClean();
+    expectClean(story);
     expect(story.seen()?.value).toBe(3);
   });
 
@@ -70,7 +70,7 @@ describe('the checker of sessions', () => {
     story.register(2, {}, [], 'y');
     story.deregister();
     forged(story, mine, 2, restore(1, 0), start(1));
-    story.expectBreach('sessions', 'session 1 takes default/api/one back by itself, it lost it at 2');
+    expectBreach(story, 'sessions', 'session 1 takes default/api/one back by itself, it lost it at 2');
   });
 
   it('sees a session that has back what somebody deregistered', () => {
@@ -80,7 +80,7 @@ describe('the checker of sessions', () => {
     write(story, mine, 1, start(1));
     story.deregister();
     forged(story, mine, 2, restore(1, 0), start(1));
-    story.expectBreach('sessions', 'takes default/api/one back by itself, it lost it at 2');
+    expectBreach(story, 'sessions', 'takes default/api/one back by itself, it lost it at 2');
   });
 
   it("sees a restore over what is another process's, or not the incarnation meant", () => {
@@ -89,13 +89,13 @@ describe('the checker of sessions', () => {
     another.register(2, {}, [], 'y');
     sends(another, 1);
     forged(another, mine, 1, restore(1, 1), start(1));
-    another.expectBreach('sessions', 'session 1 of x takes default/api/one back by itself', 'of y');
+    expectBreach(another, 'sessions', 'session 1 of x takes default/api/one back by itself', 'of y');
     const older = new Story();
     const session = open(older);
     older.register(2);
     sends(older, 1);
     forged(older, session, 1, restore(1, 9), start(1));
-    older.expectBreach('sessions', 'as incarnation 9 over value 2 incarnation 1');
+    expectBreach(older, 'sessions', 'as incarnation 9 over value 2 incarnation 1');
   });
 
   it('sees an update or removal through a session of what is not its own', () => {
@@ -122,7 +122,7 @@ describe('the checker of sessions', () => {
       operations: [update(0)],
     } as const;
     story.applyOn({ ...applied, data: new Story().entry(forgery).data }, 'a');
-    story.expectBreach('sessions', 'session 2 has update of default/api/one work on value 1');
+    expectBreach(story, 'sessions', 'session 2 has update of default/api/one work on value 1');
     const late = new Story();
     const session = open(late);
     sends(late, 1);
@@ -131,7 +131,7 @@ describe('the checker of sessions', () => {
     write(late, session, 2, start(2));
     late.invoke({ kind: 'update', key, value: 3, incarnation: 1 });
     forged(late, session, 3, update(1), update(2));
-    late.expectBreach('sessions', 'means incarnation 1 of default/api/one, changed is value 2 incarnation 2');
+    expectBreach(late, 'sessions', 'means incarnation 1 of default/api/one, changed is value 2 incarnation 2');
   });
 
   it('sees a start that leaves an instance on another lease, and a change that its write does not name', () => {
@@ -141,12 +141,12 @@ describe('the checker of sessions', () => {
     const body = { kind: 'write-session', attachment: 1, sequence: 1, operations: [start(1)] } as const;
     const applied = story.entry({ ...body, sessionId: mine });
     story.applyOn({ ...applied, data: new Story().entry({ ...body, sessionId: theirs }).data }, 'a');
-    story.expectBreach('sessions', 'session 2 registers default/api/one as value 1');
+    expectBreach(story, 'sessions', 'session 2 registers default/api/one as value 1');
     const unnamed = new Story();
     const session = open(unnamed);
     sends(unnamed, 1);
     const elsewhere: SessionOperation = { ...start(1), name: nameOf('default/api/two') } as SessionOperation;
     forged(unnamed, session, 1, elsewhere, start(1));
-    unnamed.expectBreach('sessions', 'its write does not name it');
+    expectBreach(unnamed, 'sessions', 'its write does not name it');
   });
 });

@@ -3,7 +3,7 @@ import { must } from '../../../src/base/assert.ts';
 import { decodeBatch } from '../../../src/state-machine/command-codec.ts';
 import { entryOf } from '../../watch/change-model.ts';
 import { readCommands } from './commands.ts';
-import { key, nameOf, registerAction, registerBody, specOf, Story, updateBody } from './story-kit.ts';
+import { key, nameOf, registerAction, registerBody, specOf, Story, updateBody, expectBreach } from './story-kit.ts';
 
 describe('the checker of states', () => {
   it('passes a log that all members apply, load and go on with', () => {
@@ -35,7 +35,7 @@ describe('the checker of states', () => {
     const applied = story.entry(registerBody(registerAction(1)));
     story.applyOn(applied, 'a');
     story.applyOn({ ...applied, ...change }, 'b');
-    story.expectBreach('state-safety', 'b (life 1) applied', ...texts);
+    expectBreach(story, 'state-safety', 'b (life 1) applied', ...texts);
   });
 
   it('sees an entry that is left out, repeated or from nowhere', () => {
@@ -48,10 +48,10 @@ describe('the checker of states', () => {
     const left = entries();
     left.story.applyOn(left.first, 'a');
     left.story.applyOn(left.second, 'a', 'b');
-    left.story.expectBreach('state-safety', 'b (life 1) applied 2 behind 0');
+    expectBreach(left.story, 'state-safety', 'b (life 1) applied 2 behind 0');
     const repeated = entries();
     repeated.story.applyOn(repeated.first, 'a', 'b', 'a');
-    repeated.story.expectBreach('state-safety', 'a (life 1) applied 1 behind 1');
+    expectBreach(repeated.story, 'state-safety', 'a (life 1) applied 1 behind 1');
   });
 
   it('sees a revision that falls, is used twice, skipped, or not what the events say', () => {
@@ -59,24 +59,24 @@ describe('the checker of states', () => {
     fallen.register(1);
     const empty = fallen.entry();
     fallen.applyOn({ ...empty, revision: 0 }, 'a');
-    fallen.expectBreach('state-safety', 'fell from revision 1 to 0');
+    expectBreach(fallen, 'state-safety', 'fell from revision 1 to 0');
     const wrong = new Story();
     wrong.invoke(registerAction(1));
     wrong.applyOn({ ...wrong.entry(registerBody(registerAction(1))), revision: 2 }, 'a');
-    wrong.expectBreach('state-safety', 'revision 0 became 2, its events reach 1');
+    expectBreach(wrong, 'state-safety', 'revision 0 became 2, its events reach 1');
     const skipped = new Story();
     skipped.invoke(registerAction(1));
     const applied = skipped.entry(registerBody(registerAction(1)));
     const events = applied.events.map((event) => ({ ...event, revision: 2 }));
     const results = applied.results.map((result) => ({ ...result, revision: 2 }));
     skipped.applyOn({ ...applied, revision: 2, events, results }, 'a');
-    skipped.expectBreach('state-safety', 'an event of revision 2 stands behind revision 0');
+    expectBreach(skipped, 'state-safety', 'an event of revision 2 stands behind revision 0');
     const reused = new Story();
     reused.register(1);
     const next = reused.entry(registerBody(registerAction(2)));
     const before = next.events.map((event) => ({ ...event, revision: 1 }));
     reused.applyOn({ ...next, revision: 1, events: before }, 'a');
-    reused.expectBreach('state-safety', 'an event of revision 1 stands behind revision 1');
+    expectBreach(reused, 'state-safety', 'an event of revision 1 stands behind revision 1');
   });
 
   it('sees events that a replay does not confirm', () => {
@@ -86,7 +86,7 @@ describe('the checker of states', () => {
     const applied = story.entry(registerBody(registerAction(2)));
     const [event] = applied.events;
     story.applyOn({ ...applied, events: [{ ...must(event, 'event'), before: undefined } as never] }, 'a');
-    story.expectBreach('state-safety', 'was nothing before, it was value 1');
+    expectBreach(story, 'state-safety', 'was nothing before, it was value 1');
     const changed = new Story();
     const first = changed.register(1);
     changed.invoke({ kind: 'update', key, value: 2, incarnation: 1 });
@@ -96,16 +96,16 @@ describe('the checker of states', () => {
     expect([first.outcome?.kind, put?.kind, other?.kind]).toEqual(['ok', 'put', 'put']);
     const view = other?.kind === 'put' ? other.view : new Uint8Array(0);
     changed.applyOn({ ...update, events: [{ ...must(put, 'put'), view } as never] }, 'a');
-    changed.expectBreach('state-safety', 'revision 2 puts default/api/one as of 3');
+    expectBreach(changed, 'state-safety', 'revision 2 puts default/api/one as of 3');
   });
 
   it('sees results that do not fit the commands, and bytes that are none', () => {
     const story = new Story();
     story.applyOn({ ...story.entry({ kind: 'grant-lease', ttlMs: 1_000 }), results: [] }, 'a');
-    story.expectBreach('state-safety', '1 commands and 0 results');
+    expectBreach(story, 'state-safety', '1 commands and 0 results');
     const broken = new Story();
     broken.applyOn({ ...broken.entry(), data: new Uint8Array([1, 2]) }, 'a');
-    broken.expectBreach('state-safety', 'holds no commands');
+    expectBreach(broken, 'state-safety', 'holds no commands');
   });
 
   it('sees a load of another hash, revision, or of what nobody applied, and one that goes back', () => {
@@ -115,17 +115,17 @@ describe('the checker of states', () => {
       story.start('b', index, revision, hash === '' ? story.apply().hash : hash);
       return story;
     };
-    load(1, 1, 'ff').expectBreach('state-safety', 'loaded hash ff at 1, applied was');
-    load(7, 1, 'ff').expectBreach('state-safety', 'loaded index 7, nobody has applied more than 1');
+    expectBreach(load(1, 1, 'ff'), 'state-safety', 'loaded hash ff at 1, applied was');
+    expectBreach(load(7, 1, 'ff'), 'state-safety', 'loaded index 7, nobody has applied more than 1');
     const revision = new Story();
     revision.register(1);
     const { hash } = revision.register(2) && revision.apply();
     revision.start('b', 3, 1, hash);
-    revision.expectBreach('state-safety', 'loaded revision 1 at 3, applied was 2');
+    expectBreach(revision, 'state-safety', 'loaded revision 1 at 3, applied was 2');
     const back = new Story();
     back.register(1);
     back.tell({ kind: 'loaded', member: 'a', life: 1, index: 0, revision: 0, hash: 'ff' });
-    back.expectBreach('state-safety', 'a (life 1) loaded index 0, it had applied 1');
+    expectBreach(back, 'state-safety', 'a (life 1) loaded index 0, it had applied 1');
   });
 });
 

@@ -62,17 +62,6 @@ export class Story implements RunView {
     for (const observer of this.#observers) observer.atEnd?.();
   }
 
-  /** The first that is broken is this checker's, and says all of these. */
-  expectBreach(checker: string, ...texts: readonly string[]): void {
-    const [first] = this.breaches;
-    expect(first?.checker).toBe(checker);
-    for (const text of texts) expect(first?.text).toContain(text);
-  }
-
-  expectClean(): void {
-    expect(this.breaches).toEqual([]);
-  }
-
   wait(ms: number): void {
     this.nowMs += ms;
   }
@@ -201,6 +190,17 @@ export class Story implements RunView {
     const role = { role: 'leader', leader: member, ownTermCommitted: false } as const;
     this.tell({ kind: 'role', member, life: this.life(member), term, ...role });
   }
+}
+
+/** The first that is broken is this checker's, and says all of these. */
+export function expectBreach(story: Story, checker: string, ...texts: readonly string[]): void {
+  const [first] = story.breaches;
+  expect(first?.checker).toBe(checker);
+  for (const text of texts) expect(first?.text).toContain(text);
+}
+
+export function expectClean(story: Story): void {
+  expect(story.breaches).toEqual([]);
 }
 
 export function nameOf(text: string): InstanceName {

@@ -1,6 +1,15 @@
 import { describe, it } from 'vitest';
 import type { CommandBody } from '../../../src/state-machine/types.ts';
-import { key, nameOf, registerAction, registerBody, Story, updateBody } from './story-kit.ts';
+import {
+  key,
+  nameOf,
+  registerAction,
+  registerBody,
+  Story,
+  updateBody,
+  expectBreach,
+  expectClean,
+} from './story-kit.ts';
 
 const other = 'default/api/two';
 
@@ -20,17 +29,17 @@ describe('the checker of values', () => {
     story.apply(removal());
     const refused = story.invoke(registerAction(3, { ifAbsent: true }));
     story.return(refused, { kind: 'refused', reason: 'ALREADY_REGISTERED' });
-    story.expectClean();
+    expectClean(story);
   });
 
   it('sees what nobody has sent, and what was sent for another instance', () => {
     const nobody = new Story();
     nobody.apply(registerBody(registerAction(1)));
-    nobody.expectBreach('values', 'puts default/api/one value 1', 'nobody has sent it');
+    expectBreach(nobody, 'values', 'puts default/api/one value 1', 'nobody has sent it');
     const another = new Story();
     another.invoke(registerAction(1, { key: other }));
     another.apply(registerBody(registerAction(1)));
-    another.expectBreach('values', 'it was sent by operation 1', 'register default/api/two');
+    expectBreach(another, 'values', 'it was sent by operation 1', 'register default/api/two');
   });
 
   it('sees what had no effect by its answer, before or after it', () => {
@@ -38,12 +47,12 @@ describe('the checker of values', () => {
       const before = new Story();
       before.return(before.invoke(registerAction(1)), { kind, reason: 'NOT_PROPOSED' });
       before.apply(registerBody(registerAction(1)));
-      before.expectBreach('values', 'it had no effect, said the answer to operation 1', 'NOT_PROPOSED');
+      expectBreach(before, 'values', 'it had no effect, said the answer to operation 1', 'NOT_PROPOSED');
       const after = new Story();
       const operation = after.invoke(registerAction(1));
       after.apply(registerBody(registerAction(1)));
       after.return(operation, { kind, reason: 'NOT_PROPOSED' });
-      after.expectBreach('values', 'had no effect, revision 1 has value 1');
+      expectBreach(after, 'values', 'had no effect, revision 1 has value 1');
     }
   });
 
@@ -52,7 +61,7 @@ describe('the checker of values', () => {
     story.invoke(registerAction(1));
     story.apply(registerBody(registerAction(1)));
     story.apply(registerBody(registerAction(1)));
-    story.expectBreach('values', 'revision 2 (index 2) puts', 'it was put at 1 already');
+    expectBreach(story, 'values', 'revision 2 (index 2) puts', 'it was put at 1 already');
     const updated = new Story();
     updated.register(1);
     updated.invoke({ kind: 'update', key, value: 2, incarnation: 1 });
@@ -60,7 +69,7 @@ describe('the checker of values', () => {
     updated.invoke({ kind: 'update', key, value: 3, incarnation: 1 });
     updated.apply(updateBody(3, 1));
     updated.apply(updateBody(2, 1));
-    updated.expectBreach('values', 'it was put at 2 already');
+    expectBreach(updated, 'values', 'it was put at 2 already');
   });
 
   it('sees an update of an older incarnation, and registrations whose conditions did not hold', () => {
@@ -69,48 +78,48 @@ describe('the checker of values', () => {
     late.register(2);
     late.invoke({ kind: 'update', key, value: 3, incarnation: 1 });
     late.apply(updateBody(3, 2));
-    late.expectBreach('values', 'meant was incarnation 1 by operation 3');
+    expectBreach(late, 'values', 'meant was incarnation 1 by operation 3');
     const absent = new Story();
     absent.register(1);
     absent.invoke(registerAction(2, { ifAbsent: true }));
     absent.apply(registerBody(registerAction(2)));
-    absent.expectBreach('values', 'over value 1', 'meant was over nothing');
+    expectBreach(absent, 'values', 'over value 1', 'meant was over nothing');
     const incarnation = new Story();
     incarnation.register(1);
     incarnation.register(2);
     incarnation.invoke(registerAction(3, { ifIncarnation: 1 }));
     incarnation.apply(registerBody(registerAction(3)));
-    incarnation.expectBreach('values', 'over value 2', 'meant was 1');
+    expectBreach(incarnation, 'values', 'over value 2', 'meant was 1');
   });
 
   it('sees a removal that nobody asked for, or only of another incarnation, or in vain', () => {
     const nobody = new Story();
     nobody.register(1);
     nobody.apply(removal());
-    nobody.expectBreach('values', 'removes default/api/one value 1', 'nobody has asked for it');
+    expectBreach(nobody, 'values', 'removes default/api/one value 1', 'nobody has asked for it');
     const another = new Story();
     another.register(1);
     another.register(2);
     another.invoke({ kind: 'deregister', key, incarnation: 1 });
     another.apply(removal());
-    another.expectBreach('values', 'nobody has asked for it');
+    expectBreach(another, 'values', 'nobody has asked for it');
     const vain = new Story();
     vain.register(1);
     vain.return(vain.invoke({ kind: 'deregister', key, incarnation: 0 }), { kind: 'failed', reason: 'NO_LEADER' });
     vain.apply(removal());
-    vain.expectBreach('values', 'nobody has asked for it');
+    expectBreach(vain, 'values', 'nobody has asked for it');
   });
 
   it('sees a lease revoked by nobody, and a persistent instance that goes with a lease', () => {
     const revoked = new Story();
     revoked.register(1, { lifetime: 'new', ttlMs: 5_000 });
     revoked.apply({ kind: 'revoke-lease', leaseId: 1 });
-    revoked.expectBreach('values', 'as lease-revoked: nobody has revoked it');
+    expectBreach(revoked, 'values', 'as lease-revoked: nobody has revoked it');
     const persistent = new Story();
     persistent.register(1);
     const applied = persistent.entry(removal());
     const events = applied.events.map((event) => ({ ...event, cause: 'lease-expired' }) as never);
     persistent.applyOn({ ...applied, events }, 'a');
-    persistent.expectBreach('values', 'as lease-expired: it is persistent');
+    expectBreach(persistent, 'values', 'as lease-expired: it is persistent');
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { WatchStep } from '../types.ts';
-import { key, Story } from './story-kit.ts';
+import { key, Story, expectBreach, expectClean } from './story-kit.ts';
 
 const other = 'default/api/two';
 
@@ -44,7 +44,7 @@ describe('the checker of watches', () => {
     opened(story, 8, 2);
     story.step({ watch: 2, from: 8, member: 'c', events: [story.put()] });
     story.end();
-    story.expectClean();
+    expectClean(story);
   });
 
   it('passes what a filter and a prefix leave', () => {
@@ -60,7 +60,7 @@ describe('the checker of watches', () => {
     story.deregister(other);
     story.step({ ...tagged, from: 5, events: [{ kind: 'delete', revision: 6, key }] });
     story.end();
-    story.expectClean();
+    expectClean(story);
   });
 
   const firsts: readonly (readonly [string, Partial<WatchStep>, string])[] = [
@@ -74,7 +74,7 @@ describe('the checker of watches', () => {
     ['was never opened', { watch: 7 }, 'was never opened'],
   ];
   it.each(firsts)('sees a first batch that %s', (_what, fields, text) => {
-    started(fields).expectBreach('watches', text);
+    expectBreach(started(fields), 'watches', text);
   });
 
   it('sees a snapshot of other content, with one twice, or at another revision', () => {
@@ -83,7 +83,7 @@ describe('the checker of watches', () => {
       story.register(1);
       opened(story);
       story.step({ kind: 'snapshot', events: change(story) });
-      story.expectBreach('watches', text);
+      expectBreach(story, 'watches', text);
     };
     check((story) => [story.put(key, { value: 9 })], 'says that default/api/one is value 9');
     check((story) => [story.put(), story.put()], 'names default/api/one twice');
@@ -138,13 +138,13 @@ describe('the checker of watches', () => {
     story.register(2);
     story.register(3);
     story.step(fields(story));
-    story.expectBreach('watches', text);
+    expectBreach(story, 'watches', text);
   });
 
   it('sees a progress mark with events', () => {
     const story = started();
     story.step({ from: 1, to: 1, kind: 'progress', events: [story.put()] });
-    story.expectBreach('watches', 'is a mark of progress with 1 events');
+    expectBreach(story, 'watches', 'is a mark of progress with 1 events');
   });
 
   it('sees that what leaves the filter is not told, or told as a removal', () => {
@@ -152,29 +152,29 @@ describe('the checker of watches', () => {
       const story = started({ tag: 't1' });
       story.register(2);
       story.step({ tag: 't1', from: 1, events });
-      story.expectBreach('watches', 'the log has leaves default/api/one');
+      expectBreach(story, 'watches', 'the log has leaves default/api/one');
     }
     const untagged = started({ tag: 't1' });
     untagged.register(2, {}, ['t1']);
     untagged.step({ tag: 't1', from: 1, events: [untagged.put(key, {}, false)] });
-    untagged.expectBreach('watches', 'which is without the tag t1');
+    expectBreach(untagged, 'watches', 'which is without the tag t1');
   });
 
   it('sees a resume elsewhere, and what is told behind the end', () => {
     const resumed = started();
     resumed.register(2);
     opened(resumed, 2);
-    resumed.expectBreach('watches', 'goes on from 2, it stood at 1');
+    expectBreach(resumed, 'watches', 'goes on from 2, it stood at 1');
     const fresh = new Story();
     fresh.register(1);
     fresh.register(2);
     opened(fresh, 1);
     fresh.step({ from: 2, to: 2, kind: 'progress' });
-    fresh.expectBreach('watches', 'does not go on from 1');
+    expectBreach(fresh, 'watches', 'does not go on from 1');
     const ended = started();
     ended.tell({ kind: 'watch-ended', watch: 1, reason: '' });
     ended.step({ from: 1, kind: 'progress' });
-    ended.expectBreach('watches', 'was told more after its end');
+    expectBreach(ended, 'watches', 'was told more after its end');
   });
 
   it('takes a reset that begins anew, or where one revision is too large; never below the resume point', () => {
@@ -182,20 +182,20 @@ describe('the checker of watches', () => {
     anew.register(2);
     opened(anew, 0);
     anew.step({ kind: 'reset', events: [anew.put()] });
-    anew.expectClean();
+    expectClean(anew);
     const below = started();
     below.register(2);
     below.step({ from: 1, events: [below.put()] });
     opened(below, 0);
     below.step({ kind: 'snapshot', to: 1, events: [] });
-    below.expectBreach('watches', 'falls behind 2');
+    expectBreach(below, 'watches', 'falls behind 2');
   });
 
   it('sees at the end who was never told, but not who has left', () => {
     const story = started();
     story.register(2);
     story.end();
-    story.expectBreach('watches', 'ends at 1, it was never told of put default/api/one value 2', 'the log ends at 2');
+    expectBreach(story, 'watches', 'ends at 1, it was never told of put default/api/one value 2', 'the log ends at 2');
     for (const event of [
       { kind: 'watch-ended', watch: 1, reason: '' },
       { kind: 'client-gone', client: 'x' },
@@ -204,13 +204,13 @@ describe('the checker of watches', () => {
       left.register(2);
       left.tell(event);
       left.end();
-      left.expectClean();
+      expectClean(left);
     }
     const silent = new Story();
     opened(silent);
     silent.wait(30_001);
     silent.end();
-    silent.expectBreach('watches', 'watch 1 of x, opened at 1000, was never told anything');
+    expectBreach(silent, 'watches', 'watch 1 of x, opened at 1000, was never told anything');
     expect(silent.breaches).toHaveLength(1);
   });
 });

@@ -26,6 +26,8 @@ interface Watch {
   readonly client: string;
   /** As of the last step, or the resume point. */
   to: number;
+  /** When that was told. */
+  lastMs: number;
   /** It begins with a snapshot. */
   fresh: boolean;
   ended: boolean;
@@ -50,6 +52,8 @@ export class Watches implements Observer {
   readonly #ledger: Ledger;
   readonly #bounds: ResetBounds;
   readonly #watches = new Map<number, Watch>();
+  /** When each member took its state from disk or from another, last. */
+  readonly #loadedMs = new Map<string, number>();
 
   constructor(view: RunView, ledger: Ledger, bounds: ResetBounds) {
     this.#view = view;
@@ -59,6 +63,7 @@ export class Watches implements Observer {
 
   see(event: SimEvent): void {
     if (event.kind === 'watched') this.#watched(event.step);
+    else if (event.kind === 'loaded') this.#loadedMs.set(event.member, this.#view.nowMs);
     else if (event.kind === 'watch-opened') this.#opened(event.watch, event.client, event.since);
     else if (event.kind === 'watch-ended') {
       const watch = this.#watches.get(event.watch);
@@ -89,7 +94,7 @@ export class Watches implements Observer {
     const fresh = since === 0;
     if (watch === undefined) {
       const openedMs = this.#view.nowMs;
-      this.#watches.set(number, { client, to: since, fresh, ended: false, openedMs, last: undefined });
+      this.#watches.set(number, { client, to: since, fresh, ended: false, openedMs, lastMs: openedMs, last: undefined });
       return;
     }
     watch.ended = false;
@@ -118,8 +123,9 @@ export class Watches implements Observer {
         break;
       case 'reset':
         // One that begins anew is told as a reset, since it replaces what was there.
-        if (!watch.fresh) this.#checkResetAllowed(step, watch.to);
-        else if (watch.last === undefined) this.#breach(step, 'is a reset where a snapshot was to come');
+        // At revision 0 there is nothing to go on from.
+        if (!watch.fresh && watch.to > 0) this.#checkResetAllowed(step, watch);
+        else if (watch.fresh && watch.last === undefined) this.#breach(step, 'is a reset where a snapshot was to come');
         this.#checkWhole(step);
         break;
       case 'delta':
@@ -132,6 +138,7 @@ export class Watches implements Observer {
         unreachable(step.kind);
     }
     watch.to = to;
+    watch.lastMs = this.#view.nowMs;
     watch.fresh = false;
     watch.last = step;
   }
@@ -221,7 +228,9 @@ export class Watches implements Observer {
     this.#breach(step, `puts ${instance.key} ${shown(there)}, which is without the tag ${step.tag}`);
   }
 
-  #checkResetAllowed(step: WatchStep, from: number): void {
+  #checkResetAllowed(step: WatchStep, { to: from, lastMs }: Watch): void {
+    // A state that was replaced as a whole has no history of how it came there.
+    if ((this.#loadedMs.get(step.member) ?? -1) >= lastMs) return;
     const { historyRevisionsMin, queuedEventsMin, revisionEventsMin } = this.#bounds;
     if (from < this.#ledger.revision - historyRevisionsMin) return;
     const changes = this.#ledger.changesIn(from, step.to);
