@@ -16,8 +16,15 @@ export interface Glass {
 
 const sourceRoot = join(import.meta.dirname, '../../../src');
 
-/** Writes the copy to a temporary directory, loads it and removes it again. */
-export async function loadGlass(): Promise<Glass> {
+let loading: Promise<Glass> | undefined;
+
+/** Writes the copy to a temporary directory, loads it and removes it again; once in a process. */
+export function loadGlass(): Promise<Glass> {
+  loading ??= load();
+  return loading;
+}
+
+async function load(): Promise<Glass> {
   const directory = mkdtempSync(join(tmpdir(), 'rollcall-glass-'));
   try {
     // Without it the files would be loaded as CommonJS.

@@ -3,7 +3,8 @@ import { noBudget, readBudget } from './budget.ts';
 import type { Budget } from './budget.ts';
 import { messageKey } from './cluster.ts';
 import { loadGlass } from './glass-core.ts';
-import { followPlans, plansOf, shrink } from './path.ts';
+import { followPlans, followText, plansOf, shrink } from './path.ts';
+import { ScriptBreach } from './script.ts';
 import type { Followed } from './path.ts';
 import { Search } from './search.ts';
 import type { SearchResult } from './search.ts';
@@ -44,6 +45,8 @@ export interface JobHost {
   readonly progress: (line: string) => void;
   /** The job ends, with what was done, once this time is reached. */
   readonly untilMs: number;
+  /** Paths of each search that are followed on the untouched core; default 200. */
+  readonly comparedPaths?: number;
 }
 
 /** Searches that are run to the end: three members never started before, one term, one entry at most. */
@@ -56,12 +59,24 @@ export const completeBudgets: Readonly<Record<string, Budget>> = {
 };
 
 /** Paths that are followed on the untouched core after each search, to see that the tables tell the truth. */
-const comparedPaths = 200;
+const comparedPathsDefault = 200;
 const progressEveryMs = 10_000;
 
 export async function runJob(job: Job, host: JobHost): Promise<JobResult> {
   const startMs = host.nowMs();
-  if (job.kind === 'walk') return runWalk(job, host, startMs);
+  try {
+    return job.kind === 'walk' ? runWalk(job, host, startMs) : await runSearch(job, host, startMs);
+  } catch (error) {
+    if (!(error instanceof ScriptBreach)) throw error;
+    const { story } = followText(RaftCore, error.text);
+    const { name, kind } = job;
+    const breach = { what: error.what, text: error.text, story };
+    const ms = host.nowMs() - startMs;
+    return { name, kind, count: 0, transitions: 0, depth: 0, complete: false, notes: 'on the way there', ms, breach };
+  }
+}
+
+async function runSearch(job: Exclude<Job, { kind: 'walk' }>, host: JobHost, startMs: number): Promise<JobResult> {
   const situation = job.kind === 'complete' ? startOf(job) : situationNamed(job.name);
   const budget =
     job.kind === 'situation' && job.budget !== undefined ? readBudget(job.budget, noBudget) : situation.budget;
@@ -76,7 +91,10 @@ export async function runJob(job: Job, host: JobHost): Promise<JobResult> {
   });
   const result = search.run();
   const ms = host.nowMs() - startMs;
-  const compared = result.breach === undefined ? comparePaths(search, result, situation, script.words) : 0;
+  const compared =
+    result.breach === undefined
+      ? comparePaths(search, result, host.comparedPaths ?? comparedPathsDefault, situation, script.words)
+      : 0;
   const breach = result.breach === undefined ? undefined : searchBreach(result.breach, situation, script.words);
   return {
     name: job.name,
@@ -102,8 +120,15 @@ function situationNamed(name: string): Situation {
 }
 
 /** The last states found and others from all over the search; throws where the untouched core ends elsewhere. */
-function comparePaths(search: Search, result: SearchResult, situation: Situation, words: string): number {
-  const stride = Math.max(1, Math.floor(result.states / comparedPaths));
+function comparePaths(
+  search: Search,
+  result: SearchResult,
+  count: number,
+  situation: Situation,
+  words: string,
+): number {
+  if (count === 0) return 0;
+  const stride = Math.max(1, Math.floor(result.states / count));
   let compared = 0;
   for (let state = result.states - 1; state >= 0; state -= stride) {
     const path = search.pathOf(state);

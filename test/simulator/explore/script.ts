@@ -9,7 +9,21 @@ type Filter = (message: Message) => boolean;
 
 const settleMovesMax = 2_000;
 
-/** Leads a cluster into a situation, move by move, and keeps the words of the way. Throws when a move breaks something. */
+/** A promise was broken on the way to a situation already. */
+export class ScriptBreach extends Error {
+  override readonly name = 'ScriptBreach';
+  readonly what: string;
+  /** Replays it. */
+  readonly text: string;
+
+  constructor(what: string, text: string) {
+    super(`${what} on the way ${text}`);
+    this.what = what;
+    this.text = text;
+  }
+}
+
+/** Leads a cluster into a situation, move by move, and keeps the words of the way. Throws ScriptBreach. */
 export class Script {
   readonly cluster: Cluster;
   /** Members whose writes do not end before they are told to (`persist`). */
@@ -122,7 +136,7 @@ export class Script {
   #make(move: Move): void {
     this.#words.push(moveWord(this.cluster, move));
     const { breach } = this.cluster.make(move);
-    if (breach !== undefined) throw new Error(`${breach} after ${this.words}`);
+    if (breach !== undefined) throw new ScriptBreach(breach, `${this.cluster.ids.length} ${this.words}`);
   }
 }
 
