@@ -5,6 +5,8 @@ import type { ClientWorld } from './client-process.ts';
 import { ClientProcess } from './client-process.ts';
 import { seedFor } from './draw.ts';
 import { SimSession } from './sim-session.ts';
+import type { WatchScope } from './sim-watch.ts';
+import { SimWatch } from './sim-watch.ts';
 
 /** How the processes of one host are made. */
 export interface HostOptions {
@@ -45,12 +47,12 @@ export class ClientHost {
 
   /** The process ends without a word, and another one is there after a while and does its work. */
   crash(restartAfterMs: number, newValue: () => number): void {
-    const keys = startedKeys(this.#process);
+    const left = leftBy(this.#process);
     this.#process.crash();
     this.#options.clock.setTimer(restartAfterMs, () => {
       if (!this.#process.isOver) return;
       this.#process = this.#start();
-      void takeOver(this.#process, keys, newValue);
+      void takeOver(this.#process, left, newValue);
     });
   }
 
@@ -67,11 +69,11 @@ export class ClientHost {
   replace(frozenMs: number, besideMs: number, newValue: () => number): void {
     if (this.#former !== undefined) return;
     const former = this.#process;
-    const keys = startedKeys(former);
+    const left = leftBy(former);
     former.clock.freeze();
     this.#former = former;
     this.#process = this.#start();
-    void takeOver(this.#process, keys, newValue);
+    void takeOver(this.#process, left, newValue);
     const { clock } = this.#options;
     clock.setTimer(frozenMs, () => former.clock.thaw());
     clock.setTimer(frozenMs + besideMs, () => this.#endFormer());
@@ -109,11 +111,21 @@ export class ClientHost {
 /** What is taken over by an explicit start: some of what the process before had in its sessions. */
 const takenOverMax = 3;
 
-function startedKeys(process: ClientProcess): readonly KeyText[] {
-  return process.sessions.flatMap(({ started }) => [...started]).slice(-takenOverMax);
+/** What a process leaves to the one that does its work behind it. */
+interface Legacy {
+  readonly keys: readonly KeyText[];
+  /** Where a watch stood that had been read so far. */
+  readonly watch: WatchScope | undefined;
 }
 
-async function takeOver(process: ClientProcess, keys: readonly KeyText[], newValue: () => number): Promise<void> {
+function leftBy({ sessions, watches }: ClientProcess): Legacy {
+  const keys = sessions.flatMap(({ started }) => [...started]).slice(-takenOverMax);
+  const watch = watches.find(({ revision }) => revision > 0);
+  return { keys, watch: watch === undefined ? undefined : { ...watch.scope, since: watch.revision } };
+}
+
+async function takeOver(process: ClientProcess, { keys, watch }: Legacy, newValue: () => number): Promise<void> {
+  if (watch !== undefined) new SimWatch(process, watch, 0);
   if (keys.length === 0) return;
   const session = new SimSession(process, 2_000, true);
   await Promise.all(keys.map((key) => session.register(key, newValue())));
