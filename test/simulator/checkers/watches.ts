@@ -26,8 +26,8 @@ interface Watch {
   readonly client: string;
   /** As of the last step, or the resume point. */
   to: number;
-  /** When that was told. */
-  lastMs: number;
+  /** At which event that was told. */
+  lastEvent: number;
   /** It begins with a snapshot. */
   fresh: boolean;
   ended: boolean;
@@ -52,8 +52,9 @@ export class Watches implements Observer {
   readonly #ledger: Ledger;
   readonly #bounds: ResetBounds;
   readonly #watches = new Map<number, Watch>();
-  /** When each member took its state from disk or from another, last. */
-  readonly #loadedMs = new Map<string, number>();
+  /** At which event each member took its state from disk or from another, last. */
+  readonly #loadedAt = new Map<string, number>();
+  #events = 0;
 
   constructor(view: RunView, ledger: Ledger, bounds: ResetBounds) {
     this.#view = view;
@@ -62,8 +63,9 @@ export class Watches implements Observer {
   }
 
   see(event: SimEvent): void {
+    this.#events++;
     if (event.kind === 'watched') this.#watched(event.step);
-    else if (event.kind === 'loaded') this.#loadedMs.set(event.member, this.#view.nowMs);
+    else if (event.kind === 'loaded') this.#loadedAt.set(event.member, this.#events);
     else if (event.kind === 'watch-opened') this.#opened(event.watch, event.client, event.since);
     else if (event.kind === 'watch-ended') {
       const watch = this.#watches.get(event.watch);
@@ -94,7 +96,7 @@ export class Watches implements Observer {
     const fresh = since === 0;
     if (watch === undefined) {
       const openedMs = this.#view.nowMs;
-      this.#watches.set(number, { client, to: since, fresh, ended: false, openedMs, lastMs: openedMs, last: undefined });
+      this.#watches.set(number, { client, to: since, fresh, ended: false, openedMs, lastEvent: this.#events, last: undefined });
       return;
     }
     watch.ended = false;
@@ -138,7 +140,7 @@ export class Watches implements Observer {
         unreachable(step.kind);
     }
     watch.to = to;
-    watch.lastMs = this.#view.nowMs;
+    watch.lastEvent = this.#events;
     watch.fresh = false;
     watch.last = step;
   }
@@ -228,9 +230,9 @@ export class Watches implements Observer {
     this.#breach(step, `puts ${instance.key} ${shown(there)}, which is without the tag ${step.tag}`);
   }
 
-  #checkResetAllowed(step: WatchStep, { to: from, lastMs }: Watch): void {
+  #checkResetAllowed(step: WatchStep, { to: from, lastEvent }: Watch): void {
     // A state that was replaced as a whole has no history of how it came there.
-    if ((this.#loadedMs.get(step.member) ?? -1) >= lastMs) return;
+    if ((this.#loadedAt.get(step.member) ?? -1) > lastEvent) return;
     const { historyRevisionsMin, queuedEventsMin, revisionEventsMin } = this.#bounds;
     if (from < this.#ledger.revision - historyRevisionsMin) return;
     const changes = this.#ledger.changesIn(from, step.to);
