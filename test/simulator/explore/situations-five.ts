@@ -1,3 +1,4 @@
+import type { Message } from '../../../src/raft/types.ts';
 import { noBudget } from './budget.ts';
 import type { Budget } from './budget.ts';
 import { among, sent, votes } from './script.ts';
@@ -37,8 +38,10 @@ function stageC(script: Script): void {
     script.campaign('a');
     script.settle(votes('a', 'b', 'c'));
   }
-  script.lose((message) => message.to !== 'c');
-  for (let more = 0; more < 4 && lastOnDisk(script, 'c') < 2; more++) {
+  script.lose((message) => !['b', 'c'].includes(message.to));
+  script.deliver(sent('append', 'a', 'b'));
+  script.persist('b');
+  for (let more = 0; more < 6 && lastOnDisk(script, 'c') < 2; more++) {
     script.deliver((message) => among('a', 'c')(message));
     script.persist('c');
   }
@@ -114,6 +117,29 @@ export const fiveMembers: readonly Situation[] = [
       script.beat('a');
     },
     budget: { ...fiveBudget, doubts: 1 },
+  },
+  {
+    name: 'acknowledgement-of-an-old-term',
+    about: 'A member leads again; a late acknowledgement to its first term names an entry that was replaced since.',
+    members: 5,
+    script(script) {
+      script.elect('a');
+      script.propose('a');
+      script.deliver(sent('append', 'a', 'b'));
+      script.persist('a', 'b');
+      script.lose((message) => message.kind !== 'append-reply');
+      script.doubt('c', 'd');
+      electOnly(script, 'e', 'c', 'd');
+      script.deliver(sent('append', 'e', 'b'));
+      script.persist('b');
+      const isLate = ({ kind, term }: Message): boolean => kind === 'append-reply' && term === 1;
+      script.lose((message) => !isLate(message));
+      script.beat('e');
+      script.deliver(sent('heartbeat', 'e', 'a'));
+      script.lose((message) => !isLate(message));
+      electOnly(script, 'a', 'c', 'd');
+    },
+    budget: fiveBudget,
   },
   {
     name: 'a-b-a',

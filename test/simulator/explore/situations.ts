@@ -1,4 +1,5 @@
 import type { RaftCore } from '../../../src/raft/raft-core.ts';
+import type { Message } from '../../../src/raft/types.ts';
 import { noBudget } from './budget.ts';
 import type { Budget } from './budget.ts';
 import { among, Script, sent, votes } from './script.ts';
@@ -86,6 +87,44 @@ const elections: readonly Situation[] = [
       script.campaign('c');
     },
     budget: { ...usualBudget, crashes: 0, campaigns: 1 },
+  },
+  {
+    name: 'candidate-behind-a-commit',
+    about: 'A candidate got its pre-votes before an entry was committed that it lacks; now it asks for votes.',
+    members: 3,
+    script(script) {
+      leaderA(script);
+      script.doubt('b');
+      script.campaign('c');
+      script.deliver(sent('vote-request', 'c', 'b'));
+      script.propose('a');
+      script.settle((message) => among('a', 'b')(message));
+      script.doubt('b');
+      script.settle(sent('vote-reply', 'b', 'c'));
+      script.lose((message) => message.kind === 'append');
+    },
+    budget: { ...noBudget, campaigns: 1, doubts: 1, crashes: 1 },
+  },
+  {
+    name: 'longer-log-of-an-old-term',
+    about: 'A member asks for votes whose log is the longest, of a term that is over, and lacks what was committed.',
+    members: 3,
+    script(script) {
+      leaderA(script);
+      script.propose('a', 3);
+      script.lose();
+      script.persist('a');
+      script.doubt('b', 'c');
+      script.elect('b', 'c');
+      script.lose();
+      script.beat('b');
+      script.deliver(sent('heartbeat', 'b', 'a'));
+      script.persist('a');
+      script.lose();
+      script.doubt('c');
+      script.campaign('a');
+    },
+    budget: { ...noBudget, doubts: 1 },
   },
   {
     name: 'deposed-leader-writes-on',
@@ -314,36 +353,40 @@ const reads: readonly Situation[] = [
       leaderA(script);
       script.read('a');
       script.deliver(sent('heartbeat', 'a', 'b'));
+      script.propose('a');
+      script.deliver(sent('append', 'a', 'b'));
+      script.persist('a', 'b');
       script.doubt('c');
     },
-    budget: { ...readBudget, reads: 2, crashes: 0 },
+    budget: { ...readBudget, proposals: 0, reads: 1, crashes: 0 },
   },
 ];
 
 const pasts: readonly Situation[] = [
   {
-    name: 'acknowledgement-of-an-old-term',
-    about: 'A member leads again, and an acknowledgement to its earlier term is still on the wire.',
+    name: 'answer-of-an-old-round',
+    about:
+      'A leader was deposed, led again and was deposed again; an answer to the first round of its first term is late.',
     members: 3,
     script(script) {
       leaderA(script);
-      script.propose('a');
-      script.deliver(sent('append', 'a', 'b'));
-      script.persist('a', 'b');
-      script.lose((message) => message.kind !== 'append-reply');
+      script.read('a');
+      script.deliver(sent('heartbeat', 'a', 'b'));
+      script.lose((message) => message.kind !== 'heartbeat-reply');
+      const younger = (message: Message): boolean => message.term > 1;
       script.doubt('b', 'c');
-      script.campaign('b');
-      script.settle(votes('b', 'c'));
-      script.lose((message) => message.kind !== 'append-reply');
-      // All hear of the new leader, and then a is elected by c.
+      script.elect('b', 'c');
       script.beat('b');
-      script.settle((message) => message.kind === 'heartbeat');
-      script.lose((message) => message.kind !== 'append-reply');
+      script.settle(younger);
       script.doubt('c');
       script.campaign('a');
-      script.settle(votes('a', 'c'));
+      script.settle(younger);
+      script.doubt('b', 'c');
+      script.campaign('b');
+      script.settle((message) => younger(message) && among('b', 'c')(message));
+      script.lose(younger);
     },
-    budget: { ...usualBudget, proposals: 0 },
+    budget: { ...readBudget, crashes: 0, campaigns: 0 },
   },
   {
     name: 'lost-window',
