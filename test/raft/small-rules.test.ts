@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { InvariantError } from '../../src/base/assert.ts';
 import { raftDefaults } from '../../src/raft/config.ts';
+import { Durability } from '../../src/raft/durability.ts';
 import { Inflights } from '../../src/raft/inflights.ts';
 import type { RaftCore } from '../../src/raft/raft-core.ts';
+import { ReadForwards } from '../../src/raft/read-forwards.ts';
 import type { Message, ReadContext } from '../../src/raft/types.ts';
 import { bytesOf } from './network.ts';
 import { ackFromB, appendFrom, coreWith, drain, emptyBase, entriesOf, fromB, fromC, makeLeader } from './single.ts';
@@ -45,6 +47,22 @@ describe('a window', () => {
     expect(() => new Inflights(0, 1)).toThrow(InvariantError);
     expect(() => new Inflights(1, 0)).toThrow(InvariantError);
     expect(new Inflights(1, 1).full).toBe(false);
+  });
+});
+
+describe('bounds of one', () => {
+  it('are the least for reads that wait', () => {
+    expect(() => new ReadForwards(0)).toThrow(InvariantError);
+    expect(new ReadForwards(1).size).toBe(0);
+  });
+});
+
+describe('a report of what is durable', () => {
+  it('may cover nothing, and never less', () => {
+    const durability = new Durability(3);
+    durability.report(0);
+    expect(durability.durableIndex).toBe(3);
+    expect(() => durability.report(-1)).toThrow(InvariantError);
   });
 });
 
