@@ -120,7 +120,8 @@ export class NumberList {
     this.#length += 1;
   }
 
+  /** -1 at and above the length. */
   at(place: number): number {
-    return this.#numbers[place] ?? -1;
+    return place < this.#length ? (this.#numbers[place] ?? -1) : -1;
   }
 }
