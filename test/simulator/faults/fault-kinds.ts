@@ -12,6 +12,8 @@ export class FaultContext {
   readonly clientHosts: readonly string[];
   /** Names of the faults that are under way. */
   readonly active: ReadonlySet<string>;
+  /** For the story, and for what runs have come into. */
+  readonly note: (text: string) => void;
   readonly #random: Random;
 
   constructor(options: {
@@ -21,6 +23,7 @@ export class FaultContext {
     readonly clientHosts: readonly string[];
     readonly active: ReadonlySet<string>;
     readonly random: Random;
+    readonly note: (text: string) => void;
   }) {
     this.number = options.number;
     this.cluster = options.cluster;
@@ -28,6 +31,7 @@ export class FaultContext {
     this.clientHosts = options.clientHosts;
     this.active = options.active;
     this.#random = options.random;
+    this.note = options.note;
   }
 
   below(limit: number): number {

@@ -89,7 +89,15 @@ export class FaultPlan {
     const { seed, cluster, world, clientHosts, tell } = this.#options;
     const random = new SeededRandom(seed * 1_000 + number);
     const active = this.active;
-    const context = new FaultContext({ number, cluster, world, clientHosts, active, random });
+    const context = new FaultContext({
+      number,
+      cluster,
+      world,
+      clientHosts,
+      active,
+      random,
+      note: (text) => tell({ kind: 'note', text }),
+    });
     for (let i = 0; i < triesMax; i++) {
       const kind = this.#draw(context);
       const begun = kind.begin(context);

@@ -51,7 +51,10 @@ const dieAtPoint: FaultKind = {
     if (member === undefined) return undefined;
     const point = context.pick(crashPoints);
     const power = context.chance(2);
-    const disarm = cluster.arm(member, point, 1 + context.below(3), () => cluster.kill(member, power));
+    const disarm = cluster.arm(member, point, 1 + context.below(3), () => {
+      context.note(`dies at ${point}`);
+      cluster.kill(member, power);
+    });
     const what = power ? 'loses power' : 'is killed';
     return { text: `${member.id} ${what} when next at ${point}`, forMs: 8_000, mend: () => void disarm() };
   },

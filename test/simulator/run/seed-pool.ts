@@ -88,5 +88,7 @@ export function serveSeeds(run: (run: SeedRun) => Promise<SeedReport>): void {
       },
     );
   });
+  // Nobody waits for what it is at any more.
+  process.on('disconnect', () => process.exit(0));
   tell({ kind: 'ready' });
 }
