@@ -11,6 +11,7 @@ import { RaftPromises } from './raft-promises.ts';
 import { Reads } from './reads.ts';
 import { Sessions } from './sessions.ts';
 import { StateSafety } from './state-safety.ts';
+import { Strangers } from './strangers.ts';
 import { Values } from './values.ts';
 import { defaultResetBounds, type ResetBounds, Watches } from './watches.ts';
 
@@ -20,18 +21,20 @@ export interface CheckerOptions {
 }
 
 /**
- * Every checker of what users are promised. Each must be given every event, in the order of this list: the first feeds
- * the ledger that the others read, the last counts what they have looked at.
+ * Every checker of what users are promised. Each must be given every event, in the order of this list: the first ones
+ * feed what the others read, the last one counts what they have looked at.
  */
 export function allCheckers(view: RunView, options: CheckerOptions = {}): Observer[] {
   const ledger = new Ledger();
+  const strangers = new Strangers();
   const horizon = new Horizon(view);
   const committed = new CommittedEntries();
   const logs = new RaftLogs(view, committed);
   return [
-    new StateSafety(view, ledger),
+    strangers,
+    new StateSafety(view, ledger, strangers),
     logs,
-    new RaftPromises(view, committed, logs),
+    new RaftPromises(view, committed, logs, strangers),
     new Acknowledged(view, ledger, horizon),
     new Reads(view, ledger, horizon),
     new Values(view, ledger),

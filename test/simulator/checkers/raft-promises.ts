@@ -2,6 +2,7 @@ import type { AppendReply, MemberId, Message } from '../../../src/raft/types.ts'
 import type { Observer, RunView, SimEvent } from '../types.ts';
 import type { CommittedEntries } from './raft-commit.ts';
 import type { RaftLogs } from './raft-log.ts';
+import type { Strangers } from './strangers.ts';
 
 type Recovered = Extract<SimEvent, { kind: 'recovered' }>;
 
@@ -25,29 +26,26 @@ export class RaftPromises implements Observer {
   readonly #view: RunView;
   readonly #committed: CommittedEntries;
   readonly #logs: RaftLogs;
+  readonly #strangers: Strangers;
   readonly #promises = new Map<MemberId, Promises>();
   readonly #lives = new Map<MemberId, number>();
   /** By sender and addressee: messages of one pair keep their order. */
   readonly #termsTold = new Map<string, { readonly boot: number; readonly term: number }>();
 
-  constructor(view: RunView, committed: CommittedEntries, logs: RaftLogs) {
+  constructor(view: RunView, committed: CommittedEntries, logs: RaftLogs, strangers: Strangers) {
     this.#view = view;
     this.#committed = committed;
     this.#logs = logs;
-  }
-
-  /** Its directory was emptied or exchanged: the member counts as lost, and so does what it promised. */
-  forget(member: MemberId): void {
-    this.#promises.delete(member);
-    for (const pair of this.#termsTold.keys()) if (pair.startsWith(`${member} `)) this.#termsTold.delete(pair);
+    this.#strangers = strangers;
   }
 
   see(event: SimEvent): void {
-    if (event.kind === 'sent') this.#sent(event.message);
-    else if (event.kind === 'started') this.#lives.set(event.member, event.life);
+    if (event.kind === 'sent') {
+      if (!this.#strangers.has(event.from)) this.#sent(event.message);
+    } else if (event.kind === 'started') this.#lives.set(event.member, event.life);
     else if (event.kind === 'recovered') {
       this.#lives.set(event.member, event.life);
-      this.#recovered(event);
+      if (!this.#strangers.has(event.member)) this.#recovered(event);
     } else if (event.kind === 'read-confirmed') {
       const { member, index, askedMs } = event;
       const known = this.#committed.before(askedMs);

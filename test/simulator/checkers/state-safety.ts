@@ -1,5 +1,6 @@
 import type { Observer, RunView, SimEvent } from '../types.ts';
 import type { Applied, Ledger, LedgerEntry } from './ledger.ts';
+import type { Strangers } from './strangers.ts';
 
 type Loaded = Extract<SimEvent, { kind: 'loaded' }>;
 
@@ -19,11 +20,13 @@ export class StateSafety implements Observer {
   readonly name = 'state-safety';
   readonly #view: RunView;
   readonly #ledger: Ledger;
+  readonly #strangers: Strangers;
   readonly #lives = new Map<string, Life>();
 
-  constructor(view: RunView, ledger: Ledger) {
+  constructor(view: RunView, ledger: Ledger, strangers: Strangers) {
     this.#view = view;
     this.#ledger = ledger;
+    this.#strangers = strangers;
   }
 
   see(event: SimEvent): void {
@@ -35,7 +38,9 @@ export class StateSafety implements Observer {
     const { index, revision } = applied;
     const life = this.#life(applied);
     const who = `${applied.member} (life ${applied.life})`;
-    if (index !== life.index + 1) this.#breach(`${who} applied ${index} behind ${life.index}`);
+    // What a stranger has loaded is not told.
+    const isFirst = life.index === 0 && this.#strangers.has(applied.member);
+    if (index !== life.index + 1 && !isFirst) this.#breach(`${who} applied ${index} behind ${life.index}`);
     if (revision < life.revision) this.#breach(`${who} fell from revision ${life.revision} to ${revision} at ${index}`);
     life.index = index;
     life.revision = revision;

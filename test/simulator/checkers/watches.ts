@@ -96,7 +96,15 @@ export class Watches implements Observer {
     const fresh = since === 0;
     if (watch === undefined) {
       const openedMs = this.#view.nowMs;
-      this.#watches.set(number, { client, to: since, fresh, ended: false, openedMs, lastEvent: this.#events, last: undefined });
+      this.#watches.set(number, {
+        client,
+        to: since,
+        fresh,
+        ended: false,
+        openedMs,
+        lastEvent: this.#events,
+        last: undefined,
+      });
       return;
     }
     watch.ended = false;
