@@ -145,9 +145,8 @@ function table(results: readonly JobResult[]): void {
   say('|---|---:|---:|---:|---|---:|---|');
   for (const { name, count, transitions, depth, complete, ms, breach } of results) {
     const found = breach === undefined ? 'nothing' : breach.what;
-    say(
-      `| ${name} | ${count} | ${transitions} | ${depth} | ${complete ? 'yes' : 'no'} | ${(ms / 1000).toFixed(1)} | ${found} |`,
-    );
+    const seconds = (ms / 1000).toFixed(1);
+    say(`| ${name} | ${count} | ${transitions} | ${depth} | ${complete ? 'yes' : 'no'} | ${seconds} | ${found} |`);
   }
   for (const { name, notes } of results) say(`${name}: ${notes}`);
 }

@@ -96,7 +96,14 @@ export function coreStopped(id: MemberId, error: unknown): string {
   return `${id} stopped itself: ${error instanceof Error ? error.message : String(error)}`;
 }
 
+const keys = new WeakMap<Message, string>();
+
 /** Equal for messages that say the same. Entries are told by their hashes. */
 export function messageKey(message: Message): string {
-  return JSON.stringify(message, (name, value: unknown) => (name === 'data' ? undefined : value));
+  let key = keys.get(message);
+  if (key === undefined) {
+    key = JSON.stringify(message, (name, value: unknown) => (name === 'data' ? undefined : value));
+    keys.set(message, key);
+  }
+  return key;
 }

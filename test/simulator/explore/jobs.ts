@@ -182,7 +182,8 @@ function walkBreach(breach: NonNullable<WalkResult['breach']>): FoundBreach {
 }
 
 function walkNotes({ lives, elections, commits, reads, crashes, snapshots }: WalkResult): string {
-  return `${lives} lives, ${elections} elections, ${commits} commits, ${reads} reads, ${crashes} crashes, ${snapshots} snapshots`;
+  const faults = `${crashes} crashes, ${snapshots} snapshots`;
+  return `${lives} lives, ${elections} elections, ${commits} commits, ${reads} reads, ${faults}`;
 }
 
 /** Tells progress now and then; true once the time is over. */

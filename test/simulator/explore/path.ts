@@ -65,7 +65,7 @@ export function planOf(move: Move): Plan {
  * Leaves out of a failing path what is not needed for a breach of the same invariant: halves, then smaller parts, as
  * long as that helps and `attemptsMax` allows.
  */
-export function shrink(Core: typeof RaftCore, members: number, failing: Followed, attemptsMax = 3_000): Followed {
+export function shrink(Core: typeof RaftCore, members: number, failing: Followed, attemptsMax = 800): Followed {
   const invariant = invariantOf(failing.breach);
   let best = failing;
   let attempts = 0;
@@ -109,9 +109,8 @@ class Follower {
     this.#made.push(planOf(move));
     const before = cluster.views[at];
     const step: Step = cluster.make(move);
-    this.#story.push(
-      `${String(this.#words.length).padStart(4)}. ${word.padEnd(5)} ${storyLine(move, before, cluster.views[at], step)}`,
-    );
+    const number = String(this.#words.length).padStart(4);
+    this.#story.push(`${number}. ${word.padEnd(5)} ${storyLine(move, before, cluster.views[at], step)}`);
     if (step.breach === undefined) return;
     this.breach = step.breach;
     this.#story.push(`      BREACH ${step.breach}`);

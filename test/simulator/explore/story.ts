@@ -2,7 +2,6 @@ import { unreachable } from '../../../src/base/assert.ts';
 import type { Entry, Message } from '../../../src/raft/types.ts';
 import type { Move, Step } from './cluster.ts';
 import type { Input } from './host.ts';
-import { lastOf } from './view.ts';
 import type { View } from './view.ts';
 
 /** One line that a person can follow: what happened where, and what came of it. */
@@ -75,7 +74,7 @@ function effectsOf(before: View, after: View): string[] {
 /** Index/term of each entry from the base on. */
 function runText(run: View['log']): string {
   const kept = run.terms.map((term, at) => `${run.base + at}/${term}`).slice(1);
-  return `${run.base > 0 ? `(from ${run.base + 1}) ` : ''}[${kept.join(' ')}]${lastOf(run) === run.base ? ' empty' : ''}`;
+  return `${run.base > 0 ? `(from ${run.base + 1}) ` : ''}[${kept.join(' ')}]`;
 }
 
 function entriesText(entries: readonly Entry[]): string {

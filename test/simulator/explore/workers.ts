@@ -26,9 +26,8 @@ export async function runInWorkers(jobs: readonly Job[], options: WorkersOptions
       }
       const result = await runChild(job, options);
       const rate = Math.round((result.count / Math.max(1, result.ms)) * 1000);
-      options.say(
-        `${result.name}: ${result.count} in ${(result.ms / 1000).toFixed(1)} s (${rate} a second), ${foundText(result)}`,
-      );
+      const seconds = (result.ms / 1000).toFixed(1);
+      options.say(`${result.name}: ${result.count} in ${seconds} s (${rate} a second), ${foundText(result)}`);
       results.push(result);
     }
   };
