@@ -1,6 +1,6 @@
-// How fast is the linearizability checker? 100,000 operations on 40 keys, up to 8 of each key at once, 5 % of them never
-// answered; and how much a history without, and one with more of these, costs. Times are those of the processor, so that
-// other work on the machine does not count.
+// How fast is the linearizability checker? 100,000 operations on 40 keys, up to 8 of each key at once, 5 % of them
+// never answered; and how much a history without, and one with more of these, costs. Times are those of the processor,
+// so that other work on the machine does not count.
 //
 //   node --import tsx scripts/bench-linearizability.ts [--seeds N]
 //   node --import tsx scripts/bench-linearizability.ts --public DIRECTORY
@@ -19,8 +19,11 @@ import { parseRegisterLog, parseTextLog } from '../test/simulator/linearizabilit
 import { registerModel } from '../test/simulator/linearizability/register-model.ts';
 import { checkRevisionOrder } from '../test/simulator/linearizability/revision-order.ts';
 import { textModel } from '../test/simulator/linearizability/text-model.ts';
+import { defaultLimits, type Limits } from '../test/simulator/linearizability/types.ts';
 
 const operations = 100_000;
+/** A key that would take longer than some seconds is told as not decided. */
+const limits: Limits = { ...defaultLimits, stepsPerKeyMax: 3_000_000 };
 
 function timed<Result>(run: () => Result): { readonly result: Result; readonly ms: number } {
   const before = process.cpuUsage();
@@ -40,14 +43,14 @@ function benchRandom(seeds: number): void {
       const history = generateHistory(plan, new SeededRandom(seed));
       const ofKeys = Array.from({ length: plan.keys }, (_, key) =>
         history.operations.filter((operation) => operation.key === `key-${key}`),
-      ).map((ofKey) => timed(() => checkInstances(ofKey)));
+      ).map((ofKey) => timed(() => checkInstances(ofKey, limits)));
       const unknown = ofKeys.filter(({ result }) => result.ok !== true).length;
       const sorted = ofKeys.map(({ ms }) => ms).sort((one, other) => one - other);
       const total = sorted.reduce((sum, ms) => sum + ms, 0);
       const revisions = timed(() => checkRevisionOrder(history.revisions));
       console.log(
-        `${openPercent} % open, seed ${seed}: ${(total / 1000).toFixed(1)} s; a key: median ${quantile(sorted, 0.5)} ms, ` +
-          `p90 ${quantile(sorted, 0.9)} ms, most ${quantile(sorted, 1)} ms; not decided ${unknown}; ` +
+        `${openPercent} % open, seed ${seed}: ${(total / 1000).toFixed(1)} s; a key: ` +
+          `median ${quantile(sorted, 0.5)} ms, p90 ${quantile(sorted, 0.9)} ms, most ${quantile(sorted, 1)} ms; not decided ${unknown}; ` +
           `revision order ${revisions.result.ok ? 'holds' : 'BROKEN'} in ${revisions.ms.toFixed(0)} ms`,
       );
     }

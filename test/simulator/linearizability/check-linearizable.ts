@@ -6,8 +6,8 @@ import { defaultLimits, type Effort, type Limits, type Model, type Operation, ty
 type Unknown<Input, Output> = Extract<Verdict<Input, Output>, { ok: 'unknown' }>;
 
 /**
- * Whether there is one order of the operations, key by key, that the model allows and in which each takes effect between
- * its start and its end. Operations without an answer may be anywhere behind their start, or nowhere.
+ * Whether there is one order of the operations, key by key, that the model allows and in which each takes effect
+ * between its start and its end. Operations without an answer may be anywhere behind their start, or nowhere.
  *
  * A key that would cost more than the limits allow is given up; the others are still looked at, and a wrong one among
  * them is told first. Throws HistoryError where the history contradicts itself. Pure.

@@ -9,7 +9,9 @@ export function describeInstance(input: InstanceInput, output: InstanceOutput | 
 function describeInput(input: InstanceInput): string {
   switch (input.kind) {
     case 'register':
-      return `register content ${input.content}, ${describeLifetime(input.lifetime)}${describeCondition(input.condition)}`;
+      return (
+        `register content ${input.content}, ${describeLifetime(input.lifetime)}` + describeCondition(input.condition)
+      );
     case 'update':
       return `update ${whichOf(input)} to content ${input.content}`;
     case 'deregister':

@@ -1,3 +1,4 @@
+import { unreachable } from '../../../src/base/assert.ts';
 import type { InstanceOperation } from './types.ts';
 
 interface Seen {
@@ -57,7 +58,9 @@ function askedIncarnation({ input }: InstanceOperation): number {
     case 'update':
     case 'deregister':
       return input.incarnation;
-    default:
+    case 'read':
       return 0;
+    default:
+      return unreachable(input);
   }
 }

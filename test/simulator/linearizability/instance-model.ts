@@ -21,15 +21,17 @@ type Deregister = Extract<InstanceInput, { kind: 'deregister' }>;
 type Answer<Kind extends InstanceOutput['kind']> = Extract<InstanceOutput, { kind: Kind }>;
 
 /**
- * What Rollcall promises of one instance (namespace, service, id), whatever it is made of: registrations with and without
- * conditions, updates and removals of an incarnation, sessions that hold and lose it, and leases that end at any time.
+ * What Rollcall promises of one instance (namespace, service, id), whatever it is made of: registrations with and
+ * without conditions, updates and removals of an incarnation, sessions that hold and lose it, and leases that end at
+ * any time.
  *
  * The end of a lease is no operation. A state with a lease stands for both, there and gone by itself, until an answer
  * tells: an instance may so vanish only where it was registered with one, and what was seen gone does not come back. In
  * the same way the incarnation of a registration whose answer was lost is open until one is seen.
  *
  * What a session lost is kept only of those that ask for a restore somewhere in the history: of the others nobody can
- * tell, and each state that is told apart costs time. More than 1,000 instances that one session has lost are not foreseen: it may then be refused what it never had.
+ * tell, and each state that is told apart costs time. More than 1,000 instances that one session has lost are not
+ * foreseen: it may then be refused what it never had.
  */
 export function instanceModelFor(
   history: readonly Pick<InstanceOperation, 'input'>[],

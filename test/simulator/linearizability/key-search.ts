@@ -20,8 +20,8 @@ const impossible = -1;
 const none = -1;
 
 /**
- * Looks for an order of the operations of one key: Wing and Gong's search, with Lowe's memory of the configurations that
- * led nowhere. Depth first over the list of events: whatever started before the first end may come next.
+ * Looks for an order of the operations of one key: Wing and Gong's search, with Lowe's memory of the configurations
+ * that led nowhere. Depth first over the list of events: whatever started before the first end may come next.
  *
  * Answered operations are tried before open ones, and an open one only where it makes a difference: it changes the
  * state, and what is ordered behind it would end otherwise without it. None has to be ordered at all. A history with

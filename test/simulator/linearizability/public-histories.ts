@@ -72,7 +72,8 @@ const textLine = /^\{:process (\d+), :type :(invoke|ok), :f :(get|put|append), :
 
 /**
  * Reads a log of texts under keys:
- * `{:process 0, :type :invoke|:ok, :f :get|:put|:append, :key "k", :value "v"|nil}`. Throws HistoryError naming the line.
+ * `{:process 0, :type :invoke|:ok, :f :get|:put|:append, :key "k", :value "v"|nil}`. Throws HistoryError naming the
+ * line.
  */
 export function parseTextLog(text: string): readonly Operation<TextInput, TextOutput>[] {
   const history = new LineHistory<TextInput, TextOutput>();

@@ -6,7 +6,7 @@ import { HistoryError } from './types.ts';
  */
 export interface RevisionOperation {
   readonly client: string;
-  /** As in Operation. A change whose answer was lost may be here with an end of Infinity where its revision is known. */
+  /** As in Operation. A change whose answer was lost may be here, its end Infinity, where its revision is known. */
   readonly start: number;
   readonly end: number;
   readonly revision: number;

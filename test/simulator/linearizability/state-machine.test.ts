@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { must } from '../../../src/base/assert.ts';
+import { must, unreachable } from '../../../src/base/assert.ts';
 import { rollcall } from '../../../src/gen/rollcall.js';
 import type {
   CommandBody,
@@ -173,8 +173,14 @@ function outputOf(result: CommandResult): InstanceOutput {
       return { kind: 'deregistered', existed: result.existed };
     case 'refused':
       return { kind: 'refused', reason: result.reason as 'SUPERSEDED' };
-    default:
+    case 'batch-registered':
+    case 'lease-ended':
+    case 'lease-granted':
+    case 'session-opened':
+    case 'session-written':
       throw new Error(`unexpected ${result.kind}`);
+    default:
+      return unreachable(result);
   }
 }
 
@@ -198,7 +204,7 @@ describe('the model of an instance, against the state machine', () => {
         const { operations } = driver;
         for (const { output } of operations) seen.add(output?.kind === 'refused' ? output.reason : `${output?.kind}`);
         const verdict = checkInstances(operations);
-        expect(verdict.ok, verdict.ok === false ? verdict.text : '').toBe(true);
+        expect(verdict.ok === false ? verdict.text : verdict.ok).toBe(true);
 
         const last = operations.at(-1);
         if (last?.output?.kind !== 'found') return;

@@ -49,7 +49,7 @@ export interface Limits {
   readonly configurationsPerKeyMax: number;
 }
 
-export const defaultLimits: Limits = { stepsPerKeyMax: 50_000_000, configurationsPerKeyMax: 2_000_000 };
+export const defaultLimits: Limits = { stepsPerKeyMax: 10_000_000, configurationsPerKeyMax: 2_000_000 };
 
 export interface Effort {
   readonly steps: number;
@@ -95,8 +95,8 @@ export type Lifetime =
 
 /**
  * What is asked of one instance. `content` is a number from 1 that stands for the bytes of a spec: equal exactly where
- * they are. A batch, or a write of a session, is one operation on each of its keys. The session in an update or deregister is
- * set where it came through its stream.
+ * they are. A batch, or a write of a session, is one operation on each of its keys. The session in an update or
+ * deregister is set where it came through its stream.
  */
 export type InstanceInput =
   | {
