@@ -1,6 +1,5 @@
 import { unreachable } from '../../../src/base/assert.ts';
-import { checkLinearizable } from '../linearizability/check-linearizable.ts';
-import { instanceModelFor } from '../linearizability/instance-model.ts';
+import { checkInstances } from '../linearizability/check-instances.ts';
 import type {
   InstanceInput,
   InstanceOperation,
@@ -23,8 +22,9 @@ interface Call {
 }
 
 /**
- * Looks at the end whether what clients were answered has one order, without a look into the log. Left out are keys that
- * a session held: it may have had them back by itself, which is no call of anybody.
+ * Looks at the end whether what clients were answered has one order. Left out are keys that a session held: it may have
+ * had them back by itself, which is no call of anybody. The log is asked only whether something was replaced, where the
+ * answer does not say it.
  */
 export class Linearizability implements Observer {
   readonly name = 'linearizability';
@@ -57,7 +57,7 @@ export class Linearizability implements Observer {
 
   atEnd(): void {
     const history = [...this.#calls.values()].flatMap((call) => this.#operations(call));
-    const verdict = checkLinearizable(history, instanceModelFor(history), limits);
+    const verdict = checkInstances(history, limits);
     if (verdict.ok === false) this.#view.breach(this.name, verdict.text);
     else if (verdict.ok === 'unknown') this.undecided = verdict.why;
   }
