@@ -12,7 +12,7 @@ const v1 = rollcall.v1;
 
 /** How long each copy of a request may take, and how late the last copy leaves: both well below what members remember. */
 const copyTimeoutMs = 3_000;
-const copyLateMsMax = 15_000;
+const copyLateMsMax = 8_000;
 
 /** Reasons by which a member says for certain that it has not taken a write. */
 const untaken: ReadonlySet<string> = new Set([

@@ -151,6 +151,37 @@ const scenes: Readonly<Record<string, Scene>> = {
   },
 };
 
+/** Of a client that is gone: only what the member sees of it. */
+const clientScenes: Readonly<Record<string, Scene>> = {
+  'a client that is gone in the middle of a stream': async (rig) => {
+    const stream = rig.channel.stream(talk);
+    heard(stream);
+    stream.write(Buffer.from('keep'));
+    await rig.until('the message', () => rig.server.includes('got keep'));
+    rig.killClient();
+    await rig.until('the end', serverIsDone(rig));
+    await rig.pass(50);
+    return ['gone'];
+  },
+  'a client that is gone behind its half-close': async (rig) => {
+    const stream = rig.channel.stream(talk);
+    heard(stream);
+    stream.write(Buffer.from('keep'));
+    stream.end();
+    await rig.until('the half-close', () => rig.server.includes('end'));
+    rig.killClient();
+    await rig.until('the end', serverIsDone(rig));
+    return ['gone'];
+  },
+  'a client that is gone while its call is under way': async (rig) => {
+    answerTo(rig, 'hang');
+    await rig.until('the call', () => rig.server.length > 0);
+    rig.killClient();
+    await rig.until('the end', serverIsDone(rig));
+    return ['gone'];
+  },
+};
+
 const rigs: Rig[] = [];
 
 async function play(scene: Scene, rig: Rig): Promise<Seen> {
@@ -169,7 +200,7 @@ afterEach(async () => {
 });
 
 describe('both ends see the same over memory as over sockets', () => {
-  for (const [name, scene] of Object.entries(scenes)) {
+  for (const [name, scene] of Object.entries({ ...scenes, ...clientScenes })) {
     it(`${name}`, async () => {
       const [memory, sockets] = [await play(scene, new MemoryRig()), await play(scene, await socketRig())];
       expect(memory).toEqual(sockets);

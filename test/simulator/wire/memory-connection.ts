@@ -285,7 +285,11 @@ export class MemoryConnection {
     this.#age?.cancel();
     this.#serverInbox?.clear();
     this.#process?.exit(this);
-    for (const call of this.#serverCalls.values()) call.reset();
+    for (const call of this.#serverCalls.values()) {
+      // To a handler of Node the end of a connection looks like a half-close for a moment.
+      call.receive(undefined);
+      call.reset();
+    }
     this.#serverCalls.clear();
     this.#forgetIfOver();
   }

@@ -1,3 +1,5 @@
+import type { Socket } from 'node:net';
+import { connect, createServer } from 'node:net';
 import type {
   sendUnaryData,
   ServerDuplexStream,
@@ -34,6 +36,8 @@ export interface Rig {
   pass(ms: number): Promise<void>;
   /** The member's process ends without a word, or its socket does. */
   kill(): void;
+  /** The client's process does. */
+  killClient(): void;
   stop(): Promise<void>;
 }
 
@@ -99,7 +103,8 @@ export async function socketRig(): Promise<Rig> {
       error === null ? resolve(bound) : reject(error),
     );
   });
-  const client = new Client(`dns:127.0.0.1:${port}`, credentials.createInsecure(), {
+  const between = await tcpProxy(port);
+  const client = new Client(`dns:127.0.0.1:${between.port}`, credentials.createInsecure(), {
     'grpc.use_local_subchannel_pool': 1,
     'grpc.enable_retries': 0,
     'grpc.initial_reconnect_backoff_ms': 100,
@@ -123,11 +128,42 @@ export async function socketRig(): Promise<Rig> {
       }
     },
     pass,
-    kill: () => grpc.forceShutdown(),
+    kill: () => {
+      grpc.forceShutdown();
+      between.close();
+    },
+    killClient: () => between.end(),
     stop: async () => {
       client.close();
       grpc.forceShutdown();
+      between.close();
       await pass(0);
+    },
+  };
+}
+
+/** Between a client and its member, so that the connection can end on the member's side as that of a killed client. */
+async function tcpProxy(toPort: number): Promise<{ readonly port: number; end(): void; close(): void }> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    const onward = connect(toPort, '127.0.0.1');
+    sockets.add(socket).add(onward);
+    socket.pipe(onward).pipe(socket);
+    socket.on('error', () => onward.destroy());
+    onward.on('error', () => socket.destroy());
+    onward.on('close', () => socket.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  const end = (): void => {
+    for (const socket of sockets) socket.destroy();
+  };
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : 0,
+    end,
+    close: () => {
+      end();
+      server.close();
     },
   };
 }
@@ -180,6 +216,11 @@ export class MemoryRig implements Rig {
   kill(): void {
     this.serverClock.end();
     this.process.kill();
+  }
+
+  killClient(): void {
+    this.clientClock.end();
+    this.sockets.kill();
   }
 
   async stop(): Promise<void> {
