@@ -50,7 +50,8 @@ function benchRandom(seeds: number): void {
       const revisions = timed(() => checkRevisionOrder(history.revisions));
       console.log(
         `${openPercent} % open, seed ${seed}: ${(total / 1000).toFixed(1)} s; a key: ` +
-          `median ${quantile(sorted, 0.5)} ms, p90 ${quantile(sorted, 0.9)} ms, most ${quantile(sorted, 1)} ms; not decided ${unknown}; ` +
+          `median ${quantile(sorted, 0.5)} ms, p90 ${quantile(sorted, 0.9)} ms, most ${quantile(sorted, 1)} ms; ` +
+          `not decided ${unknown}; ` +
           `revision order ${revisions.result.ok ? 'holds' : 'BROKEN'} in ${revisions.ms.toFixed(0)} ms`,
       );
     }
