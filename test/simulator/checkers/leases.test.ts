@@ -167,8 +167,8 @@ describe('the checker of leases', () => {
     expectBreach(put, 'leases', 'revision 1 puts default/api/one', 'its lease ended at revision 0');
   });
 
-  // Settled at 11,100: (5,500 + 3,000) / 0.9 later it is late.
-  const lateMs = 10_000 + Math.ceil((ttlMs + 3_000) / 0.9);
+  // Settled at 3,100: (5,500 + 3,000) / 0.9 later it is late.
+  const lateMs = 2_000 + Math.ceil((ttlMs + 3_000) / 0.9);
 
   it('sees a lease without its client that stands too long in the phase of liveness', () => {
     const story = leased();
@@ -186,9 +186,9 @@ describe('the checker of leases', () => {
     const story = leased();
     story.tell({ kind: 'client-gone', client: 'x' });
     liveness(story);
-    story.wait(11_000);
+    story.wait(3_000);
     story.lead('a', 2);
-    story.wait(lateMs - 11_000 + 510);
+    story.wait(lateMs - 3_000 + 510);
     look(story);
     expectClean(story);
     story.wait(ttlMs / 0.9);

@@ -8,7 +8,7 @@ import { shown } from './views.ts';
 const electionTimeoutMs = 1_000;
 const lateMsMax = 2_000;
 /** From the beginning of the phase of liveness: until everything that lay in broken links has come or gone. */
-const settleMs = 10_000;
+const settleMs = 2_000;
 /** How often late ends are looked for. */
 const lateEveryMs = 500;
 

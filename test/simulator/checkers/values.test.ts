@@ -5,6 +5,7 @@ import {
   nameOf,
   registerAction,
   registerBody,
+  specOf,
   Story,
   updateBody,
   expectBreach,
@@ -108,6 +109,22 @@ describe('the checker of values', () => {
     vain.return(vain.invoke({ kind: 'deregister', key, incarnation: 0 }), { kind: 'failed', reason: 'NO_LEADER' });
     vain.apply(removal());
     expectBreach(vain, 'values', 'nobody has asked for it');
+  });
+
+  it('sees a session that is closed by nobody', () => {
+    const told = (isAsked: boolean): Story => {
+      const story = new Story();
+      story.apply({ kind: 'open-session', ttlMs: 5_000 });
+      story.invoke(registerAction(1, { lifetime: 'session', leaseId: 1 }));
+      const spec = specOf(key, 1);
+      const start = { kind: 'register', name: nameOf(key), spec, restore: false, ownIncarnation: 0 } as const;
+      story.apply({ kind: 'write-session', sessionId: 1, attachment: 1, sequence: 1, operations: [start] });
+      if (isAsked) story.invoke({ kind: 'close-session', sessionId: 1 });
+      story.apply({ kind: 'close-session', sessionId: 1, attachment: 1 });
+      return story;
+    };
+    expectClean(told(true));
+    expectBreach(told(false), 'values', 'as deregistered: nobody has closed its session');
   });
 
   it('sees a lease revoked by nobody, and a persistent instance that goes with a lease', () => {

@@ -20,6 +20,7 @@ export class Values implements Observer {
   readonly #senders = new Map<number, Operation>();
   readonly #removals = new Map<string, Removal[]>();
   readonly #revoked = new Set<number>();
+  readonly #closed = new Set<number>();
   /** By value and how it was put; the revision. */
   readonly #put = new Map<string, number>();
   #seenTo = 0;
@@ -45,6 +46,7 @@ export class Values implements Observer {
     const { action } = operation;
     for (const [, value] of valuesOf(action)) this.#senders.set(value, operation);
     if (action.kind === 'revoke') this.#revoked.add(action.leaseId);
+    if (action.kind === 'close-session') this.#closed.add(action.sessionId);
     if (action.kind !== 'deregister') return;
     const asked = this.#removals.get(action.key);
     const removal = { operation, incarnation: action.incarnation };
@@ -102,6 +104,7 @@ export class Values implements Observer {
     // The end of a session takes all that it holds; nobody else can end it so.
     if (command.kind === 'close-session' || command.kind === 'reap-lease') {
       if (this.#ledger.leases.get(leaseId)?.isSession !== true) this.#breach(`${where}: by ${command.kind}`);
+      if (!this.#closed.has(leaseId)) this.#breach(`${where}: nobody has closed its session`);
       return;
     }
     const asked = this.#removals.get(key) ?? [];
