@@ -130,6 +130,6 @@ export class FaultPlan {
   }
 
   #weight({ area, weight }: FaultKind): number {
-    return weight * this.#options.mix.weights[area];
+    return Math.round(10 * weight * this.#options.mix.weights[area]);
   }
 }
