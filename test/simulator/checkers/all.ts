@@ -40,7 +40,7 @@ export function allCheckers(view: RunView, options: CheckerOptions = {}): Observ
     new Values(view, ledger),
     new Leases(view, ledger),
     new Sessions(view, ledger),
-    new Watches(view, ledger, options.resetBounds ?? defaultResetBounds),
+    new Watches(view, ledger, horizon, options.resetBounds ?? defaultResetBounds),
     new Progress(view, ledger),
     new Linearizability(view, ledger),
     horizon,

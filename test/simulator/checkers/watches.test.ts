@@ -191,6 +191,20 @@ describe('the checker of watches', () => {
     expectBreach(below, 'watches', 'falls behind 2');
   });
 
+  it('sees a linearizable snapshot that is older than what was known, but not one that states its age', () => {
+    const told = (ageMs: number): Story => {
+      const story = new Story();
+      story.register(1);
+      const before = story.put();
+      story.register(2);
+      opened(story);
+      story.step({ kind: 'snapshot', to: 1, ageMs, events: [before] });
+      return story;
+    };
+    expectBreach(told(0), 'watches', 'is linearizable, 2 was known when it was opened');
+    expectClean(told(1));
+  });
+
   it('sees at the end who was never told, but not who has left', () => {
     const story = started();
     story.register(2);

@@ -1,5 +1,6 @@
 import { unreachable } from '../../../src/base/assert.ts';
 import type { Observer, RunView, SimEvent, WatchStep } from '../types.ts';
+import type { Horizon } from './horizon.ts';
 import { type Change, inScope, type Ledger } from './ledger.ts';
 import { answerMsMax } from './progress.ts';
 import { hasTag, isSame, type LedgerInstance, shown } from './views.ts';
@@ -32,6 +33,8 @@ interface Watch {
   fresh: boolean;
   ended: boolean;
   readonly openedMs: number;
+  /** What somebody knew when it was opened. */
+  readonly known: number;
   last: WatchStep | undefined;
 }
 
@@ -50,15 +53,17 @@ export class Watches implements Observer {
   readonly name = 'watches';
   readonly #view: RunView;
   readonly #ledger: Ledger;
+  readonly #horizon: Horizon;
   readonly #bounds: ResetBounds;
   readonly #watches = new Map<number, Watch>();
   /** At which event each member took its state from disk or from another, last. */
   readonly #loadedAt = new Map<string, number>();
   #events = 0;
 
-  constructor(view: RunView, ledger: Ledger, bounds: ResetBounds) {
+  constructor(view: RunView, ledger: Ledger, horizon: Horizon, bounds: ResetBounds) {
     this.#view = view;
     this.#ledger = ledger;
+    this.#horizon = horizon;
     this.#bounds = bounds;
   }
 
@@ -102,6 +107,7 @@ export class Watches implements Observer {
         fresh,
         ended: false,
         openedMs,
+        known: this.#horizon.revision,
         lastEvent: this.#events,
         last: undefined,
       });
@@ -128,6 +134,10 @@ export class Watches implements Observer {
     if (to < watch.to) this.#breach(step, `falls behind ${watch.to}`);
     switch (step.kind) {
       case 'snapshot':
+        // One that is linearizable states no age.
+        if (watch.last === undefined && ageMs === 0 && to < watch.known) {
+          this.#breach(step, `is linearizable, ${watch.known} was known when it was opened`);
+        }
         if (!watch.fresh) this.#breach(step, `is a snapshot of a watch that stood at ${watch.to}`);
         this.#checkWhole(step);
         break;
