@@ -10,7 +10,7 @@ import { answered } from './outcomes.ts';
 
 const v1 = rollcall.v1;
 
-/** How long each copy of a request may take, and how late the last copy leaves: both well below what members remember. */
+/** How long each copy of a request may take, and how late the last one leaves: well within what members remember. */
 const copyTimeoutMs = 3_000;
 const copyLateMsMax = 8_000;
 
