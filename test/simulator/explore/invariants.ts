@@ -99,13 +99,15 @@ export const noGhost: Ghost = { leaders: new Map(), commits: [], reads: new Map(
 
 /** Text that is equal for equal ghosts. */
 export function ghostKey(ghost: Ghost): string {
-  const pairs = (map: ReadonlyMap<number | string, number | string>): string =>
-    [...map]
-      .map(([key, held]) => `${key}=${held}`)
-      .sort()
-      .join(' ');
   const commits = ghost.commits.map(({ hash, term }) => `${hash}@${term}`).join(' ');
   return `${pairs(ghost.leaders)};${commits};${pairs(ghost.reads)}`;
+}
+
+function pairs(map: ReadonlyMap<number | string, number | string>): string {
+  return [...map]
+    .map(([key, held]) => `${key}=${held}`)
+    .sort()
+    .join(' ');
 }
 
 /** What a move at one member did to the cluster. */
@@ -137,14 +139,14 @@ export function judge(ghost: Ghost, change: Change): Judgement {
   next = judged.ghost;
   const diskChanged = !isSame(before.disk, after.disk);
   const breach =
-    matchingBreach(after, views) ??
+    // What a move leaves as it was needs no second look.
+    (diskChanged || !isSame(before.log, after.log) ? matchingBreach(after, views) : undefined) ??
     (diskChanged || next.commits.length > known ? durableBreach(next, views) : undefined) ??
-    acknowledgedBreach(after, views);
+    (diskChanged || after.role === 'leader' ? acknowledgedBreach(after, views) : undefined);
   if (breach !== undefined) return { ghost: next, breach };
-  if (output.asked.length + output.confirmed.length + output.voided.length === 0 && before.boot === after.boot) {
-    return { ghost: next };
-  }
-  return judgeReads(next, change);
+  const answered = output.confirmed.length + output.voided.length > 0;
+  const forgotten = before.boot !== after.boot && next.reads.size > 0;
+  return output.asked.length > 0 || answered || forgotten ? judgeReads(next, change) : { ghost: next };
 }
 
 /** One leader a term (I1), and it holds all that was committed in earlier terms (I4). */
