@@ -32,20 +32,23 @@ export interface SnapshotHead {
   readonly snapshot: LogBase;
 }
 
+/** One encoding at a time: each ends with `finish`. */
+const writer = new WireWriter();
+
 const batchFields = { identity: 1, messages: 2, forwarded: 3 } as const;
 
 /** The bare PeerIdentity. */
 export function encodeIdentity(identity: PeerIdentity): Uint8Array {
-  return writeIdentity(new WireWriter(), identity).finish();
+  return writeIdentity(writer, identity).finish();
 }
 
 /** A batch of identity alone. What encodeItems gave may be appended to it. */
 export function encodeBatchHead(identity: PeerIdentity): Uint8Array {
-  return writeIdentity(new WireWriter().beginMessage(batchFields.identity), identity).endMessage().finish();
+  return writeIdentity(writer.beginMessage(batchFields.identity), identity).endMessage().finish();
 }
 
-function writeIdentity(writer: WireWriter, identity: PeerIdentity): WireWriter {
-  return writer
+function writeIdentity(out: WireWriter, identity: PeerIdentity): WireWriter {
+  return out
     .string(1, identity.clusterId)
     .string(2, identity.memberId)
     .string(3, identity.directoryId)
@@ -59,11 +62,11 @@ function writeIdentity(writer: WireWriter, identity: PeerIdentity): WireWriter {
 export function encodeItems(messages: readonly Message[], forwarded: readonly Forwarded[]): Encoded[] {
   const items = messages.map((message) => encodeMessage(batchFields.messages, message));
   for (const call of forwarded) {
-    const head = new WireWriter().uint(1, call.id).bool(2, call.answer);
-    if (call.body.length > 0) head.tag(3, 2).varint(call.body.length);
-    const headBytes = head.finish();
+    writer.uint(1, call.id).bool(2, call.answer);
+    if (call.body.length > 0) writer.tag(3, 2).varint(call.body.length);
+    const headBytes = writer.finish();
     const size = headBytes.length + call.body.length;
-    const frame = new WireWriter().tag(batchFields.forwarded, 2).varint(size).raw(headBytes).finish();
+    const frame = writer.tag(batchFields.forwarded, 2).varint(size).raw(headBytes).finish();
     items.push({ parts: [frame, call.body], bytes: frame.length + call.body.length });
   }
   return items;
@@ -147,7 +150,7 @@ function decodeForwarded(reader: WireReader): Forwarded {
 }
 
 export function encodeSnapshotHead(head: SnapshotHead): Uint8Array {
-  const writer = writeIdentity(new WireWriter().beginMessage(1), head.identity).endMessage();
+  writeIdentity(writer.beginMessage(1), head.identity).endMessage();
   writer.uint(2, head.term).uint(3, head.identity.boot);
   writer.uint(4, head.snapshot.index).uint(5, head.snapshot.term).string(6, head.snapshot.hash);
   return writer.finish();
@@ -155,7 +158,7 @@ export function encodeSnapshotHead(head: SnapshotHead): Uint8Array {
 
 /** A chunk of the body. Without one it is the mark that the body is complete: a stream may also just break off. */
 export function encodeSnapshotBody(body: Uint8Array): Uint8Array {
-  return new WireWriter().bytes(7, body).finish();
+  return writer.bytes(7, body).finish();
 }
 
 export const snapshotEnd: Uint8Array = encodeSnapshotBody(new Uint8Array(0));
@@ -202,7 +205,7 @@ export function decodeSnapshotBody(bytes: Uint8Array): Uint8Array | undefined {
 }
 
 export function encodeSnapshotAnswer(index: number): Uint8Array {
-  return new WireWriter().uint(1, index).finish();
+  return writer.uint(1, index).finish();
 }
 
 export function decodeSnapshotAnswer(bytes: Uint8Array): number {
@@ -217,7 +220,8 @@ export function decodeSnapshotAnswer(bytes: Uint8Array): number {
 
 /** FormRequest and FormResponse: both hold one state as field 1. */
 export function encodeForm(state: FormState): Uint8Array {
-  const writer = new WireWriter().beginMessage(1);
+  assert(state.initialMembers.length <= formMembersMax && state.members.length <= formMembersMax, 'members in a form');
+  writer.beginMessage(1);
   writer.string(1, state.memberId).string(2, state.directoryId).string(3, state.phase).string(4, state.clusterId);
   for (const { id, peerAddress } of state.initialMembers) {
     writer.beginMessage(5).string(1, id).string(2, peerAddress).endMessage();
@@ -225,7 +229,6 @@ export function encodeForm(state: FormState): Uint8Array {
   for (const { id, directoryId } of state.members) {
     writer.beginMessage(6).string(1, id).string(2, directoryId).endMessage();
   }
-  assert(state.initialMembers.length <= formMembersMax && state.members.length <= formMembersMax, 'members in a form');
   return writer.endMessage().finish();
 }
 

@@ -45,6 +45,9 @@ const kinds = {
   'read-index-reply': 9,
 } as const;
 
+/** One encoding at a time: each ends with `finish`. */
+const writer = new WireWriter();
+
 /** Entry data from this size on is not copied next to its neighbours. */
 const ownPartBytesMin = 4096;
 const hashPattern = /^[0-9a-f]{16}$/;
@@ -54,18 +57,16 @@ const hashPattern = /^[0-9a-f]{16}$/;
  * not be changed afterwards.
  */
 export function encodeMessage(field: number, message: Message): Encoded {
-  const head = new WireWriter();
-  head.uint(1, message.term).uint(10, message.fromBoot).uint(11, message.toBoot);
-  const headBytes = head.finish();
+  writer.uint(1, message.term).uint(10, message.fromBoot).uint(11, message.toBoot);
+  const headBytes = writer.finish();
   const body = encodeBody(message);
   const size = headBytes.length + body.bytes;
-  const frame = new WireWriter().tag(field, 2).varint(size).raw(headBytes).finish();
+  const frame = writer.tag(field, 2).varint(size).raw(headBytes).finish();
   return { parts: [frame, ...body.parts], bytes: frame.length + body.bytes };
 }
 
 function encodeBody(message: Message): Encoded {
   if (message.kind === 'append') return encodeAppend(message);
-  const writer = new WireWriter();
   // A snapshot has a stream of its own; its host never sends it as a message.
   assert(message.kind !== 'snapshot', 'a snapshot message is not sent in a batch');
   writer.beginMessage(kinds[message.kind]);
@@ -87,10 +88,10 @@ function encodeBody(message: Message): Encoded {
       writer.uint(1, message.round);
       break;
     case 'read-index':
-      writeContexts(writer, message.contexts);
+      writeContexts(message.contexts);
       break;
     case 'read-index-reply':
-      writeContexts(writer, message.contexts);
+      writeContexts(message.contexts);
       writer.uint(2, message.index);
       break;
     default:
@@ -100,23 +101,22 @@ function encodeBody(message: Message): Encoded {
   return { parts: [part], bytes: part.length };
 }
 
-function writeContexts(writer: WireWriter, contexts: readonly ReadContext[]): void {
+function writeContexts(contexts: readonly ReadContext[]): void {
   for (const { member, boot, counter } of contexts) {
     writer.beginMessage(1).string(1, member).uint(2, boot).uint(3, counter).endMessage();
   }
 }
 
 function encodeAppend(message: AppendRequest): Encoded {
-  const head = new WireWriter();
-  head.uint(1, message.prevIndex).uint(2, message.prevTerm).string(3, message.prevHash).uint(5, message.commit);
-  const headBytes = head.finish();
+  writer.uint(1, message.prevIndex).uint(2, message.prevTerm).string(3, message.prevHash).uint(5, message.commit);
+  const headBytes = writer.finish();
   let size = headBytes.length;
   for (const entry of message.entries) {
     const entryBytes = entrySize(entry);
     size += 1 + varintLength(entryBytes) + entryBytes;
   }
   const parts: Uint8Array[] = [];
-  const writer = new WireWriter().tag(kinds.append, 2).varint(size).raw(headBytes);
+  writer.tag(kinds.append, 2).varint(size).raw(headBytes);
   const bytes = 1 + varintLength(size) + size;
   for (const entry of message.entries) {
     writer.tag(4, 2).varint(entrySize(entry));
