@@ -53,7 +53,7 @@ describe('the explorer', () => {
   it.each(situations.map((situation) => situation.name))('finds no breach from %s', async (name) => {
     const result = await runJob({ kind: 'situation', name, statesMax: 2_000 }, host);
     expect(result.breach).toBeUndefined();
-    expect(result.count).toBeGreaterThanOrEqual(2_000);
+    expect(result.complete || result.count >= 2_000).toBe(true);
   });
 
   it('finds no breach in 20,000 random steps, in which everything happens', () => {

@@ -124,7 +124,7 @@ const elections: readonly Situation[] = [
       script.doubt('c');
       script.campaign('a');
     },
-    budget: { ...noBudget, doubts: 1, campaigns: 2, crashes: 1, proposals: 1 },
+    budget: { ...noBudget, doubts: 1, campaigns: 1, repeats: 1 },
   },
   {
     name: 'deposed-leader-writes-on',
