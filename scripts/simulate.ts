@@ -1,9 +1,13 @@
 // `npm run simulate`: whole clusters in one process, on virtual time, from seeds. docs/SIMULATION.md says how to read
 // what it prints.
+import { spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { type ProfileName, profileNames } from '../test/simulator/run/profiles.ts';
+import { SeededRandom } from '../src/base/random.ts';
+import { regressionSeeds } from '../test/simulator/run/regression-seeds.ts';
+import { planRun, type ProfileName, profileNames } from '../test/simulator/run/profiles.ts';
 import { runSeed, type SeedReport, type SeedRun } from '../test/simulator/run/run-seed.ts';
 import { SeedPool, serveSeeds, workerMark } from '../test/simulator/run/seed-pool.ts';
 import { samePromise, shrink } from '../test/simulator/run/shrink.ts';
@@ -16,12 +20,16 @@ interface Options {
   readonly seeds?: number;
   readonly minutes?: number;
   readonly firstSeed?: number;
-  readonly profile: ProfileName;
+  readonly profile: ProfileName | 'all';
   readonly workers: number;
   readonly untilBreach: boolean;
   readonly quiet: boolean;
   readonly shrink: boolean;
   readonly situations: boolean;
+  readonly regressions: boolean;
+  readonly mutants: boolean;
+  readonly only: readonly string[];
+  readonly minutesEach: number;
   readonly withoutFaults: readonly number[];
   readonly withoutActions: readonly number[];
 }
@@ -84,7 +92,8 @@ function sayBreach(report: SeedReport): void {
 
 /** One seed, told as a story. */
 async function replay(options: Options, seed: number): Promise<number> {
-  const run = { ...options, seed };
+  const { withoutFaults, withoutActions } = options;
+  const run = { seed, profile: profileOf(options, seed), withoutFaults, withoutActions };
   const report = await runSeed(run, (view) => (options.quiet ? [] : [new Story(() => view.nowMs, say)]));
   const { ok, refused, failed, unknown } = report.operations;
   say(`${(report.virtualMs / 1_000).toFixed(1)} s of virtual time in ${(report.wallMs / 1_000).toFixed(2)} s`);
@@ -102,12 +111,11 @@ async function replay(options: Options, seed: number): Promise<number> {
 
 async function reduce(run: SeedRun, report: SeedReport): Promise<void> {
   const checker = report.breach?.checker ?? '';
-  const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i + 1);
-  const { ok, refused, failed, unknown } = report.operations;
+  const { faults, work } = planRun(run.seed, run.profile, new SeededRandom(run.seed));
   const small = await shrink({
     run,
-    faults: upTo(report.faults.reduce((sum, [, count]) => sum + count, 0) + 60),
-    actions: upTo(ok + refused + failed + unknown + 1_000),
+    faults: Array.from({ length: faults.count }, (_, i) => i + 1),
+    actions: Array.from({ length: work.actions }, (_, i) => i),
     fails: async (one) => samePromise(await runSeed(one), checker),
     onProgress: say,
     runsMax: shrinkRunsMax,
@@ -126,18 +134,22 @@ async function many(options: Options): Promise<number> {
   const repeats: SeedRun[] = [];
   let given = 0;
   say(`profile ${options.profile}, seeds from ${first}, ${options.workers} processes`);
+  const listed: SeedRun[] = options.regressions ? [...regressionSeeds] : [];
   const pool = new SeedPool({
     script: process.argv[1] ?? '',
     workers: options.workers,
     next: () => {
       const repeat = repeats.shift();
       if (repeat !== undefined) return repeat;
+      const regression = listed.shift();
+      if (regression !== undefined) return regression;
       const isOver = options.untilBreach && summary.breaches.length > 0;
       if (given >= seedsMax || performance.now() >= endMs || isOver) return undefined;
-      return { ...options, seed: first + given++ };
+      const seed = first + given++;
+      return { seed, profile: profileOf(options, seed) };
     },
     onReport: (report) => {
-      const known = again.get(report.seed);
+      const known = report.profile === profileOf(options, report.seed) ? again.get(report.seed) : undefined;
       if (known !== undefined) {
         summary.twice++;
         if (known !== report.traceHash) summary.different.push(report.seed);
@@ -146,7 +158,7 @@ async function many(options: Options): Promise<number> {
       summary.add(report);
       sayBreach(report);
       if (report.breach !== undefined && options.untilBreach) pool.stop();
-      if ((report.seed - first) % twiceEvery !== 0) return;
+      if (report.seed < first || (report.seed - first) % twiceEvery !== 0) return;
       again.set(report.seed, report.traceHash);
       repeats.push({ seed: report.seed, profile: report.profile });
     },
@@ -171,6 +183,21 @@ async function many(options: Options): Promise<number> {
   return isWell ? 0 : 1;
 }
 
+/** With `all` each seed has one of them, soak aside, whose runs are long. */
+function profileOf({ profile }: Options, seed: number): ProfileName {
+  if (profile !== 'all') return profile;
+  const short = profileNames.filter((name) => name !== 'soak');
+  return short[seed % short.length] ?? 'mixed';
+}
+
+/** The table of planted bugs, and whether each is found: a script of its own. */
+function plantedBugs({ only, minutesEach }: Options): number {
+  const script = join(import.meta.dirname, 'mutants.ts');
+  const names = only.flatMap((name) => ['--only', name]);
+  const args = [...process.execArgv, script, '--minutes-each', `${minutesEach}`, ...names];
+  return spawnSync(process.execPath, args, { stdio: 'inherit' }).status ?? 1;
+}
+
 function readOptions(): Options {
   const command = new Command('npm run simulate --')
     .description('Runs whole clusters on virtual time, network and disks, from seeds, and checks what they promise.')
@@ -178,17 +205,21 @@ function readOptions(): Options {
     .option('--seeds <count>', 'run so many seeds (default 100)', whole)
     .option('--minutes <minutes>', 'run seeds for so long', positive)
     .option('--first-seed <number>', 'the first of many seeds (default: by the clock)', whole)
-    .addOption(new Option('--profile <name>', 'what a run is like').choices(profileNames).default('mixed'))
+    .addOption(new Option('--profile <name>', 'what a run is like').choices([...profileNames, 'all']).default('mixed'))
     .option('--workers <count>', 'processes that run seeds', whole, availableParallelism())
     .option('--until-breach', 'end at the first breach', false)
     .option('--quiet', 'with --seed: the outcome only', false)
     .option('--shrink', 'with --seed: leave out what the breach does not need', false)
     .option('--situations', 'print how many seeds came into each named situation', false)
+    .option('--regressions', 'run the seeds that have once found something, before the others', false)
+    .option('--mutants', 'look for each planted bug, and print which were found by what', false)
+    .option('--only <names...>', 'with --mutants: these alone', [])
+    .option('--minutes-each <minutes>', 'with --mutants: how long to look for each', positive, 3)
     .option('--without-faults <numbers>', 'with --seed: leave out these, as in 3,7,10-14', numbers, [])
     .option('--without-actions <numbers>', 'with --seed: leave out these actions of clients', numbers, [])
     .addHelpText(
       'after',
-      '\nA breach ends with code 1, and with the command that replays it.\n\nExamples:\n  npm run simulate -- --minutes 10\n  npm run simulate -- --seeds 1000 --profile storage\n  npm run simulate -- --seed 4711 --shrink\n',
+      '\nA breach ends with code 1, and with the command that replays it.\n\nExamples:\n  npm run simulate -- --minutes 10\n  npm run simulate -- --seeds 1000 --profile storage\n  npm run simulate -- --seed 4711 --shrink\n  npm run simulate -- --mutants --only canary\n',
     );
   return command.parse().opts<Options>();
 }
@@ -197,5 +228,6 @@ if (process.env[workerMark] === '1') {
   serveSeeds((run) => runSeed(run));
 } else {
   const options = readOptions();
-  process.exitCode = options.seed === undefined ? await many(options) : await replay(options, options.seed);
+  if (options.mutants) process.exitCode = plantedBugs(options);
+  else process.exitCode = options.seed === undefined ? await many(options) : await replay(options, options.seed);
 }
