@@ -92,6 +92,20 @@ describe('a follower', () => {
   });
 });
 
+describe('a member whose term rises', () => {
+  it('still sends what it said before and what waits for no disk', () => {
+    const core = coreWith();
+    core.step({ ...heartbeat, ...fromB, term: 1 });
+    drain(core);
+    core.step({ ...heartbeat, ...fromB, term: 1 });
+    core.step({ ...heartbeat, ...fromC, term: 2 });
+    expect(drain(core)).toMatchObject([
+      { kind: 'heartbeat-reply', to: 'b', term: 1 },
+      { kind: 'heartbeat-reply', to: 'c', term: 2 },
+    ]);
+  });
+});
+
 describe('a leader', () => {
   it('answers all reads that a peer asked for together in one message', () => {
     const core = servingLeader();
