@@ -86,7 +86,8 @@ function killGroup(child: ChildProcess): void {
 function killAllAtExit(): void {
   if (watchesExit) return;
   watchesExit = true;
-  process.once('exit', () => {
+  // Before whoever removes the directory that they write to.
+  process.prependOnceListener('exit', () => {
     for (const child of living) killGroup(child);
   });
   // A signal would end the process without the event.

@@ -26,7 +26,7 @@ const copied = [
  */
 export class RepositoryCopy {
   readonly directory: string;
-  readonly #onExit = (): void => rmSync(this.directory, { recursive: true, force: true });
+  readonly #onExit = (): void => rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 });
 
   /** @param root What is copied; default: this repository. */
   constructor(root = repositoryRoot) {
