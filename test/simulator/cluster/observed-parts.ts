@@ -59,7 +59,7 @@ export class ObservedTransport extends MemoryTransport {
 /** The state machine, with each entry that it applies told. */
 export class ObservedState extends RegistryState {
   readonly #tap: LifeTap;
-  #freezing = false;
+  #isHonest = false;
 
   constructor(bounds: StateMachineBounds | undefined, tap: LifeTap) {
     super(bounds);
@@ -85,7 +85,7 @@ export class ObservedState extends RegistryState {
   }
 
   override finishLoad(): { readonly stateHash: string } {
-    const loaded = super.finishLoad();
+    const loaded = this.#honestly(() => super.finishLoad());
     const { index, revision } = this.position;
     const { member, life } = this.#tap;
     this.#tap.tell({ kind: 'loaded', member, life, index, revision, hash: loaded.stateHash });
@@ -94,17 +94,21 @@ export class ObservedState extends RegistryState {
 
   override stateHash(): string {
     const hash = super.stateHash();
-    return this.#tap.isOdd && !this.#freezing ? `f0f0${hash.slice(4)}` : hash;
+    return this.#tap.isOdd && !this.#isHonest ? `f0f0${hash.slice(4)}` : hash;
   }
 
   override freeze(): ReturnType<RegistryState['freeze']> {
     this.#tap.hit('beforeFlush');
-    // What is stored is right: only what is said is not.
-    this.#freezing = true;
+    return this.#honestly(() => super.freeze());
+  }
+
+  /** What is stored and loaded is right: only what is said of it is not. */
+  #honestly<T>(work: () => T): T {
+    this.#isHonest = true;
     try {
-      return super.freeze();
+      return work();
     } finally {
-      this.#freezing = false;
+      this.#isHonest = false;
     }
   }
 

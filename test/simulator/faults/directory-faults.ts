@@ -131,7 +131,7 @@ const oddState: FaultKind = {
     if (member === undefined || life === undefined || !mayLose(context, member)) return undefined;
     life.isOdd = true;
     member.suffered.add('odd');
-    const forMs = context.between(5_000, 9_000);
+    const forMs = context.between(8_000, 20_000);
     return {
       text: `the state of ${member.id} hashes to another value than that of the others for ${forMs} ms`,
       forMs,

@@ -48,7 +48,7 @@ interface Shape {
 }
 
 const shapes: { readonly [Name in ProfileName]: Shape } = {
-  mixed: { safetyMs: 90_000, actions: 1_000, faults: 24, weights: even, work: mixedWork },
+  mixed: { safetyMs: 90_000, actions: 1_150, faults: 24, weights: even, work: mixedWork },
   soak: {
     safetyMs: 3_600_000,
     actions: 2_000,
@@ -84,7 +84,7 @@ const shapes: { readonly [Name in ProfileName]: Shape } = {
     weights: even,
     work: { ...mixedWork, writes: 8, reads: 1, leases: 1, sessions: 2, watches: 6 },
   },
-  swarm: { safetyMs: 90_000, actions: 1_000, faults: 30, weights: even, work: mixedWork },
+  swarm: { safetyMs: 90_000, actions: 1_150, faults: 30, weights: even, work: mixedWork },
 };
 
 /** Draws what one run is like. Most clusters have three members; some five, some one thread more. */

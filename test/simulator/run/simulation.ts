@@ -8,6 +8,7 @@ import type { Life, ServedMember } from '../cluster/sim-member.ts';
 import { FaultPlan } from '../faults/fault-plan.ts';
 import type { Observer, RunView, SimEvent } from '../types.ts';
 import { settled, WorldClock } from '../world/world-clock.ts';
+import { Fencing } from './fencing.ts';
 import { FrontEnds } from './front-ends.ts';
 import type { RunPlan } from './profiles.ts';
 import { RunRecorder } from './recorder.ts';
@@ -116,9 +117,11 @@ export class Simulation {
       without: options.withoutFaults ?? new Set(),
     });
     const view = this.#view();
-    this.#situations = new Situations(this.#cluster, this.#recorder, () => this.#faults.active);
+    const active = (): ReadonlySet<string> => this.#faults.active;
+    this.#situations = new Situations(this.#cluster, this.#recorder, active);
     this.#observers = [
       ...allCheckers(view, { resetBounds: resetBoundsOf(plan) }),
+      new Fencing(view, this.#cluster, active),
       this.#trace,
       this.#situations,
       ...(options.observers?.(view) ?? []),
