@@ -36,8 +36,9 @@ function readCommand(text: string): string[] {
 }
 
 /**
- * What a run of the simulator has found: exit code 1 with a line `BREACH seed=N [profile=P] checker=NAME ...`. Undefined where it
- * found nothing. Throws where the run says neither: then the simulator is broken, not the program that it runs.
+ * What a run of the simulator has found: exit code 1 with a line `BREACH seed=N [profile=P] checker=NAME ...`.
+ * Undefined where it found nothing. Throws where the run says neither: then the simulator is broken, not the program
+ * that it runs.
  */
 export function simulatorFinding(outcome: RunOutcome): Finding | undefined {
   if (outcome.exitCode === 0) return undefined;

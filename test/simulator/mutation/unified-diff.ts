@@ -22,7 +22,7 @@ export interface UnifiedDiff {
   readonly linesAdded: number;
 }
 
-/** Reads a diff of existing files, with the paths `a/...` and `b/...` equal. Throws an Error that begins with `name`. */
+/** Reads a diff of existing files, each named as `a/PATH` and `b/PATH`. Throws an Error that begins with `name`. */
 export function parseDiff(name: string, text: string): UnifiedDiff {
   const lines = text.split('\n');
   if (lines.at(-1) === '') lines.pop();
