@@ -26,6 +26,8 @@ export interface SimMember {
   foreign: boolean;
   /** It has once come so far that its cluster was formed. */
   formed: boolean;
+  /** It has begun to run on the directory that it has now: whatever is wrong with that, it is its own. */
+  ranOn: boolean;
   /** It must not be started by itself. */
   held: boolean;
 }
@@ -141,7 +143,10 @@ export class SimCluster {
       network: this.network,
       random,
       tell: (event) => {
-        if (event.kind === 'recovered') member.formed = true;
+        if (event.kind === 'recovered') {
+          member.formed = true;
+          member.ranOn = true;
+        }
         // What is found in a directory that is not its own says nothing of it.
         if (!member.foreign || (event.kind !== 'recovered' && event.kind !== 'loaded')) tell(event);
       },
@@ -264,6 +269,7 @@ export class SimCluster {
       suffered: new Set(),
       foreign: false,
       formed: false,
+      ranOn: false,
       held: false,
     };
     return member;

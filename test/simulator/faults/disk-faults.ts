@@ -101,6 +101,7 @@ function damages(
     const power = context.chance(2);
     cluster.kill(member, power, false);
     member.held = true;
+    member.ranOn = false;
     const forMs = context.between(1_500, 6_000);
     let before: Directory | undefined;
     void member.disk
@@ -117,14 +118,11 @@ function damages(
       text: `${member.id} goes down, and is started on a directory with ${name} for ${forMs} ms`,
       forMs,
       mend: () => {
-        // It runs in spite of the damage: then this is its directory.
-        if (member.life !== undefined && member.life.replica?.phase === 'serving') {
-          member.suffered.delete('data');
-          return;
-        }
+        member.suffered.delete('data');
+        // It has run in spite of the damage: then this is its directory.
+        if (member.ranOn) return;
         cluster.kill(member, false, false);
         if (before !== undefined) member.disk.replace(before);
-        member.suffered.delete('data');
         cluster.start(member);
       },
     };

@@ -7,7 +7,8 @@ import { type SimMember, SimCluster } from '../cluster/sim-cluster.ts';
 import type { Life, ServedMember } from '../cluster/sim-member.ts';
 import { FaultPlan } from '../faults/fault-plan.ts';
 import type { Observer, RunView, SimEvent } from '../types.ts';
-import { settled, WorldClock } from '../world/world-clock.ts';
+import { drainMicrotasks, outsidePromises } from '../world/microtasks.ts';
+import { WorldClock } from '../world/world-clock.ts';
 import { Fencing } from './fencing.ts';
 import { FrontEnds } from './front-ends.ts';
 import type { RunPlan } from './profiles.ts';
@@ -50,6 +51,7 @@ export interface SimulationOptions {
 
 /** Ends the loop over a run whose breach was noted. */
 const stepsPerRunMax = 30_000_000;
+const stepsPerTurn = 200;
 const formMsMax = 60_000;
 /** Behind the end of all calls: as long as a lease of these runs, that nobody renews, may last. */
 const restMs = 20_000;
@@ -208,12 +210,18 @@ export class Simulation {
   async #advance(ms: number): Promise<void> {
     const endMs = this.world.monotonicMs() + ms;
     let goesOn = true;
+    // Now and then Node has its turn: it tells of rejections that nobody waits for.
     while (goesOn && this.#breach === undefined) {
-      this.#guard(() => {
-        goesOn = this.world.step(endMs);
+      await outsidePromises(() => {
+        for (let i = 0; i < stepsPerTurn && goesOn && this.#breach === undefined; i++) {
+          this.#guard(() => {
+            goesOn = this.world.step(endMs);
+          });
+          drainMicrotasks();
+          this.#steps++;
+        }
       });
-      await settled();
-      if (++this.#steps > stepsPerRunMax) this.#note('run', `more than ${stepsPerRunMax} steps`);
+      if (this.#steps > stepsPerRunMax) this.#note('run', `more than ${stepsPerRunMax} steps`);
     }
   }
 

@@ -115,8 +115,3 @@ export class WorldClock implements Clock {
 function isBefore(one: Waiting, other: Waiting): boolean {
   return one.dueMs < other.dueMs || (one.dueMs === other.dueMs && one.sequence < other.sequence);
 }
-
-/** Lets every promise that can go on do so. */
-export function settled(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
