@@ -81,7 +81,9 @@ const full: FaultKind = {
 
 /** Too many directories that cannot be used leave no majority: at most a minority at a time. */
 export function mayLose(context: FaultContext, member: SimMember): boolean {
-  const lost = context.cluster.members.filter(({ suffered, held }) => held || suffered.has('data'));
+  const lost = context.cluster.members.filter(
+    ({ suffered, held }) => held || suffered.has('data') || suffered.has('odd'),
+  );
   return !lost.includes(member) && lost.length < context.cluster.members.length - context.majority;
 }
 
