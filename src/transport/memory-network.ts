@@ -172,14 +172,7 @@ export class MemoryNetwork {
   /** The process on a host is gone; the others hear of it where a reset reaches them. */
   crash(host: string): void {
     const station = this.#stations.get(host);
-    if (station === undefined) return;
-    this.#stations.delete(host);
-    station.alive = false;
-    for (const passage of this.#passages) {
-      if (passage.dialer !== station && passage.taker !== station) continue;
-      const other = passage.dialer === station ? passage.toHost : passage.dialer.host;
-      if (!this.isCut(host, other)) this.#break(passage, 'connection reset');
-    }
+    if (station !== undefined) this.leave(station);
   }
 
   /**
@@ -212,9 +205,15 @@ export class MemoryNetwork {
     return station;
   }
 
-  /** The member listens no more; its streams end by themselves. */
+  /** Nobody listens there any more; what has not ended by itself is reset. */
   leave(station: Station): void {
     if (this.#stations.get(station.host) === station) this.#stations.delete(station.host);
+    station.alive = false;
+    for (const passage of this.#passages) {
+      if (passage.dialer !== station && passage.taker !== station) continue;
+      const other = passage.dialer === station ? passage.toHost : passage.dialer.host;
+      if (!this.isCut(station.host, other)) this.#break(passage, 'connection reset');
+    }
   }
 
   /** Who answers where `from` dials host:port. */

@@ -36,6 +36,7 @@ export function snapshotCases(bench: Bench): void {
   };
   arrivalCases(bench, send);
   breakCases(bench, send);
+  stoppedCases(bench, send);
   goneCases(bench, send);
   stallCases(bench, send);
   boundCases(bench, send);
@@ -171,6 +172,23 @@ function goneCases(bench: Bench, send: Send): void {
     await expect(sent).rejects.toMatchObject(unavailable);
     held.open();
     await bench.twin.until('the source closed', () => closed);
+  });
+}
+
+function stoppedCases(bench: Bench, send: Send): void {
+  it('is told to the sender when the receiver stops in order, and never comes to an answer', async () => {
+    const never = new Gate();
+    const onSnapshot = async (incoming: IncomingSnapshot): Promise<number> => {
+      await readAll(incoming);
+      await never.opened;
+      return 1;
+    };
+    const [a, b] = await bench.pair({}, { onSnapshot });
+    const sent = settle(bench, send(a, b, pieces(1, 1_000)));
+    await bench.twin.pass(50);
+    const stopped = b.transport.stop(100);
+    await expect(sent).rejects.toMatchObject(unavailable);
+    await settle(bench, stopped);
   });
 }
 
