@@ -25,7 +25,13 @@ export type Action =
   | { readonly kind: 'update'; readonly key: KeyText; readonly value: number; readonly incarnation: number }
   /** `incarnation` 0: whichever is there. */
   | { readonly kind: 'deregister'; readonly key: KeyText; readonly incarnation: number }
-  | { readonly kind: 'batch'; readonly keys: readonly KeyText[]; readonly values: readonly number[] }
+  | {
+      readonly kind: 'batch';
+      readonly keys: readonly KeyText[];
+      readonly values: readonly number[];
+      /** Of these keys: over nothing alone. */
+      readonly absent?: readonly KeyText[];
+    }
   | { readonly kind: 'grant'; readonly ttlMs: number }
   | { readonly kind: 'revoke'; readonly leaseId: number }
   /** One renewal, of a lease or of the lease of a session. */
@@ -113,6 +119,14 @@ export interface WatchStep {
   )[];
 }
 
+/** A session as its own client sees it. */
+export interface HeldBySession {
+  /** 0: there is none. */
+  readonly sessionId: number;
+  readonly state: 'connecting' | 'live' | 'uncertain' | 'ended';
+  readonly instances: readonly { readonly key: KeyText; readonly incarnation: number }[];
+}
+
 /** Everything that checkers and the story are told, in the order in which it happened. */
 export type SimEvent =
   | { readonly kind: 'started'; readonly member: MemberId; readonly life: number }
@@ -177,6 +191,10 @@ export type SimEvent =
   /** A watch is open (again), from this revision; 0: it begins with a snapshot. */
   | { readonly kind: 'watch-opened'; readonly watch: number; readonly client: string; readonly since: number }
   | { readonly kind: 'watch-ended'; readonly watch: number; readonly reason: string }
+  /** A client has been answered: its lease, or that of its session, lives for its time from this sending on. */
+  | { readonly kind: 'kept'; readonly client: string; readonly leaseId: number; readonly sinceMs: number }
+  /** All is quiet: what a session that goes on believes to hold. */
+  | { readonly kind: 'holds'; readonly client: string; readonly held: HeldBySession }
   /** A process of a client is gone, without a word. */
   | { readonly kind: 'client-gone'; readonly client: string }
   | { readonly kind: 'fault'; readonly number: number; readonly name: string; readonly text: string }
@@ -211,6 +229,9 @@ export interface Recorder {
   watched(step: WatchStep): void;
   watchOpened(watch: number, client: string, since: number): void;
   watchEnded(watch: number, reason: string): void;
+  /** @param sinceMs When the renewal was sent that was answered. */
+  kept(client: string, leaseId: number, sinceMs: number): void;
+  holds(client: string, held: HeldBySession): void;
   clientGone(client: string): void;
   /** A new number for a value, a watch. */
   next(what: 'value' | 'watch'): number;

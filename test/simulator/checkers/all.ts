@@ -1,5 +1,6 @@
 import type { Observer, RunView } from '../types.ts';
 import { Acknowledged } from './acknowledged.ts';
+import { Holdings } from './holdings.ts';
 import { Horizon } from './horizon.ts';
 import { Leases } from './leases.ts';
 import { Ledger } from './ledger.ts';
@@ -40,6 +41,7 @@ export function allCheckers(view: RunView, options: CheckerOptions = {}): Observ
     new Values(view, ledger),
     new Leases(view, ledger),
     new Sessions(view, ledger),
+    new Holdings(view, ledger),
     new Watches(view, ledger, horizon, options.resetBounds ?? defaultResetBounds),
     new Progress(view, ledger),
     new Linearizability(view, ledger),

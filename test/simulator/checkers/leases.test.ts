@@ -108,6 +108,22 @@ describe('the checker of leases', () => {
     expectBreach(emptied, 'leases', 'lease 1 ended at 1100 by emptied, which is before');
   });
 
+  it('counts what the library was answered by itself, whenever that is told', () => {
+    const told = leased();
+    told.wait(3_000);
+    told.tell({ kind: 'kept', client: 'x', leaseId: 1, sinceMs: 3_000 });
+    told.wait(3_899);
+    told.apply(expire());
+    expectBreach(told, 'leases', 'lease 1 ended at 7999', 'safe to 8000 by a sign of life of x, sent at 3000');
+    const late = leased();
+    late.wait(6_000);
+    late.apply(expire());
+    late.tell({ kind: 'kept', client: 'x', leaseId: 1, sinceMs: 2_099 });
+    expectClean(late);
+    late.tell({ kind: 'kept', client: 'x', leaseId: 1, sinceMs: 2_101 });
+    expectBreach(late, 'leases', 'lease 1 ended at 7100', 'safe to 7101');
+  });
+
   it('does not count a renewal that failed or found nothing', () => {
     const story = leased();
     story.return(story.invoke({ kind: 'renew', leaseId: 1, ttlMs }), { kind: 'unknown', reason: 'NO_LEADER' });

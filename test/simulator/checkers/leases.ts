@@ -16,7 +16,7 @@ const lateEveryMs = 500;
 interface Care {
   /** It must live until then: the latest acknowledged sign of life, and whose. */
   safeToMs: number;
-  safeBy: Operation | undefined;
+  safeBy: string;
   /** When it was renewed last, as far as anybody can know. */
   lastMs: number;
   /** Single renewals are told, so one that is not told was not made. */
@@ -53,6 +53,7 @@ export class Leases implements Observer {
     const { nowMs } = this.#view;
     if (event.kind === 'invoked') this.#invoked(event.operation);
     else if (event.kind === 'returned') this.#returned(event.operation);
+    else if (event.kind === 'kept') this.#kept(event);
     else if (event.kind === 'applied') this.#applied();
     else if (event.kind === 'client-gone') this.#clientGone(event.client);
     else if (event.kind === 'role' && event.role === 'leader') {
@@ -69,7 +70,7 @@ export class Leases implements Observer {
   #careOf(leaseId: number): Care {
     let care = this.#care.get(leaseId);
     if (care === undefined) {
-      care = { safeToMs: 0, safeBy: undefined, lastMs: 0, isRenewalTold: false, clients: new Set() };
+      care = { safeToMs: 0, safeBy: 'nobody', lastMs: 0, isRenewalTold: false, clients: new Set() };
       this.#care.set(leaseId, care);
     }
     return care;
@@ -95,15 +96,28 @@ export class Leases implements Observer {
     if (outcome?.kind !== 'ok' || !isSign(operation)) return;
     const lease = this.#ledger.leases.get(leaseId);
     const ttlMs = lease?.ttlMs ?? ('ttlMs' in action ? action.ttlMs : 0);
-    const safeToMs = startMs + ttlMs / this.#view.clockRateMax;
+    this.#safe(leaseId, care, startMs, ttlMs, printed(operation));
+  }
+
+  /** By the library itself, beside all operations. */
+  #kept({ client, leaseId, sinceMs }: Extract<SimEvent, { kind: 'kept' }>): void {
+    const care = this.#careOf(leaseId);
+    care.clients.add(client);
+    care.lastMs = Math.max(care.lastMs, this.#view.nowMs);
+    const ttlMs = this.#ledger.leases.get(leaseId)?.ttlMs ?? 0;
+    this.#safe(leaseId, care, sinceMs, ttlMs, `a sign of life of ${client}, sent at ${sinceMs}`);
+  }
+
+  #safe(leaseId: number, care: Care, sinceMs: number, ttlMs: number, by: string): void {
+    const safeToMs = sinceMs + ttlMs / this.#view.clockRateMax;
     if (safeToMs > care.safeToMs) {
       care.safeToMs = safeToMs;
-      care.safeBy = operation;
+      care.safeBy = by;
     }
-    const ended = lease?.ended;
+    const ended = this.#ledger.leases.get(leaseId)?.ended;
     if (ended === undefined) return;
     const text = `lease ${leaseId} ended at ${ended.atMs} by ${ended.by}`;
-    if (ended.atMs < startMs) this.#breach(`${text}, which is before it was acknowledged to ${printed(operation)}`);
+    if (ended.atMs < sinceMs) this.#breach(`${text}, which is before it was acknowledged to ${by}`);
     else if (ended.by === 'expire-lease' && ended.atMs < safeToMs) this.#tooEarly(text, care);
   }
 
@@ -187,8 +201,7 @@ export class Leases implements Observer {
   }
 
   #tooEarly(text: string, { safeBy, safeToMs }: Care): void {
-    const sign = safeBy === undefined ? 'nobody' : printed(safeBy);
-    this.#breach(`${text}, it was safe to ${safeToMs} by ${sign}`);
+    this.#breach(`${text}, it was safe to ${safeToMs} by ${safeBy}`);
   }
 
   #breach(text: string): void {

@@ -52,6 +52,7 @@ export class ClientProcess {
   /** The greatest revision that an answer has shown it. */
   revision = 0;
   #keeper: LeaseKeeper | undefined;
+  readonly #machine: MachineClock;
   readonly #open = new Set<Operation>();
   #over = false;
 
@@ -60,6 +61,7 @@ export class ClientProcess {
     this.world = world;
     this.host = host;
     this.name = `${host}.${number}`;
+    this.#machine = machine;
     this.clock = new ProcessClock(machine);
     this.sockets = world.wire.connector(host, this.clock);
     this.client = new RollcallClient({
@@ -89,6 +91,7 @@ export class ClientProcess {
   get keeper(): LeaseKeeper {
     this.#keeper ??= this.client.keepAlive({
       onLost: (leaseId) => this.forgetLease(leaseId),
+      onRenewed: (leaseId, ttlMs) => this.kept(leaseId, ttlMs, this.#keeper?.remainingMs(leaseId) ?? 0),
     });
     return this.#keeper;
   }
@@ -96,6 +99,24 @@ export class ClientProcess {
   forgetLease(leaseId: number): void {
     const at = this.leases.findIndex((lease) => lease.leaseId === leaseId);
     if (at !== -1) this.leases.splice(at, 1);
+  }
+
+  /** Tells that a lease lives so long for certain, by the clock of this process. */
+  kept(leaseId: number, ttlMs: number, remainingMs: number): void {
+    const sentMs = this.clock.monotonicMs() - (ttlMs - remainingMs);
+    this.world.recorder.kept(this.name, leaseId, this.#machine.worldMsAt(sentMs));
+  }
+
+  /** Tells what its sessions have been answered since. */
+  tellLives(): void {
+    if (this.#over) return;
+    for (const session of this.sessions) session.tellLife();
+  }
+
+  /** Tells what its sessions believe to hold. */
+  tellHoldings(): void {
+    if (this.#over) return;
+    for (const session of this.sessions) session.tellHoldings();
   }
 
   /** Tells the recorder of a call and its outcome. Undefined where the process ended before. */
@@ -139,6 +160,7 @@ export class ClientProcess {
   /** Ends without a word. */
   crash(): void {
     if (this.#over) return;
+    this.tellLives();
     this.#over = true;
     this.clock.end();
     this.sockets.kill();

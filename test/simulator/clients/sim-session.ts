@@ -17,8 +17,12 @@ export class SimSession {
   readonly busy = new Set<KeyText>();
   /** What was ever registered through it, the newest last. */
   readonly started = new Set<KeyText>();
+  /** What it was ever asked to register: a call that was given up may have worked. */
+  readonly #tried = new Set<KeyText>();
   readonly #process: ClientProcess;
   readonly #session: Session;
+  /** As of what was told last: until when it lived for certain. */
+  #toldToMs = Number.NEGATIVE_INFINITY;
   #isClosing = false;
   #ended = false;
 
@@ -60,7 +64,30 @@ export class SimSession {
     return this.#session.incarnationOf(keyOf(key)) !== undefined;
   }
 
+  /** Tells of a sign of life that was acknowledged since. */
+  tellLife(): void {
+    const { sessionId, remainingMs } = this.#session;
+    if (sessionId === 0 || remainingMs === undefined) return;
+    const toMs = this.#process.clock.monotonicMs() + remainingMs;
+    // The clock's own rounding is no news.
+    if (toMs < this.#toldToMs + 1) return;
+    this.#toldToMs = toMs;
+    this.#process.kept(sessionId, this.ttlMs, remainingMs);
+  }
+
+  /** Tells what it holds, unless it is on its way to its end. */
+  tellHoldings(): void {
+    if (!this.isUsable) return;
+    const { state, sessionId } = this.#session;
+    const instances = [...this.#tried].flatMap((key) => {
+      const incarnation = this.#session.incarnationOf(keyOf(key));
+      return incarnation === undefined ? [] : [{ key, incarnation }];
+    });
+    this.#process.world.recorder.holds(this.#process.name, { sessionId, state, instances });
+  }
+
   async register(key: KeyText, value: number): Promise<void> {
+    this.#tried.add(key);
     const { ttlMs, restore } = this;
     const leaseId = this.#session.sessionId;
     const condition = { ifAbsent: false, ifIncarnation: 0 };

@@ -37,6 +37,9 @@ export interface WorkloadOptions {
 /** A process with more calls open takes on no more, so that a long outage opens no endless history. */
 const openOperationsMax = 16;
 
+/** How often it is looked what sessions were answered, ms. */
+const lookEveryMs = 200;
+
 /** Ordinals of what is drawn beside the actions. */
 const hostDraws = 1_000_000;
 
@@ -72,6 +75,7 @@ export class Workload {
 
   start(): void {
     const { seed, mix, durationMs, leavesOut, world } = this.#options;
+    this.#look();
     const beginMs = world.monotonicMs();
     for (let ordinal = 0; ordinal < mix.actions; ordinal += 1) {
       if (leavesOut?.(ordinal) === true) continue;
@@ -111,10 +115,20 @@ export class Workload {
     return outcome?.kind === 'ok';
   }
 
+  /** When all is quiet: what each session believes to hold. */
+  tellHoldings(): void {
+    for (const { process } of this.hosts) process.tellHoldings();
+  }
+
   /** All processes end, as at the end of a run. */
   end(): void {
     this.mend();
     for (const { process } of this.hosts) process.crash();
+  }
+
+  #look(): void {
+    for (const { processes } of this.hosts) for (const process of processes) process.tellLives();
+    this.#options.world.setTimer(lookEveryMs, () => this.#look());
   }
 
   #act(draw: Draw): void {

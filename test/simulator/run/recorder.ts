@@ -1,4 +1,4 @@
-import type { Action, Operation, Outcome, Recorder, SimEvent, WatchStep } from '../types.ts';
+import type { Action, HeldBySession, Operation, Outcome, Recorder, SimEvent, WatchStep } from '../types.ts';
 
 /** Takes what clients do, numbers it, and tells it on. */
 export class RunRecorder implements Recorder {
@@ -56,6 +56,14 @@ export class RunRecorder implements Recorder {
 
   watchEnded(watch: number, reason: string): void {
     this.#tell({ kind: 'watch-ended', watch, reason });
+  }
+
+  kept(client: string, leaseId: number, sinceMs: number): void {
+    this.#tell({ kind: 'kept', client, leaseId, sinceMs });
+  }
+
+  holds(client: string, held: HeldBySession): void {
+    this.#tell({ kind: 'holds', client, held });
   }
 
   clientGone(client: string): void {

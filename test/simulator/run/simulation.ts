@@ -139,6 +139,7 @@ export class Simulation {
     await this.#advance(plan.safetyMs);
     await this.#liveness();
     if (this.#breach === undefined) {
+      this.#workload.tellHoldings();
       this.#tell({ kind: 'phase', phase: 'end' });
       for (const observer of this.#observers) {
         if (this.#breach === undefined) this.#guard(() => observer.atEnd?.());

@@ -12,6 +12,8 @@ export class MachineClock {
   #sinceWorldMs = 0;
   #sinceMs = 0;
   #wallOffsetMs = 0;
+  /** Each rate that it had, with where it began. */
+  readonly #former: { readonly worldMs: number; readonly ms: number; readonly rate: number }[] = [];
 
   /** @param rate Milliseconds of this clock for each of the world. */
   constructor(world: WorldClock, rate: number = 1) {
@@ -27,11 +29,19 @@ export class MachineClock {
     return this.#sinceMs + (this.world.monotonicMs() - this.#sinceWorldMs) * this.#rate;
   }
 
+  /** When it was by the world's clock that this one showed this. */
+  worldMsAt(ms: number): number {
+    if (ms >= this.#sinceMs) return this.#sinceWorldMs + (ms - this.#sinceMs) / this.#rate;
+    const former = this.#former.findLast((one) => one.ms <= ms);
+    return former === undefined ? 0 : former.worldMs + (ms - former.ms) / former.rate;
+  }
+
   wallMs(): number {
     return Math.floor(this.world.wallMs() + this.#wallOffsetMs);
   }
 
   setRate(rate: number): void {
+    this.#former.push({ worldMs: this.#sinceWorldMs, ms: this.#sinceMs, rate: this.#rate });
     this.#sinceMs = this.nowMs();
     this.#sinceWorldMs = this.world.monotonicMs();
     this.#rate = rate;
