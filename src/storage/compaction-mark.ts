@@ -47,6 +47,11 @@ export async function writeMark(disk: Disk, mark: CompactionMark): Promise<void>
 export async function readMark(disk: Disk): Promise<CompactionMark | undefined> {
   const content = await disk.read(markPath);
   if (content === undefined) return undefined;
+  return decodeMark(content);
+}
+
+/** @throws StorageError 'damaged' where it is not what `encodeMark` makes. */
+export function decodeMark(content: Buffer): CompactionMark {
   const mark = markOf(decodeCheckedJson(markPath, content, advice));
   if (mark === undefined)
     throw new StorageError('damaged', markPath, `holds no compaction mark of format 1. ${advice}`);

@@ -60,8 +60,7 @@ export async function openHardState(disk: Disk, options: OpenHardStateOptions): 
     if (file.sizeBytes !== slots.length * slotBytes) {
       throw damaged(0, `has ${file.sizeBytes} bytes, expected ${slots.length * slotBytes}. ${advice}`);
     }
-    const bytes = await file.read(0, file.sizeBytes);
-    const readings = slots.map((slot) => readSlot(bytes.subarray(slot * slotBytes, (slot + 1) * slotBytes), slot));
+    const readings = readSlots(await file.read(0, file.sizeBytes));
     const current = choose(readings, isNewDirectory);
     const healed = slots.filter((slot) => readings[slot] === 'bad').map((slot) => slot * slotBytes);
     // The bad slot first: the good one is not touched before there is a second.
@@ -134,6 +133,16 @@ function assertFollows(next: HardStateRecord, previous: HardStateRecord): void {
 async function hasSlots(disk: Disk): Promise<boolean> {
   const content = await disk.read(hardStatePath);
   return content !== undefined && content.some((byte) => byte !== 0);
+}
+
+/** What a start would find in this content of the file; undefined where it would find nothing or damage. */
+export function hardStateIn(content: Buffer): HardStateRecord | undefined {
+  const readings = content.byteLength === slots.length * slotBytes ? readSlots(content) : [];
+  return readings.some((reading) => typeof reading === 'object') ? choose(readings, false).record : undefined;
+}
+
+function readSlots(bytes: Buffer): readonly SlotReading[] {
+  return slots.map((slot) => readSlot(bytes.subarray(slot * slotBytes, (slot + 1) * slotBytes), slot));
 }
 
 function choose(readings: readonly SlotReading[], isNewDirectory: boolean): Slot {

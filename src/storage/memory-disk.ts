@@ -3,7 +3,7 @@ import { StorageError } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
 import type { Disk, DiskFile } from './disk.ts';
 import { assertRelativePath, nameOf, parentOf } from './disk-path.ts';
-import type { CrashChoice, MemoryNode } from './memory-tree.ts';
+import type { CrashChoice, MemoryNode, SyncedFile } from './memory-tree.ts';
 import { MemoryDirectory, MemoryInode, memoryPageBytes } from './memory-tree.ts';
 
 /** The steps at which a MemoryDisk can fail or be held. A durable write of a file is a `write`, then a `sync`. */
@@ -123,6 +123,12 @@ export class MemoryDisk implements Disk {
   contentOf(path: string): Buffer {
     const inode = this.#inode(path);
     return inode.read(0, inode.sizeBytes);
+  }
+
+  /** What no loss of power can take of a file, as long as its name is kept; undefined where there is no such file. */
+  syncedOf(path: string): SyncedFile | undefined {
+    const node = this.#node(path);
+    return node instanceof MemoryInode ? node.synced : undefined;
   }
 
   /** Pages of the file that a loss of power may take. */

@@ -12,6 +12,13 @@ export interface CrashChoice {
   change(directory: string, description: string): boolean;
 }
 
+/** What the medium holds of a file. */
+export interface SyncedFile {
+  readonly sizeBytes: number;
+  /** The content of a page, which nobody may change; undefined where it is all zero. */
+  page(number: number): Buffer | undefined;
+}
+
 /**
  * Content of one file as the processes see it and as the medium holds it. Pages are kept only where they are not all
  * zero, and are never changed in place, so that both views and copies may share them.
@@ -68,6 +75,11 @@ export class MemoryInode {
     const end = offset + bytes.byteLength;
     assert(offset >= 0 && end <= this.sizeBytes, () => `damage up to byte ${end} of ${this.sizeBytes}`);
     for (const view of [this.#seen, this.#medium]) put(view, offset, bytes);
+  }
+
+  /** As a loss of power leaves it at the least. */
+  get synced(): SyncedFile {
+    return { sizeBytes: this.#mediumSizeBytes, page: (number) => this.#medium.get(number) };
   }
 
   crash(path: string, choice: CrashChoice): void {

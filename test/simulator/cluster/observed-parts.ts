@@ -60,6 +60,7 @@ export class ObservedTransport extends MemoryTransport {
 export class ObservedState extends RegistryState {
   readonly #tap: LifeTap;
   #isHonest = false;
+  #loaded: SimEvent | undefined;
 
   constructor(bounds: StateMachineBounds | undefined, tap: LifeTap) {
     super(bounds);
@@ -67,6 +68,7 @@ export class ObservedState extends RegistryState {
   }
 
   override apply(entry: { readonly index: number; readonly term: number; readonly data: Uint8Array }): ApplyOutcome {
+    this.#tellLoaded();
     this.#tap.hit('midApplyBatch');
     const outcome = super.apply(entry);
     const { member, life } = this.#tap;
@@ -80,6 +82,7 @@ export class ObservedState extends RegistryState {
   }
 
   override changes(...args: Parameters<RegistryState['changes']>): ReturnType<RegistryState['changes']> {
+    this.#tellLoaded();
     this.#tap.hit('beforeWatchCatchup');
     return super.changes(...args);
   }
@@ -88,16 +91,26 @@ export class ObservedState extends RegistryState {
     const loaded = this.#honestly(() => super.finishLoad());
     const { index, revision } = this.position;
     const { member, life } = this.#tap;
-    this.#tap.tell({ kind: 'loaded', member, life, index, revision, hash: loaded.stateHash });
+    this.#loaded = { kind: 'loaded', member, life, index, revision, hash: loaded.stateHash };
     return loaded;
   }
 
+  /** Only when it is used: whoever has loaded it may find that it is damaged, and throw it away. */
+  #tellLoaded(): void {
+    const loaded = this.#loaded;
+    if (loaded === undefined) return;
+    this.#loaded = undefined;
+    this.#tap.tell(loaded);
+  }
+
   override stateHash(): string {
+    if (!this.#isHonest) this.#tellLoaded();
     const hash = super.stateHash();
     return this.#tap.isOdd && !this.#isHonest ? `f0f0${hash.slice(4)}` : hash;
   }
 
   override freeze(): ReturnType<RegistryState['freeze']> {
+    this.#tellLoaded();
     this.#tap.hit('beforeFlush');
     return this.#honestly(() => super.freeze());
   }

@@ -9,6 +9,7 @@ import type { WorldClock } from '../world/world-clock.ts';
 import type { CrashPoint } from './crash-points.ts';
 import { MachineDisk } from './machine-disk.ts';
 import { Life, type MemberSetup, type ServedMember } from './sim-member.ts';
+import { SyncedDisk } from './synced-disk.ts';
 
 /** What of a member stands still: with one thread it is always both. */
 export type Side = 'both' | 'serving' | 'consensus';
@@ -114,6 +115,12 @@ export class SimCluster {
       if (status?.role === 'leader' && status.term > (found?.term ?? -1)) found = { member, term: status.term };
     }
     return found?.member;
+  }
+
+  /** What the present life of a member has synced; undefined where its directory is not its own. */
+  syncedDisk(id: string): SyncedDisk | undefined {
+    const { disk, foreign } = this.member(id);
+    return foreign ? undefined : new SyncedDisk(disk.disk);
   }
 
   /** How each member stands, for a person. */

@@ -1,6 +1,7 @@
 import { StorageError } from '../../../src/base/errors.ts';
 import { SeededRandom } from '../../../src/base/random.ts';
 import { allCheckers } from '../checkers/all.ts';
+import { RaftDisks } from '../checkers/raft-disks.ts';
 import { defaultResetBounds, type ResetBounds } from '../checkers/watches.ts';
 import { Workload } from '../clients/workload.ts';
 import { type SimMember, SimCluster } from '../cluster/sim-cluster.ts';
@@ -124,6 +125,7 @@ export class Simulation {
     this.#observers = [
       ...allCheckers(view, { resetBounds: resetBoundsOf(plan) }),
       new Fencing(view, this.#cluster, active),
+      new RaftDisks({ view, members: plan.ids, diskOf: (id) => this.#cluster.syncedDisk(id) }),
       this.#trace,
       this.#situations,
       ...(options.observers?.(view) ?? []),

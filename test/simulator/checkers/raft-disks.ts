@@ -1,0 +1,113 @@
+import type { MemberId, Message } from '../../../src/raft/types.ts';
+import type { Observer, RunView, SimEvent } from '../types.ts';
+
+/** The disk of one life of a member, as if nothing un-synced had survived. */
+export interface DurableView {
+  hasEntry(index: number): boolean;
+  readonly lastIndex: number;
+  /** Undefined: none can be read. */
+  hardState(): { readonly term: number; readonly vote: string } | undefined;
+}
+
+export interface RaftDisksOptions {
+  readonly view: RunView;
+  readonly members: readonly MemberId[];
+  /** The disk of the life that begins. Undefined for a member that runs on a directory that is not its own. */
+  readonly diskOf: (member: MemberId) => DurableView | undefined;
+}
+
+/** What the leader of one term can count. */
+interface Counted {
+  readonly id: MemberId;
+  readonly accepted: Map<MemberId, number>;
+}
+
+/**
+ * Messages against disks: nothing is said that the sender could forget. A term and a vote are synced before they are
+ * told, entries before they are acknowledged, and what is told as committed stands on the disks of a majority: those
+ * that have acknowledged it to this leader, and its own.
+ */
+export class RaftDisks implements Observer {
+  readonly name = 'raft-disks';
+  readonly #options: RaftDisksOptions;
+  readonly #disks = new Map<MemberId, DurableView | undefined>();
+  /** By member: the last term that was found on its disk in this life. */
+  readonly #terms = new Map<MemberId, number>();
+  readonly #counted = new Map<number, Counted>();
+  /** Known to somebody by rights. */
+  #committed = 0;
+
+  constructor(options: RaftDisksOptions) {
+    this.#options = options;
+  }
+
+  see(event: SimEvent): void {
+    if (event.kind === 'sent') this.#sent(event.message);
+    else if (event.kind === 'started') {
+      this.#terms.delete(event.member);
+      this.#disks.set(event.member, this.#options.diskOf(event.member));
+    }
+  }
+
+  #sent(message: Message): void {
+    const { from, to, term, kind } = message;
+    const disk = this.#disks.get(from);
+    if (disk === undefined) return;
+    // A pre-vote speaks of a term in which nobody is yet.
+    if ((kind === 'vote-request' || kind === 'vote-reply') && message.preVote) return;
+    if (term > (this.#terms.get(from) ?? 0)) this.#term(from, term, kind, disk);
+    if (kind === 'vote-request') this.#vote(from, term, from, disk);
+    else if (kind === 'vote-reply' && message.granted) this.#vote(from, term, to, disk);
+    else if (kind === 'append-reply' && message.accepted) this.#accepted(from, to, term, message.matchIndex, disk);
+    else if ((kind === 'append' || kind === 'heartbeat') && message.commit > this.#committed) {
+      this.#commits(from, term, message.commit, disk);
+    }
+  }
+
+  #term(member: MemberId, term: number, kind: string, disk: DurableView): void {
+    const found = disk.hardState();
+    if (found === undefined || found.term < term) {
+      this.#breach(`${member} tells of term ${term} in a ${kind}, ${textOf(found)} is synced`);
+    }
+    this.#terms.set(member, term);
+  }
+
+  #vote(member: MemberId, term: number, candidate: MemberId, disk: DurableView): void {
+    const found = disk.hardState();
+    if (found !== undefined && (found.term > term || (found.term === term && found.vote === candidate))) return;
+    this.#breach(`${member} votes for ${candidate} in term ${term}, ${textOf(found)} is synced`);
+  }
+
+  #accepted(member: MemberId, leader: MemberId, term: number, index: number, disk: DurableView): void {
+    if (!disk.hasEntry(index)) {
+      const text = `the log that is synced ends at ${disk.lastIndex}`;
+      this.#breach(`${member} acknowledges entries up to ${index} to ${leader} in term ${term}, ${text}`);
+    }
+    const { accepted } = this.#countedBy(term, leader);
+    if (index > (accepted.get(member) ?? 0)) accepted.set(member, index);
+  }
+
+  #commits(leader: MemberId, term: number, index: number, disk: DurableView): void {
+    const { members } = this.#options;
+    const { accepted } = this.#countedBy(term, leader);
+    const holders = members.filter((id) => (id === leader ? disk.hasEntry(index) : (accepted.get(id) ?? 0) >= index));
+    this.#committed = index;
+    if (2 * holders.length > members.length) return;
+    const who = holders.length === 0 ? 'nobody' : holders.join(', ');
+    this.#breach(`leader ${leader} of term ${term} tells that entry ${index} is committed, ${who} has it on disk`);
+  }
+
+  #countedBy(term: number, leader: MemberId): Counted {
+    let counted = this.#counted.get(term);
+    if (counted?.id !== leader) this.#counted.set(term, (counted = { id: leader, accepted: new Map() }));
+    return counted;
+  }
+
+  #breach(text: string): void {
+    this.#options.view.breach(this.name, text);
+  }
+}
+
+function textOf(found: { readonly term: number; readonly vote: string } | undefined): string {
+  return found === undefined ? 'nothing' : `term ${found.term} with a vote for "${found.vote}"`;
+}
