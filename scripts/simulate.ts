@@ -1,6 +1,7 @@
 // `npm run simulate`: whole clusters in one process, on virtual time, from seeds. docs/SIMULATION.md says how to read
 // what it prints.
 import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -30,6 +31,7 @@ interface Options {
   readonly mutants: boolean;
   readonly only: readonly string[];
   readonly minutesEach: number;
+  readonly report?: string;
   readonly withoutFaults: readonly number[];
   readonly withoutActions: readonly number[];
 }
@@ -177,10 +179,21 @@ async function many(options: Options): Promise<number> {
   }
   say(summary.text(performance.now() - startMs));
   const missed = missedSituations(summary.situations, options.profile, summary.seeds);
+  if (options.report !== undefined) writeReport(options.report, first, given, options.profile, summary);
   if (options.situations) for (const line of missed.table) say(line);
   for (const name of missed.names) say(`MISSED situation: ${name} (${summary.situations.get(name) ?? 0} seeds)`);
   const isWell = summary.breaches.length === 0 && summary.different.length === 0 && missed.names.length === 0;
   return isWell ? 0 : 1;
+}
+
+/** What the runs came to, for whoever keeps count of many of them. */
+function writeReport(path: string, first: number, seeds: number, profile: string, summary: Summary): void {
+  const { virtualMs, operations, watchSteps } = summary;
+  const breaches = summary.breaches.map(({ seed, profile: of, breach }) => ({ seed, profile: of, ...breach }));
+  const faults = Object.fromEntries(summary.faults);
+  const situations = Object.fromEntries([...summary.situations].sort(([, one], [, other]) => other - one));
+  const report = { profile, first, seeds, virtualMs, operations, watchSteps, breaches, faults, situations };
+  writeFileSync(path, `${JSON.stringify(report, undefined, 1)}\n`);
 }
 
 /** With `all` each seed has one of them, soak aside, whose runs are long. */
@@ -211,6 +224,7 @@ function readOptions(): Options {
     .option('--quiet', 'with --seed: the outcome only', false)
     .option('--shrink', 'with --seed: leave out what the breach does not need', false)
     .option('--situations', 'print how many seeds came into each named situation', false)
+    .option('--report <file>', 'write what the runs came to as JSON')
     .option('--regressions', 'run the seeds that have once found something, before the others', false)
     .option('--mutants', 'look for each planted bug, and print which were found by what', false)
     .option('--only <names...>', 'with --mutants: these alone', [])

@@ -51,7 +51,7 @@ const shapes: { readonly [Name in ProfileName]: Shape } = {
   mixed: { safetyMs: 90_000, actions: 1_150, faults: 24, weights: even, work: mixedWork },
   soak: {
     safetyMs: 3_600_000,
-    actions: 2_000,
+    actions: 600,
     faults: 40,
     weights: { process: 2, network: 2, disk: 1, directory: 0.5, clock: 1 },
     work: mixedWork,
@@ -100,16 +100,16 @@ export function planRun(seed: number, profile: ProfileName, random: Random): Run
   return {
     seed,
     profile,
-    ids: below(5) === 0 ? ['a', 'b', 'c', 'd', 'e'] : ['a', 'b', 'c'],
+    ids: below(8) === 0 ? ['a', 'b', 'c', 'd', 'e'] : ['a', 'b', 'c'],
     safetyMs: shape.safetyMs,
     setup: {
-      times: replicaTimes(profile === 'soak' ? 250 : pick([50, 100, 100, 200]), 2, 10, 20),
+      times: replicaTimes(profile === 'soak' ? 250 : pick([50, 100, 200, 200]), 2, 10, 20),
       segmentBytes: 64 * 1024,
       logKeepBytes: small ? pick([8, 16, 32]) * 1024 : 1024 * 1024,
       flushIntervalMs: pick([50, 100, 200, 1_000]),
       watchBacklogBytesMax: pick([2, 8, 64]) * 1024,
       bounds: { ...stateMachineBounds, historyRevisionsMax: pick([40, 200, 100_000]) },
-      twoThreads: below(4) === 0,
+      twoThreads: below(6) === 0,
     },
     faults: {
       count: swarm ? 10 + below(2 * shape.faults) : shape.faults,
