@@ -94,9 +94,11 @@ export class Linearizability implements Observer {
         return of(action.key, { kind: 'deregister', incarnation }, deregisterOutput(operation));
       }
       case 'batch':
+        // Which of them was there already is not said.
+        if (outcome?.kind === 'refused') return [];
         return action.keys.flatMap((key, i) => {
           const content = action.values[i] ?? Number.NaN;
-          const condition = { kind: 'none' } as const;
+          const condition = { kind: action.absent?.includes(key) === true ? 'if-absent' : 'none' } as const;
           const input = { kind: 'register', content, lifetime: { kind: 'persistent' }, condition } as const;
           return of(key, input, this.#registerOutput(operation, key));
         });

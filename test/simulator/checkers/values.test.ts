@@ -139,4 +139,18 @@ describe('the checker of values', () => {
     persistent.applyOn({ ...applied, events }, 'a');
     expectBreach(persistent, 'values', 'as lease-expired: it is persistent');
   });
+
+  it('sees a batch over what is there, where it was meant over nothing', () => {
+    const item = { name: nameOf(key), spec: specOf(key, 2), ifAbsent: false, ifIncarnation: 0, keepEqual: false };
+    const body = { kind: 'batch-register', lifetime: { kind: 'persistent' }, items: [item] } as const;
+    const bad = new Story();
+    bad.register(1);
+    bad.invoke({ kind: 'batch', keys: [key], values: [2], absent: [key] });
+    bad.apply(body);
+    expectBreach(bad, 'values', 'over value 1', 'meant was over nothing');
+    const good = new Story();
+    good.invoke({ kind: 'batch', keys: [key], values: [2], absent: [key] });
+    good.apply(body);
+    expectClean(good);
+  });
 });

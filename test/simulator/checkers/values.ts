@@ -81,6 +81,9 @@ export class Values implements Observer {
     const earlier = once === '' ? undefined : this.#put.get(once);
     if (earlier !== undefined) this.#breach(`${where}: it was put at ${earlier} already, by ${printed(sender)}`);
     this.#put.set(once, revision);
+    if (action.kind === 'batch' && action.absent?.includes(key) === true && before !== undefined) {
+      this.#breach(`${where}: over ${shown(before)}, meant was over nothing by ${printed(sender)}`);
+    }
     if (action.kind === 'update' && command.kind === 'update' && after?.incarnation !== action.incarnation) {
       this.#breach(`${where}: meant was incarnation ${action.incarnation} by ${printed(sender)}`);
     }

@@ -3,7 +3,7 @@ import type { ClientHost } from './client-host.ts';
 import type { ClientProcess } from './client-process.ts';
 import type { Draw } from './draw.ts';
 import { services } from './keys.ts';
-import { duplicatedWrite, renew } from './raw-calls.ts';
+import { duplicatedWrite, plainRead, plainWrite, renew } from './raw-calls.ts';
 import { takenOverSession } from './raw-session.ts';
 import { SimSession } from './sim-session.ts';
 import { SimWatch } from './sim-watch.ts';
@@ -30,7 +30,8 @@ export async function act(host: ClientHost, draw: Draw, { writes, reads, leases,
       await write(process, draw);
       return;
     case 'reads':
-      await discover(process, draw);
+      if (draw.chance(0.25)) await plainRead(process, draw);
+      else await discover(process, draw);
       return;
     case 'leases':
       await lease(process, draw);
@@ -52,7 +53,8 @@ export async function act(host: ClientHost, draw: Draw, { writes, reads, leases,
 }
 
 async function write(process: ClientProcess, draw: Draw): Promise<void> {
-  const kind = draw.weighted({ register: 4, update: 3, deregister: 2, batch: 1, duplicated: 1 }) ?? 'register';
+  const kind =
+    draw.weighted({ register: 4, update: 3, deregister: 2, batch: 1, duplicated: 1, plain: 2 }) ?? 'register';
   switch (kind) {
     case 'register':
       await register(process, draw, undefined);
@@ -68,6 +70,9 @@ async function write(process: ClientProcess, draw: Draw): Promise<void> {
       return;
     case 'duplicated':
       await duplicatedWrite(process, draw);
+      return;
+    case 'plain':
+      await plainWrite(process, draw);
       return;
     default:
       unreachable(kind);
@@ -112,14 +117,16 @@ async function session(process: ClientProcess, draw: Draw): Promise<void> {
 
 function watch(host: ClientHost, draw: Draw): void {
   const { process } = host;
-  const kind = draw.weighted({ open: 5, close: 1, slow: 3, quick: 1 });
+  const kind = draw.weighted({ open: 5, close: 1, slow: 3, quick: 1, clogged: 2 });
   const some = process.watches.length === 0 ? undefined : draw.pick(process.watches);
   if (some !== undefined && kind === 'close') {
     some.close();
   } else if (some !== undefined && kind === 'slow') {
     some.pauseMs = draw.within(100, 8_000);
   } else if (some !== undefined && kind === 'quick') {
-    some.pauseMs = 0;
+    some.pauseMs = process.watchPauseMs = 0;
+  } else if (some !== undefined && kind === 'clogged') {
+    process.watchPauseMs = draw.within(50, 3_000);
   } else if (process.watches.length < watchesMax) {
     const all = draw.chance(0.3);
     // Goes on where another watch of the same scope stands, as a process does that has kept where it was.

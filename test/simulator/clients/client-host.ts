@@ -18,6 +18,7 @@ export interface HostOptions {
   readonly rate: number;
   readonly callTimeoutMs: number;
   readonly attemptTimeoutMs: number;
+  readonly windowBytes: number;
 }
 
 /** The machine of one client: its clock, the process that runs on it, and one that should not run any more. */
@@ -85,6 +86,7 @@ export class ClientHost {
     this.machine.setRate(1);
     if (this.#process.isOver) this.#process = this.#start();
     this.#process.clock.thaw();
+    this.#process.watchPauseMs = 0;
     for (const watch of this.#process.watches) watch.pauseMs = 0;
   }
 
@@ -94,7 +96,7 @@ export class ClientHost {
   }
 
   #start(): ClientProcess {
-    const { name, world, seed, callTimeoutMs, attemptTimeoutMs } = this.#options;
+    const { name, world, seed, callTimeoutMs, attemptTimeoutMs, windowBytes } = this.#options;
     this.#started += 1;
     return new ClientProcess({
       world,
@@ -104,6 +106,7 @@ export class ClientHost {
       seed: seedFor(seed, this.#started),
       callTimeoutMs,
       attemptTimeoutMs,
+      windowBytes,
     });
   }
 }

@@ -1,5 +1,6 @@
 import { SeededRandom } from '../../../src/base/random.ts';
 import { RollcallClient } from '../../../src/client/client.ts';
+import { methods } from '../../../src/client/methods.ts';
 import type { LeaseKeeper } from '../../../src/client/lease-keeper.ts';
 import type { Action, KeyText, Operation, Outcome, Recorder } from '../types.ts';
 import type { ClientSockets, MemoryWire } from '../wire/memory-wire.ts';
@@ -36,6 +37,8 @@ export interface ProcessOptions {
   readonly seed: number;
   readonly callTimeoutMs: number;
   readonly attemptTimeoutMs: number;
+  /** Of one stream. */
+  readonly windowBytes: number;
 }
 
 /** One life of one client's process: the real client, and what it holds. */
@@ -49,6 +52,8 @@ export class ClientProcess {
   readonly leases: HeldLease[] = [];
   readonly sessions: SimSession[] = [];
   readonly watches: SimWatch[] = [];
+  /** How long it takes over each message of its watches, ms: beyond its window they wait at the member. */
+  watchPauseMs = 0;
   /** The greatest revision that an answer has shown it. */
   revision = 0;
   #keeper: LeaseKeeper | undefined;
@@ -57,13 +62,16 @@ export class ClientProcess {
   #over = false;
 
   constructor(options: ProcessOptions) {
-    const { world, host, number, machine, seed, callTimeoutMs, attemptTimeoutMs } = options;
+    const { world, host, number, machine, seed, callTimeoutMs, attemptTimeoutMs, windowBytes } = options;
     this.world = world;
     this.host = host;
     this.name = `${host}.${number}`;
     this.#machine = machine;
     this.clock = new ProcessClock(machine);
-    this.sockets = world.wire.connector(host, this.clock);
+    this.sockets = world.wire.connector(host, this.clock, {
+      windowBytes,
+      pauseMs: (path) => (path === methods.watch ? this.watchPauseMs : 0),
+    });
     this.client = new RollcallClient({
       servers: world.addresses,
       clock: this.clock,

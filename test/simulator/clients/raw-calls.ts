@@ -1,12 +1,13 @@
+import type { ServiceError } from '@grpc/grpc-js';
 import { ClientError } from '../../../src/client/client-error.ts';
-import { fromHeader, toKey, toSpec } from '../../../src/client/convert.ts';
+import { fromHeader, fromView, toKey, toSpec } from '../../../src/client/convert.ts';
 import { methods } from '../../../src/client/methods.ts';
 import { rollcall } from '../../../src/gen/rollcall.js';
 import type { Outcome } from '../types.ts';
 import type { ClientProcess, HeldLease } from './client-process.ts';
 import type { Draw } from './draw.ts';
-import { instanceOf, keyOf } from './keys.ts';
-import { answered } from './outcomes.ts';
+import { instanceOf, keyOf, services } from './keys.ts';
+import { answered, seen } from './outcomes.ts';
 
 const v1 = rollcall.v1;
 
@@ -24,20 +25,37 @@ const untaken: ReadonlySet<string> = new Set([
   'OVERLOADED',
 ]);
 
+interface CopyPlan {
+  readonly address: string;
+  readonly afterMs: number;
+}
+
 type Copy = { readonly bytes: Buffer } | { readonly error: ClientError };
+
+/**
+ * A write of a small client that knows no request ids: it is sent once, to any member, and where the answer is lost
+ * nobody may repeat it.
+ */
+export async function plainWrite(process: ClientProcess, draw: Draw): Promise<void> {
+  await rawWrite(process, draw, '', [{ address: draw.pick(process.world.addresses), afterMs: 0 }]);
+}
 
 /**
  * A write that something between the client and the members repeats: the same bytes with the same request id go to
  * several members, some of them late. It is one operation; every answer to it must be the same.
  */
 export async function duplicatedWrite(process: ClientProcess, draw: Draw): Promise<void> {
-  const { keys, recorder } = process.world;
-  const key = keys.pick(draw, process.host);
   const requestId = `copy-${process.name}-${draw.below(2 ** 40)}`;
   const copies = Array.from({ length: draw.within(2, 4) }, (_, n) => ({
     address: draw.pick(process.world.addresses),
     afterMs: n === 0 ? 0 : draw.below(draw.chance(0.5) ? 10 : copyLateMsMax),
   }));
+  await rawWrite(process, draw, requestId, copies);
+}
+
+async function rawWrite(process: ClientProcess, draw: Draw, requestId: string, copies: readonly CopyPlan[]) {
+  const { keys, recorder } = process.world;
+  const key = keys.pick(draw, process.host);
   if (draw.chance(0.4)) {
     const encoded = v1.DeregisterRequest.encode({ key: toKey(keyOf(key)), requestId });
     const answers = copiesOf(process, methods.deregister, encoded, copies);
@@ -71,28 +89,24 @@ function copiesOf(
   process: ClientProcess,
   path: string,
   message: { finish(): Uint8Array },
-  copies: readonly { readonly address: string; readonly afterMs: number }[],
+  copies: readonly CopyPlan[],
 ): Promise<Copy>[] {
   const request = Buffer.from(message.finish());
-  return copies.map(
-    ({ address, afterMs }) =>
-      new Promise((resolve) => {
-        const send = (): void => {
-          const channel = process.sockets.open(address);
-          channel.call(
-            path,
-            request,
-            (error, bytes = Buffer.alloc(0)) => {
-              channel.close();
-              resolve(error === null ? { bytes } : { error: ClientError.ofCall(error, address) });
-            },
-            { timeoutMs: copyTimeoutMs },
-          );
-        };
-        if (afterMs === 0) send();
-        else process.clock.setTimer(afterMs, send);
-      }),
-  );
+  return copies.map(async ({ address, afterMs }) => {
+    if (afterMs > 0) await new Promise<void>((resolve) => void process.clock.setTimer(afterMs, resolve));
+    return copyOf(process, path, request, address);
+  });
+}
+
+function copyOf(process: ClientProcess, path: string, request: Buffer, address: string): Promise<Copy> {
+  return new Promise((resolve) => {
+    const channel = process.sockets.open(address);
+    const onAnswer = (error: ServiceError | null, bytes: Buffer = Buffer.alloc(0)): void => {
+      channel.close();
+      resolve(error === null ? { bytes } : { error: ClientError.ofCall(error, address) });
+    };
+    channel.call(path, request, onAnswer, { timeoutMs: copyTimeoutMs });
+  });
 }
 
 /** The outcome as of the first answer that settles it; what comes later must say the same. */
@@ -136,6 +150,21 @@ function resultOf(outcome: Outcome): string {
   if (outcome.kind !== 'ok') return `${outcome.kind} ${outcome.reason}`;
   const { incarnation, replaced, existed, leaseId } = outcome;
   return `ok ${JSON.stringify({ incarnation, replaced, existed, leaseId })}`;
+}
+
+/** A stale read of a small client: of any member, whatever state it is in. */
+export async function plainRead(process: ClientProcess, draw: Draw): Promise<void> {
+  const address = draw.pick(process.world.addresses);
+  const service = draw.pick(services);
+  const { CONSISTENCY_STALE: consistency } = v1.Consistency;
+  const request = Buffer.from(v1.DiscoverRequest.encode({ service, consistency }).finish());
+  await process.call({ kind: 'discover', service, consistency: 'stale', minRevision: 0, filtered: false }, async () => {
+    const copy = await copyOf(process, methods.discover, request, address);
+    if ('error' in copy) return { kind: 'failed', reason: copy.error.reason };
+    const { header, instances, nextPageToken } = v1.DiscoverResponse.decode(copy.bytes);
+    const found = instances.map((view) => seen(fromView(view)));
+    return { ...answered(fromHeader(header)), instances: found, inexact: nextPageToken !== '' };
+  });
 }
 
 /** One renewal of a lease that no keeper keeps, told as an operation. */

@@ -69,9 +69,11 @@ export async function batch(process: ClientProcess, draw: Draw): Promise<void> {
   for (let left = draw.within(2, 4); left > 0; left -= 1) chosen.add(keys.pick(draw, process.host));
   const names = [...chosen];
   const values = names.map(() => recorder.next('value'));
-  await process.call({ kind: 'batch', keys: names, values }, async () => {
+  // One that is there refuses all of them.
+  const absent = draw.chance(0.4) ? names.filter(() => draw.chance(0.5)) : [];
+  await process.call({ kind: 'batch', keys: names, values, absent }, async () => {
     const { header, results } = await process.client.batchRegister({
-      instances: names.map((key, i) => instanceOf(key, values[i] ?? 0)),
+      instances: names.map((key, i) => ({ ...instanceOf(key, values[i] ?? 0), ifAbsent: absent.includes(key) })),
       lifetime: { persistent: true },
     });
     for (const [i, { incarnation }] of results.entries()) keys.heard(names[i] ?? '', incarnation);

@@ -152,6 +152,7 @@ export class Workload {
       rate: draw.chance(0.5) ? 1 : draw.within(90, 110) / 100,
       callTimeoutMs: callTimeoutMs ?? draw.within(2_000, 10_000),
       attemptTimeoutMs: draw.within(800, 3_000),
+      windowBytes: draw.chance(0.4) ? 65_535 : draw.pick([200, 1_000, 4_000]),
     });
   }
 }

@@ -113,6 +113,8 @@ export class MemoryClientStream extends EventEmitter implements PendingCall, Byt
   readonly path: string;
   readonly request = undefined;
   readonly timeoutMs: number | undefined;
+  readonly #clock: Clock;
+  readonly #pauseMs: (path: string) => number;
   readonly #queue: SendQueue;
   #wire: ClientWire | undefined;
   #early: Buffer[] = [];
@@ -124,10 +126,13 @@ export class MemoryClientStream extends EventEmitter implements PendingCall, Byt
   #halfClosed = false;
   #over = false;
 
-  constructor(clock: Clock, path: string, timeoutMs?: number) {
+  /** @param pauseMs How long the reader takes over each message. */
+  constructor(clock: Clock, path: string, timeoutMs?: number, pauseMs: (path: string) => number = () => 0) {
     super();
     this.path = path;
     this.timeoutMs = timeoutMs;
+    this.#clock = clock;
+    this.#pauseMs = pauseMs;
     this.#queue = new SendQueue(clock, (bytes) => this.#wire?.message(bytes));
     if (timeoutMs !== undefined) clock.setTimer(timeoutMs, () => this.#abandon(lateStatus(timeoutMs)));
   }
@@ -196,6 +201,11 @@ export class MemoryClientStream extends EventEmitter implements PendingCall, Byt
       if (bytes === undefined) break;
       this.#wire?.credit(bytes.length + 5);
       this.emit('data', bytes);
+      const pauseMs = this.#pauseMs(this.path);
+      if (pauseMs > 0) {
+        this.pause();
+        this.#clock.setTimer(pauseMs, () => this.resume());
+      }
     }
     this.#reading = false;
     if (this.#status !== undefined && !this.#over && this.#inbound.length === 0) this.#finishWith(this.#status);

@@ -15,6 +15,8 @@ export interface MemoryChannelOptions {
   readonly clock: HostClock;
   /** `host:port`, for messages. */
   readonly address: string;
+  /** See Reading. */
+  readonly pauseMs: (path: string) => number;
   readonly dial: (events: Pick<ConnectionOptions, Events>) => MemoryConnection;
 }
 
@@ -50,7 +52,7 @@ export class MemoryChannel implements Channel {
   }
 
   stream(path: string, { timeoutMs }: CallExtras = {}): MemoryClientStream {
-    const stream = new MemoryClientStream(this.#options.clock, path, timeoutMs);
+    const stream = new MemoryClientStream(this.#options.clock, path, timeoutMs, this.#options.pauseMs);
     this.#begin(stream);
     return stream;
   }

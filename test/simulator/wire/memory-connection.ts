@@ -17,6 +17,8 @@ export interface ConnectionOptions {
   readonly clientHost: string;
   readonly clientClock: HostClock;
   readonly clientKeepAlive: KeepAlive;
+  /** See Reading. */
+  readonly clientWindowBytes: number;
   readonly serverHost: string;
   /** Whoever listens there when the opening arrives. */
   readonly listener: () => ServingProcess | undefined;
@@ -120,6 +122,7 @@ export class MemoryConnection {
           this.#endIfDrained();
         },
         credit: (bytes) => this.#sendToClient(() => this.#calls.get(id)?.credit(bytes)),
+        windowBytes: this.#options.clientWindowBytes,
       });
       if (serverCall !== undefined && !isEnded) this.#serverCalls.set(id, serverCall);
     });

@@ -4,12 +4,21 @@ import { MemoryChannel } from './memory-channel.ts';
 import type { KeepAlive } from './memory-connection.ts';
 import { MemoryConnection } from './memory-connection.ts';
 import type { HostClock, Links } from './pipe.ts';
+import { windowBytes } from './send-queue.ts';
 import type { ServeOptions } from './serving-process.ts';
 import { ServingProcess } from './serving-process.ts';
 
 export interface MemoryWireOptions extends Links {
   /** How clients notice that a member is gone without a word. Default as the client sets it: 10 s and 5 s. */
   readonly clientKeepAlive?: KeepAlive;
+}
+
+/** How a client takes what members send. */
+export interface Reading {
+  /** What it lets in on one stream before it has read anything. Default: that of Node. */
+  readonly windowBytes?: number;
+  /** How long it takes over each message of a stream of this method, ms, as of now. Default: no time. */
+  readonly pauseMs?: (path: string) => number;
 }
 
 /** One process of a client on the wire. */
@@ -49,10 +58,10 @@ export class MemoryWire {
   }
 
   /** A process of a client on a host; addresses are `host:port` with any port. */
-  connector(clientHost: string, clientClock: HostClock): ClientSockets {
+  connector(clientHost: string, clientClock: HostClock, reading: Reading = {}): ClientSockets {
     const channels = new Set<MemoryChannel>();
     const open = (address: string): MemoryChannel => {
-      const channel = this.#channel(clientHost, clientClock, address);
+      const channel = this.#channel(clientHost, clientClock, address, reading);
       channels.add(channel);
       return channel;
     };
@@ -66,12 +75,13 @@ export class MemoryWire {
     };
   }
 
-  #channel(clientHost: string, clientClock: HostClock, address: string): MemoryChannel {
+  #channel(clientHost: string, clientClock: HostClock, address: string, reading: Reading): MemoryChannel {
     const serverHost = address.slice(0, address.lastIndexOf(':'));
     const { clientKeepAlive = defaultKeepAlive } = this.#options;
     return new MemoryChannel({
       clock: clientClock,
       address,
+      pauseMs: reading.pauseMs ?? (() => 0),
       dial: (events) =>
         new MemoryConnection({
           ...events,
@@ -79,6 +89,7 @@ export class MemoryWire {
           clientHost,
           clientClock,
           clientKeepAlive,
+          clientWindowBytes: reading.windowBytes ?? windowBytes,
           serverHost,
           listener: () => this.#members.get(serverHost),
           number: ++this.#connections,

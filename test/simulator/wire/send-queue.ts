@@ -17,7 +17,7 @@ interface Message {
 export class SendQueue {
   readonly #clock: Clock;
   readonly #transmit: (bytes: Buffer) => void;
-  #room = windowBytes;
+  #room: number;
   #waiting: Message[] = [];
   /** Left, but not wholly fitted into the window. */
   #last: Message | undefined;
@@ -26,9 +26,11 @@ export class SendQueue {
   #onEmpty: (() => void) | undefined;
   #closed = false;
 
-  constructor(clock: Clock, transmit: (bytes: Buffer) => void) {
+  /** @param room What the receiver lets in before it has read anything, bytes. */
+  constructor(clock: Clock, transmit: (bytes: Buffer) => void, room: number = windowBytes) {
     this.#clock = clock;
     this.#transmit = transmit;
+    this.#room = room;
   }
 
   /** The writer should wait. */

@@ -65,6 +65,8 @@ export interface ServerStreamWire {
   end(status: EndStatus): void;
   /** So much was read. */
   credit(bytes: number): void;
+  /** What the client lets in on one stream before it has read anything, bytes. */
+  readonly windowBytes: number;
 }
 
 /**
@@ -88,7 +90,7 @@ export class MemoryServerStream extends MemoryServerCall {
   constructor(origin: CallOrigin, wire: ServerStreamWire) {
     super(origin);
     this.#wire = wire;
-    this.#queue = new SendQueue(origin.clock, (bytes) => wire.message(bytes));
+    this.#queue = new SendQueue(origin.clock, (bytes) => wire.message(bytes), wire.windowBytes);
     this.on('error', (error: Partial<EndStatus> & { readonly message?: string }) => {
       this.#status = {
         code: error.code ?? status.UNKNOWN,
