@@ -3,6 +3,7 @@ import { Acknowledged } from './acknowledged.ts';
 import { Holdings } from './holdings.ts';
 import { Horizon } from './horizon.ts';
 import { Leases } from './leases.ts';
+import { LeaseTime, type Pauses } from './lease-time.ts';
 import { Ledger } from './ledger.ts';
 import { Linearizability } from './linearizability.ts';
 import { Progress } from './progress.ts';
@@ -16,9 +17,13 @@ import { Strangers } from './strangers.ts';
 import { Values } from './values.ts';
 import { defaultResetBounds, type ResetBounds, Watches } from './watches.ts';
 
+const noPauses: Pauses = { tickMs: 1, of: () => ({ ms: 0, count: 0 }) };
+
 export interface CheckerOptions {
   /** Lower where the run has smaller histories or queues. Default: those of a member as it is configured. */
   readonly resetBounds?: ResetBounds;
+  /** When members stood still. Default: never. */
+  readonly pauses?: Pauses;
 }
 
 /**
@@ -40,6 +45,7 @@ export function allCheckers(view: RunView, options: CheckerOptions = {}): Observ
     new Reads(view, ledger, horizon),
     new Values(view, ledger),
     new Leases(view, ledger),
+    new LeaseTime(view, ledger, options.pauses ?? noPauses),
     new Sessions(view, ledger),
     new Holdings(view, ledger),
     new Watches(view, ledger, horizon, options.resetBounds ?? defaultResetBounds),

@@ -7,7 +7,7 @@ import type { CommandBody, InstanceName, Lifetime } from '../../../src/state-mac
 import { stateMachineBounds } from '../../../src/state-machine/types.ts';
 import { entryOf } from '../../watch/change-model.ts';
 import type { Action, Observer, Operation, Outcome, RunView, SeenInstance, SimEvent, WatchStep } from '../types.ts';
-import { allCheckers } from './all.ts';
+import { allCheckers, type CheckerOptions } from './all.ts';
 import type { Applied } from './ledger.ts';
 import { readView } from './views.ts';
 
@@ -31,13 +31,14 @@ export class Story implements RunView {
   readonly clockRateMax = 1.1;
   readonly clockRateMin = 0.9;
   readonly breaches: Breach[] = [];
-  readonly #observers: Observer[] = allCheckers(this);
+  readonly #observers: Observer[];
   readonly #state = new RegistryState(stateMachineBounds);
   #index = 0;
   #operations = 0;
   #lives = new Map<string, number>();
 
-  constructor() {
+  constructor(options: CheckerOptions = {}) {
+    this.#observers = allCheckers(this, options);
     for (const member of ['a', 'b', 'c']) this.start(member);
   }
 

@@ -31,6 +31,8 @@ export interface SimMember {
   ranOn: boolean;
   /** It must not be started by itself. */
   held: boolean;
+  /** When a side of it stood still, by the world's clock; the last one may last. */
+  readonly pauses: { readonly fromMs: number; toMs: number }[];
 }
 
 export interface SimClusterOptions {
@@ -123,6 +125,11 @@ export class SimCluster {
     return foreign ? undefined : new SyncedDisk(disk.disk);
   }
 
+  /** It stands at the head of the newest term, and goes on. */
+  leads(member: SimMember): boolean {
+    return this.leader === member && member.life?.isAwake === true;
+  }
+
   /** How each member stands, for a person. */
   describe(): string {
     const texts = this.members.map(({ id, life }) => {
@@ -200,6 +207,7 @@ export class SimCluster {
   freeze(member: SimMember, side: Side): boolean {
     const { life } = member;
     if (life === undefined || !life.isAwake) return false;
+    member.pauses.push({ fromMs: this.#options.world.monotonicMs(), toMs: Number.POSITIVE_INFINITY });
     if (side !== 'consensus') life.clock.freeze();
     if (side === 'serving' && life.clock !== life.consensusClock) return true;
     life.consensusClock.freeze();
@@ -209,11 +217,19 @@ export class SimCluster {
   }
 
   thaw(member: SimMember): void {
+    this.#goesOn(member);
     // The timers go first, the sockets are read in the turn that follows.
     for (const other of this.#peerHosts(member)) this.links.heal(other, member.id, 'frozen');
     const { life } = member;
     life?.consensusClock.thaw();
     life?.clock.thaw();
+  }
+
+  /** How long and how often a member stood still within these moments. */
+  pausesOf(id: string, fromMs: number, toMs: number): { readonly ms: number; readonly count: number } {
+    const within = this.member(id).pauses.filter((pause) => pause.fromMs < toMs && pause.toMs > fromMs);
+    const lengths = within.map((pause) => Math.min(toMs, pause.toMs) - Math.max(fromMs, pause.fromMs));
+    return { ms: lengths.reduce((sum, ms) => sum + ms, 0), count: within.length };
   }
 
   /** The next time, or a later one, that the member passes this point, `fire` is called in the midst of it. */
@@ -247,10 +263,16 @@ export class SimCluster {
     const { id } = member;
     this.#options.tell({ kind: 'down', member: id, life: life.life, how, reason });
     member.life = undefined;
+    this.#goesOn(member);
     life.end();
     this.#options.onDown(member);
     member.disk.ended(how === 'crash');
     for (const other of this.#peerHosts(member)) this.links.heal(other, id, 'frozen');
+  }
+
+  #goesOn({ pauses }: SimMember): void {
+    const last = pauses.at(-1);
+    if (last?.toMs === Number.POSITIVE_INFINITY) last.toMs = this.#options.world.monotonicMs();
   }
 
   #peerHosts(member: SimMember): readonly string[] {
@@ -278,6 +300,7 @@ export class SimCluster {
       formed: false,
       ranOn: false,
       held: false,
+      pauses: [],
     };
     return member;
   }

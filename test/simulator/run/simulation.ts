@@ -123,7 +123,13 @@ export class Simulation {
     const active = (): ReadonlySet<string> => this.#faults.active;
     this.#situations = new Situations(this.#cluster, this.#recorder, active);
     this.#observers = [
-      ...allCheckers(view, { resetBounds: resetBoundsOf(plan) }),
+      ...allCheckers(view, {
+        resetBounds: resetBoundsOf(plan),
+        pauses: {
+          tickMs: plan.setup.times.tickMs,
+          of: (id, fromMs, toMs) => this.#cluster.pausesOf(id, fromMs, toMs),
+        },
+      }),
       new Fencing(view, this.#cluster, active),
       new RaftDisks({ view, members: plan.ids, diskOf: (id) => this.#cluster.syncedDisk(id) }),
       this.#trace,
