@@ -23,6 +23,7 @@ function handlers(onBatch: TransportHandlers['onBatch'], onConnected: () => void
       for await (const part of body) if (part.length === 0) throw new Error('empty part');
       return snapshot.index;
     },
+    acknowledged: () => 0,
     onForm: (asked) => asked,
   };
 }
@@ -32,7 +33,7 @@ function transport(): GrpcTransport {
 }
 
 function join(own: GrpcTransport, name: Name, peer: Name, port: number): void {
-  const local = { clusterId: 'bench', memberId: name, directoryId: directories[name], boot: 1, clientAddress: '' };
+  const local = { clusterId: 'bench', memberId: name, directoryId: directories[name], boot: 1, clientAddress: '', startIndex: 0 };
   own.setIdentity(local, [{ memberId: peer, address: `127.0.0.1:${port}`, directoryId: directories[peer] }]);
 }
 

@@ -1326,6 +1326,9 @@ export namespace rollcall {
                 /** PeerIdentity toMemberId. */
                 toMemberId: string;
 
+                /** PeerIdentity startIndex. */
+                startIndex: number;
+
                 /**
                  * Creates a new PeerIdentity instance using the specified properties.
                  * @param [properties] Properties to set
@@ -1399,6 +1402,9 @@ export namespace rollcall {
 
                     /** PeerIdentity toMemberId */
                     toMemberId?: (string|null);
+
+                    /** PeerIdentity startIndex */
+                    startIndex?: (number|null);
 
                     /** Unknown fields preserved while decoding when enabled */
                     $unknowns?: Uint8Array[];

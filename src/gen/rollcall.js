@@ -2043,6 +2043,7 @@ export const rollcall = $root.rollcall = (() => {
                 PeerIdentity.prototype.toBoot = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
                 PeerIdentity.prototype.clientAddress = "";
                 PeerIdentity.prototype.toMemberId = "";
+                PeerIdentity.prototype.startIndex = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
                 PeerIdentity.create = function(properties) {
                     return new PeerIdentity(properties);
@@ -2069,6 +2070,8 @@ export const rollcall = $root.rollcall = (() => {
                         writer.uint32(50).string(message.clientAddress);
                     if (message.toMemberId != null && $Object.hasOwnProperty.call(message, "toMemberId") && message.toMemberId !== "")
                         writer.uint32(58).string(message.toMemberId);
+                    if (message.startIndex != null && $Object.hasOwnProperty.call(message, "startIndex") && (typeof message.startIndex === "object" ? message.startIndex.low || message.startIndex.high : message.startIndex !== 0))
+                        writer.uint32(64).uint64(message.startIndex);
                     if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                         for (let i = 0; i < message.$unknowns.length; ++i)
                             writer.raw(message.$unknowns[i]);
@@ -2165,6 +2168,15 @@ export const rollcall = $root.rollcall = (() => {
                                     delete message.toMemberId;
                                 continue;
                             }
+                        case 8: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.startIndex = value;
+                                else
+                                    delete message.startIndex;
+                                continue;
+                            }
                         }
                         reader.skipType(wireType, _depth, tag);
                         if (!reader.discardUnknown) {
@@ -2227,6 +2239,16 @@ export const rollcall = $root.rollcall = (() => {
                     if (object.toMemberId != null)
                         if (typeof object.toMemberId !== "string" || object.toMemberId.length)
                             message.toMemberId = $String(object.toMemberId);
+                    if (object.startIndex != null)
+                        if (typeof object.startIndex === "object" ? object.startIndex.low || object.startIndex.high : $Number(object.startIndex) !== 0)
+                            if ($util.Long)
+                                message.startIndex = $util.Long.fromValue(object.startIndex, true);
+                            else if (typeof object.startIndex === "string")
+                                message.startIndex = $parseInt(object.startIndex, 10);
+                            else if (typeof object.startIndex === "number")
+                                message.startIndex = object.startIndex;
+                            else if (typeof object.startIndex === "object")
+                                message.startIndex = new $util.LongBits(object.startIndex.low >>> 0, object.startIndex.high >>> 0).toNumber(true);
                     return message;
                 };
 
@@ -2254,6 +2276,11 @@ export const rollcall = $root.rollcall = (() => {
                             object.toBoot = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
                         object.clientAddress = "";
                         object.toMemberId = "";
+                        if ($util.Long) {
+                            let long = new $util.Long(0, 0, true);
+                            object.startIndex = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                        } else
+                            object.startIndex = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
                     }
                     if (message.clusterId != null && $Object.hasOwnProperty.call(message, "clusterId"))
                         object.clusterId = message.clusterId;
@@ -2279,6 +2306,13 @@ export const rollcall = $root.rollcall = (() => {
                         object.clientAddress = message.clientAddress;
                     if (message.toMemberId != null && $Object.hasOwnProperty.call(message, "toMemberId"))
                         object.toMemberId = message.toMemberId;
+                    if (message.startIndex != null && $Object.hasOwnProperty.call(message, "startIndex"))
+                        if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                            object.startIndex = typeof message.startIndex === "number" ? $BigInt(message.startIndex) : $util.Long.fromBits(message.startIndex.low >>> 0, message.startIndex.high >>> 0, true).toBigInt();
+                        else if (typeof message.startIndex === "number")
+                            object.startIndex = options.longs === $String ? $String(message.startIndex) : message.startIndex;
+                        else
+                            object.startIndex = options.longs === $String ? $util.Long.prototype.toString.call(message.startIndex) : options.longs === $Number ? new $util.LongBits(message.startIndex.low >>> 0, message.startIndex.high >>> 0).toNumber(true) : message.startIndex;
                     return object;
                 };
 

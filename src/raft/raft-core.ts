@@ -211,6 +211,11 @@ export class RaftCore {
     this.#core.log.compact(index);
   }
 
+  /** What this peer has acknowledged to this member as the leader of the present term; 0 where it does not lead. */
+  acknowledgedBy(peer: MemberId): number {
+    return this.#core.role === 'leader' ? (this.#core.progress.get(peer)?.match ?? 0) : 0;
+  }
+
   /** Term and prefix hash at an index of the kept log, its base included; undefined outside it. */
   prefixAt(index: number): Prefix | undefined {
     return this.#core.log.prefixAt(index);

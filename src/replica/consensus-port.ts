@@ -26,6 +26,8 @@ export interface RecoveredConsensus {
   readonly boot: number;
   readonly membership: MembershipRecord;
   readonly entries: number;
+  /** Of the log as it was found. */
+  readonly lastIndex: number;
   readonly torn: RecoveredLog['torn'];
 }
 

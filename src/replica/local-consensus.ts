@@ -77,6 +77,7 @@ export class LocalConsensus implements ConsensusPort {
         events.onUnreachable(peer, reason);
       },
       onSnapshot: (incoming) => events.onSnapshot(incoming),
+      acknowledged: (peer) => this.#running?.core.acknowledgedBy(peer) ?? 0,
       onForm: () => must(this.#formState, 'form state of a listening member'),
     });
   }
@@ -116,9 +117,9 @@ export class LocalConsensus implements ConsensusPort {
       commit: Math.max(recovered.commit, state.index),
       applied: state.index,
     };
-    const { membership, torn, entries } = recovered;
+    const { membership, torn, entries, base } = recovered;
     this.#opened = { log, hardState, membership, boot: boot + 1, initial };
-    return { boot: boot + 1, membership, entries: entries.length, torn };
+    return { boot: boot + 1, membership, entries: entries.length, lastIndex: base.index + entries.length, torn };
   }
 
   start({ identity, peers }: ConsensusStart): void {

@@ -305,6 +305,7 @@ export class MemberReplica implements Replica {
         directoryId: this.#identity?.directoryId ?? '',
         boot: recovered.consensus.boot,
         clientAddress: this.#options.clientAddress,
+        startIndex: recovered.consensus.lastIndex,
       },
       peers: this.#peerAddresses(membership),
     });

@@ -18,6 +18,8 @@ export interface PeerIdentity {
   readonly toBoot: number;
   readonly clientAddress: string;
   readonly toMemberId: MemberId;
+  /** Last index of the log as it was found at this start. */
+  readonly startIndex: number;
 }
 
 export interface BatchItems {
@@ -55,7 +57,8 @@ function writeIdentity(out: WireWriter, identity: PeerIdentity): WireWriter {
     .uint(4, identity.boot)
     .uint(5, identity.toBoot)
     .string(6, identity.clientAddress)
-    .string(7, identity.toMemberId);
+    .string(7, identity.toMemberId)
+    .uint(8, identity.startIndex);
 }
 
 /** Encodes what goes into a batch, one piece each, in order. Entry data and bodies must not be changed afterwards. */
@@ -120,6 +123,7 @@ function readIdentity(reader: WireReader): PeerIdentity {
   let toBoot = 0;
   let clientAddress = '';
   let toMemberId = '';
+  let startIndex = 0;
   while (reader.next()) {
     if (reader.field === 1) clusterId = readId(reader);
     else if (reader.field === 2) memberId = readId(reader);
@@ -128,12 +132,13 @@ function readIdentity(reader: WireReader): PeerIdentity {
     else if (reader.field === 5) toBoot = reader.uint();
     else if (reader.field === 6) clientAddress = readId(reader, addressLengthMax);
     else if (reader.field === 7) toMemberId = readId(reader);
+    else if (reader.field === 8) startIndex = reader.uint();
     else reader.skip();
   }
   if (clusterId === '' || memberId === '' || directoryId === '' || toMemberId === '' || boot === 0) {
     throw new WireError('identity without cluster, member, directory, addressee or boot', reader.offset);
   }
-  return { clusterId, memberId, directoryId, boot, toBoot, clientAddress, toMemberId };
+  return { clusterId, memberId, directoryId, boot, toBoot, clientAddress, toMemberId, startIndex };
 }
 
 function decodeForwarded(reader: WireReader): Forwarded {

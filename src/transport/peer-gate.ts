@@ -24,10 +24,17 @@ interface Heard {
  */
 export class PeerGate {
   readonly #local: LocalIdentity;
+  readonly #acknowledged: (member: MemberId) => number;
   readonly #peers = new Map<MemberId, PeerAddress>();
   readonly #heard = new Map<MemberId, Heard>();
 
-  constructor(local: LocalIdentity, peers: readonly PeerAddress[]) {
+  /** @param acknowledged See TransportHandlers. */
+  constructor(
+    local: LocalIdentity,
+    peers: readonly PeerAddress[],
+    acknowledged: (member: MemberId) => number = () => 0,
+  ) {
+    this.#acknowledged = acknowledged;
     assert(local.boot >= 1 && local.memberId !== '', 'identity of this member');
     this.#local = local;
     for (const peer of peers) {
@@ -51,6 +58,12 @@ export class PeerGate {
       // lives now, and lives on a directory from before.
       if (moment === 'later') return { kind: 'drop', reason: 'late-boot' };
       const text = `member ${identity.memberId} speaks as boot ${identity.boot}, its boot ${seen} was heard before`;
+      return { kind: 'refuse', refusal: new PeerRefusal('old-copy', text) };
+    }
+    if (moment === 'open' && identity.boot > seen && this.#hasLost(identity)) {
+      const acknowledged = this.#acknowledged(identity.memberId);
+      const found = `has found its log up to index ${identity.startIndex}, it had acknowledged ${acknowledged}`;
+      const text = `member ${identity.memberId}, started as boot ${identity.boot}, ${found}`;
       return { kind: 'refuse', refusal: new PeerRefusal('old-copy', text) };
     }
     const own = this.#local.boot;
@@ -91,6 +104,14 @@ export class PeerGate {
       return new PeerRefusal('wrong-directory', text);
     }
     return undefined;
+  }
+
+  /**
+   * It had acknowledged more, by disk, than it has found: that start was made on a directory from before. Only whom it
+   * had acknowledged it to can know, and only while it leads: see the design, section 3.
+   */
+  #hasLost({ memberId, startIndex }: PeerIdentity): boolean {
+    return startIndex < this.#acknowledged(memberId);
   }
 
   /** Boots count the starts of one directory; while any directory is taken, those of another say nothing. */

@@ -91,7 +91,7 @@ export class PeerTransport implements Transport {
     assert(this.#local === undefined, 'identity set twice');
     if (this.#stopping !== undefined) return;
     this.#local = local;
-    this.#gate = new PeerGate(local, peers);
+    this.#gate = new PeerGate(local, peers, (peer) => this.#owner().acknowledged(peer));
     for (const address of peers) this.#peers.set(address.memberId, this.#newPeer(address));
     for (const peer of this.#peers.values()) peer.link.start();
   }
@@ -221,8 +221,8 @@ export class PeerTransport implements Transport {
   }
 
   #identityFor(to: MemberId): PeerIdentity {
-    const { clusterId, memberId, directoryId, boot, clientAddress } = must(this.#local, 'identity of this member');
-    return { clusterId, memberId, directoryId, boot, toBoot: this.bootOf(to), clientAddress, toMemberId: to };
+    const local = must(this.#local, 'identity of this member');
+    return { ...local, toBoot: this.bootOf(to), toMemberId: to };
   }
 
   /** Who took our stream says who it is: an address may lead to another member, or to another copy of the right one. */

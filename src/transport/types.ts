@@ -7,6 +7,8 @@ export interface LocalIdentity {
   readonly directoryId: string;
   readonly boot: number;
   readonly clientAddress: string;
+  /** Last index of the log as it was found at this start. */
+  readonly startIndex: number;
 }
 
 /** A member of the same cluster as the transport is told to reach it. */
@@ -57,6 +59,11 @@ export interface TransportHandlers {
   onUnreachable(peer: MemberId, reason: string): void;
   /** Resolves with the index the member then stands at; rejects to refuse. At most one at a time. */
   onSnapshot(incoming: IncomingSnapshot): Promise<number>;
+  /**
+   * The greatest index that this peer has acknowledged to this member as the leader of the present term; 0 where it
+   * does not lead. A new start of the peer must have found at least so much.
+   */
+  acknowledged(peer: MemberId): number;
   /** What this member says of itself while a cluster forms; also answered after. */
   onForm(asked: FormState): FormState;
 }
@@ -78,8 +85,9 @@ export interface PeerStatus {
 /**
  * Carries batches between members. Order is kept within one connection; nothing is sent twice; loss is told by
  * `onUnreachable`. Every batch is checked on arrival: cluster id, sender known by member and directory id, addressee,
- * boot not lower than one seen (a stream that opens with a lower one is refused, a late batch dropped), to_boot not of
- * an earlier life of this member (dropped).
+ * boot not lower than one seen (a stream that opens with a lower one is refused, a late batch dropped), a new boot that
+ * has found all that was acknowledged to this leader (otherwise it is an old copy, and refused), to_boot not of an
+ * earlier life of this member (dropped).
  */
 export interface Transport {
   /** Listens; resolves with the port. Before `setIdentity` only `Form` is served. */

@@ -343,6 +343,37 @@ describe('a cluster of replicas', () => {
     const error = await cluster.until('a refusal', () => member.fatal[0]);
     expect(String(error)).toMatch(/knows member . with directory [0-9a-f]{32}/);
   });
+
+  it('refuses a copy of the directory that was taken in the same start, while the leader it acknowledged to leads', async () => {
+    const cluster = new MemoryCluster();
+    const leader = await started(cluster);
+    const id = must(others(cluster, leader)[0], 'a follower');
+    const member = cluster.member(id);
+    await cluster.outcome(cluster.register(leader, 'before'));
+    await cluster.hashes();
+    const copied = { disk: member.disk.fork(), engine: member.engine };
+    await cluster.outcome(cluster.register(leader, 'after'));
+    await cluster.hashes();
+    const before = cluster.replica(id).status();
+    cluster.kill(id);
+    const own = { disk: member.disk, engine: member.engine };
+    member.disk = copied.disk;
+    member.engine = own.engine.restarted(copied.disk);
+    await cluster.start(id);
+    await cluster.until('a refusal', () =>
+      cluster
+        .member(leader)
+        .events.find((event) => event.kind === 'unreachable' && event.peer === id && /old-copy/.test(event.reason)),
+    );
+    await cluster.run(5_000);
+    expect(cluster.replica(id).status().lastIndex).toBeLessThan(before.lastIndex);
+    expect(cluster.replica(leader).status()).toMatchObject({ role: 'leader', term: before.term });
+    cluster.kill(id);
+    Object.assign(member, { disk: own.disk, engine: own.engine.restarted(own.disk) });
+    await cluster.start(id);
+    expect(new Set(await cluster.hashes()).size).toBe(1);
+    await cluster.stop();
+  });
 });
 
 /** A state whose hash is wrong from a moment on: a flipped bit in memory, as the comparison would see it. */

@@ -48,6 +48,7 @@ const asA: PeerIdentity = {
   boot: 3,
   toBoot: 0,
   clientAddress: '',
+  startIndex: 0,
   toMemberId: 'b',
 };
 

@@ -53,6 +53,13 @@ export class Member implements TransportHandlers {
     return this;
   }
 
+  /** What each peer has acknowledged to this member as a leader. */
+  readonly matches = new Map<MemberId, number>();
+
+  acknowledged(peer: MemberId): number {
+    return this.matches.get(peer) ?? 0;
+  }
+
   get address(): string {
     return this.#twin.address(this.name, this.port);
   }
@@ -138,6 +145,7 @@ export function identityOf(member: Member): LocalIdentity {
     directoryId: `directory-${member.name}`,
     boot: member.boot,
     clientAddress: `clients-${member.name}:1`,
+    startIndex: 0,
   };
 }
 

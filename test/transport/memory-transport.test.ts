@@ -221,7 +221,7 @@ describe('dialing a peer that is not there', () => {
     const a = await bench.member('a');
     const absent = { memberId: 'b', address: 'b:77', directoryId: '' };
     a.transport.setIdentity(
-      { clusterId: 'cluster', memberId: 'a', directoryId: 'directory-a', boot: 1, clientAddress: '' },
+      { clusterId: 'cluster', memberId: 'a', directoryId: 'directory-a', boot: 1, clientAddress: '', startIndex: 0 },
       [absent],
     );
     await twin.pass(5_000);
@@ -242,7 +242,7 @@ describe('dialing a peer that is not there', () => {
     const b = await bench.member('b', { port: 77 });
     const startMs = twin.clock.monotonicMs();
     b.transport.setIdentity(
-      { clusterId: 'cluster', memberId: 'b', directoryId: 'directory-b', boot: 1, clientAddress: '' },
+      { clusterId: 'cluster', memberId: 'b', directoryId: 'directory-b', boot: 1, clientAddress: '', startIndex: 0 },
       [peerOf(a)],
     );
     await bench.connected(a, b);

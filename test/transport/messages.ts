@@ -80,6 +80,7 @@ export const identities: fc.Arbitrary<PeerIdentity> = fc.record({
   toBoot: numbers,
   clientAddress: fc.string({ maxLength: 30 }),
   toMemberId: fc.constant(envelope.to),
+  startIndex: numbers,
 });
 
 export const formStates: fc.Arbitrary<FormState> = fc.record({

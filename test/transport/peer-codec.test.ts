@@ -25,6 +25,7 @@ const identity: PeerIdentity = {
   boot: 7,
   toBoot: 0,
   clientAddress: 'h:1',
+  startIndex: 77,
   toMemberId: 'b',
 };
 

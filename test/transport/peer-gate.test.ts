@@ -3,7 +3,7 @@ import { InvariantError } from '../../src/base/assert.ts';
 import type { PeerIdentity } from '../../src/transport/peer-codec.ts';
 import { type Moment, PeerGate } from '../../src/transport/peer-gate.ts';
 
-const local = { clusterId: 'c1', memberId: 'a', directoryId: 'da', boot: 5, clientAddress: 'h:1' };
+const local = { clusterId: 'c1', memberId: 'a', directoryId: 'da', boot: 5, clientAddress: 'h:1', startIndex: 9 };
 const peers = [
   { memberId: 'b', address: 'h:2', directoryId: 'db' },
   { memberId: 'n', address: 'h:3', directoryId: '' },
@@ -15,6 +15,7 @@ const fromB: PeerIdentity = {
   boot: 9,
   toBoot: 5,
   clientAddress: 'h:4',
+  startIndex: 20,
   toMemberId: 'a',
 };
 
@@ -108,6 +109,22 @@ describe('the gate', () => {
     if (verdict.kind !== 'refuse') throw new Error('a stranger was let pass');
     expect(verdict.refusal.message).toMatch(/^unknown-member: [\x20-\x7e]{1,310}$/);
     expect(verdict.refusal.code).toBe('FAILED_PRECONDITION');
+  });
+
+  it('refuses a new boot that has found less than was acknowledged here, and no stream of a boot that was heard', () => {
+    const made = new PeerGate(local, peers, (member) => (member === 'b' ? 30 : 0));
+    made.record(fromB);
+    const verdict = (change: Partial<PeerIdentity>, moment: Moment = 'open'): string => {
+      const { kind, ...rest } = made.check({ ...fromB, ...change }, moment);
+      return 'refusal' in rest ? rest.refusal.message : kind;
+    };
+    expect(verdict({ boot: 10, startIndex: 30 })).toBe('accept');
+    expect(verdict({ boot: 10, startIndex: 29 })).toBe(
+      'old-copy: member b, started as boot 10, has found its log up to index 29, it had acknowledged 30',
+    );
+    // What it found at its start says nothing of what it has acknowledged since.
+    expect(verdict({ boot: 9, startIndex: 20 })).toBe('accept');
+    expect(verdict({ boot: 10, startIndex: 29 }, 'later')).toBe('accept');
   });
 
   it('is made only for a member and its peers', () => {

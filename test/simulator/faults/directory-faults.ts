@@ -60,8 +60,15 @@ const swapped: FaultKind = {
   },
 };
 
-/** Copies of directories, with the start at which they were taken. */
-const copies = new WeakMap<SimMember, { readonly directory: Directory; readonly boot: number }>();
+interface Copy {
+  readonly directory: Directory;
+  /** Of the start in which it was taken. */
+  readonly boot: number;
+  /** The log was durable up to there. */
+  readonly durableIndex: number;
+}
+
+const copies = new WeakMap<SimMember, Copy>();
 
 const copied: FaultKind = {
   name: 'copy-directory',
@@ -69,16 +76,17 @@ const copied: FaultKind = {
   weight: 3,
   begin: (context) => {
     const member = context.victim(context.cluster.running);
-    const boot = member?.life?.replica?.status().boot ?? 0;
+    const { boot = 0, durableIndex = 0 } = member?.life?.replica?.status() ?? {};
     if (member === undefined || boot === 0 || copies.has(member)) return undefined;
-    copies.set(member, { directory: member.disk.copy(), boot });
+    copies.set(member, { directory: member.disk.copy(), boot, durableIndex });
     return { text: `the directory of ${member.id} is copied in its start ${boot}` };
   },
 };
 
 /**
- * A member runs on an old copy of its directory. Only where every other member has heard a later start of it and goes
- * on: none of them takes it for the present one then. It must not outlast any of them.
+ * A member runs on an old copy of its directory: where every other member has heard a later start of it, or where the
+ * leader knows that it had acknowledged more. It must not outlast any of them, nor that leader's time: whoever starts
+ * anew, or leads anew, knows nothing of it.
  */
 const old: FaultKind = {
   name: 'old-directory',
@@ -89,12 +97,14 @@ const old: FaultKind = {
     const known = cluster.members.filter((member) => {
       const copy = copies.get(member);
       const boot = member.life?.replica?.status().boot ?? 0;
-      return copy !== undefined && boot > copy.boot + 1 && heardByAll(context, member, boot);
+      if (copy === undefined) return false;
+      return (boot > copy.boot + 1 && heardByAll(context, member, boot)) || isMissed(context, member, copy);
     });
     const member = context.victim(known);
     const copy = member === undefined ? undefined : copies.get(member);
     if (member === undefined || copy === undefined || !mayLose(context, member)) return undefined;
-    if ([...context.active].length > 0 || cluster.leader === member) return undefined;
+    const { leader } = cluster;
+    if (context.active.size > 0 || leader === undefined || leader === member) return undefined;
     copies.delete(member);
     const forMs = context.between(500, 2_000);
     const others = cluster.members.filter((one) => one !== member).map(({ life }) => life);
@@ -103,7 +113,8 @@ const old: FaultKind = {
     const watch = (): void => {
       if (member.life === undefined || !member.suffered.has('data')) return;
       // Whoever starts anew has heard nothing: the copy must be gone before.
-      if (others.some((life) => life?.isOver !== false)) cluster.kill(member, false, false);
+      const isGone = others.some((life) => life?.isOver !== false) || !cluster.leads(leader);
+      if (isGone) cluster.kill(member, false, false);
       else context.world.setTimer(1, watch);
     };
     watch();
@@ -117,6 +128,13 @@ function heardByAll({ cluster }: FaultContext, member: SimMember, boot: number):
     const peer = other.life?.replica?.status().peers.find(({ memberId }) => memberId === member.id);
     return peer?.boot === boot && peer.connected;
   });
+}
+
+/** The leader has heard from the member in its term that it holds more than the copy does. */
+function isMissed({ cluster }: FaultContext, member: SimMember, copy: Copy): boolean {
+  const status = cluster.leader?.life?.replica?.status();
+  const peer = status?.peers.find(({ memberId }) => memberId === member.id);
+  return peer !== undefined && peer.connected && peer.matchIndex > copy.durableIndex;
 }
 
 /** The state of a member is not what the others have: as after an error of memory. */
