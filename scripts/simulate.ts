@@ -233,7 +233,17 @@ function readOptions(): Options {
     .option('--without-actions <numbers>', 'with --seed: leave out these actions of clients', numbers, [])
     .addHelpText(
       'after',
-      '\nA breach ends with code 1, and with the command that replays it.\n\nExamples:\n  npm run simulate -- --minutes 10\n  npm run simulate -- --seeds 1000 --profile storage\n  npm run simulate -- --seed 4711 --shrink\n  npm run simulate -- --mutants --only canary\n',
+      [
+        '',
+        'A breach ends with code 1, and with the command that replays it. docs/SIMULATION.md says more.',
+        '',
+        'Examples:',
+        '  npm run simulate -- --minutes 10',
+        '  npm run simulate -- --seeds 1000 --profile storage',
+        '  npm run simulate -- --seed 4711 --shrink',
+        '  npm run simulate -- --mutants --only canary',
+        '',
+      ].join('\n'),
     );
   return command.parse().opts<Options>();
 }

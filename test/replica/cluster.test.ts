@@ -344,7 +344,7 @@ describe('a cluster of replicas', () => {
     expect(String(error)).toMatch(/knows member . with directory [0-9a-f]{32}/);
   });
 
-  it('refuses a copy of the directory that was taken in the same start, while the leader it acknowledged to leads', async () => {
+  it('refuses a copy of the directory of the same start, while the leader it acknowledged to leads', async () => {
     const cluster = new MemoryCluster();
     const leader = await started(cluster);
     const id = must(others(cluster, leader)[0], 'a follower');

@@ -111,7 +111,7 @@ describe('the gate', () => {
     expect(verdict.refusal.code).toBe('FAILED_PRECONDITION');
   });
 
-  it('refuses a new boot that has found less than was acknowledged here, and no stream of a boot that was heard', () => {
+  it('refuses a new boot that has found less than was acknowledged here, and nothing of a boot that was heard', () => {
     const made = new PeerGate(local, peers, (member) => (member === 'b' ? 30 : 0));
     made.record(fromB);
     const verdict = (change: Partial<PeerIdentity>, moment: Moment = 'open'): string => {

@@ -1,5 +1,6 @@
+import type { ReplicaEvent } from '../../../src/replica/events.ts';
 import type { SimCluster } from '../cluster/sim-cluster.ts';
-import type { Observer, SimEvent } from '../types.ts';
+import type { Observer, SimEvent, WatchStep } from '../types.ts';
 import type { RunRecorder } from './recorder.ts';
 import { namedSituations, seedsPerSituation } from './situation-list.ts';
 
@@ -26,36 +27,23 @@ export class Situations implements Observer {
   }
 
   see(event: SimEvent): void {
-    switch (event.kind) {
-      case 'fault':
-        this.#came(event.name);
-        if (event.name === 'die-at-point') return;
-        break;
-      case 'note':
-        this.#came(event.text);
-        break;
-      case 'role':
-        this.#role(event);
-        break;
-      case 'replica':
-        this.#replica(event);
-        break;
-      case 'down':
-        this.#receiving.delete(event.member);
-        if (event.how === 'ended') this.#came('a member ends by itself');
-        break;
-      case 'watched':
-        if (event.step.coalesced) this.#came('a watcher is told the latest only');
-        if (event.step.kind === 'reset') this.#came('a watch is reset');
-        break;
-      case 'returned':
-        this.#returned(event.operation.outcome?.kind, event.operation.action.kind);
-        break;
-      case 'client-gone':
-        this.#came('a client is gone');
-        break;
-      default:
+    const { kind } = event;
+    if (kind === 'fault') this.#came(event.name);
+    else if (kind === 'note') this.#came(event.text);
+    else if (kind === 'role') this.#role(event);
+    else if (kind === 'replica') this.#replica(event);
+    else if (kind === 'watched') this.#watched(event.step);
+    else if (kind === 'returned') this.#returned(event.operation.outcome?.kind, event.operation.action.kind);
+    else if (kind === 'client-gone') this.#came('a client is gone');
+    else if (kind === 'down') {
+      this.#receiving.delete(event.member);
+      if (event.how === 'ended') this.#came('a member ends by itself');
     }
+  }
+
+  #watched({ coalesced, kind }: WatchStep): void {
+    if (coalesced) this.#came('a watcher is told the latest only');
+    if (kind === 'reset') this.#came('a watch is reset');
   }
 
   #role({ member, term, role }: Extract<SimEvent, { kind: 'role' }>): void {
@@ -67,35 +55,11 @@ export class Situations implements Observer {
   }
 
   #replica({ member, event }: Extract<SimEvent, { kind: 'replica' }>): void {
-    switch (event.kind) {
-      case 'snapshot-receiving':
-        this.#receiving.add(member);
-        this.#came('a snapshot begins to come');
-        return;
-      case 'snapshot-installed':
-        this.#receiving.delete(member);
-        this.#came('a snapshot is installed');
-        return;
-      case 'snapshot-failed':
-        this.#came('a snapshot fails');
-        return;
-      case 'recovered':
-        this.#came(event.torn === '' ? 'a member recovers' : 'a torn log is wiped');
-        return;
-      case 'expired':
-        this.#came('leases end');
-        return;
-      case 'compacted':
-        this.#came('a log is compacted');
-        return;
-      case 'stalled':
-        this.#came('a stall is noticed');
-        return;
-      case 'fenced':
-        this.#came('a member fences itself');
-        return;
-      default:
-    }
+    if (event.kind === 'snapshot-receiving') this.#receiving.add(member);
+    if (event.kind === 'snapshot-installed') this.#receiving.delete(member);
+    const torn = event.kind === 'recovered' && event.torn !== '';
+    const text = torn ? 'a torn log is wiped' : turns[event.kind];
+    if (text !== undefined) this.#came(text);
   }
 
   #returned(outcome: string | undefined, action: string): void {
@@ -138,6 +102,18 @@ export class Situations implements Observer {
     if (kinds.has('renew')) yield 'with a renewal open';
   }
 }
+
+/** What happens in a replica, in the words of the list. */
+const turns: { readonly [Kind in ReplicaEvent['kind']]?: string } = {
+  'snapshot-receiving': 'a snapshot begins to come',
+  'snapshot-installed': 'a snapshot is installed',
+  'snapshot-failed': 'a snapshot fails',
+  recovered: 'a member recovers',
+  expired: 'leases end',
+  compacted: 'a log is compacted',
+  stalled: 'a stall is noticed',
+  fenced: 'a member fences itself',
+};
 
 const cuts = /^(?:cut|isolate|mute|deaf|split|bridge|partial)/;
 

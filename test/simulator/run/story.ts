@@ -1,4 +1,4 @@
-import type { Action, Observer, Operation, Outcome, SimEvent } from '../types.ts';
+import type { Action, Observer, Operation, Outcome, SimEvent, WatchStep } from '../types.ts';
 
 /** Tells a run in lines that a person can follow: faults, elections, what clients did, how processes ended. */
 export class Story implements Observer {
@@ -18,46 +18,14 @@ export class Story implements Observer {
   }
 
   #textOf(event: SimEvent): string | undefined {
-    switch (event.kind) {
-      case 'phase':
-        return `---- ${event.phase}`;
-      case 'started':
-        return `${event.member}  starts its life ${event.life}`;
-      case 'down':
-        return `${event.member}  ${event.how === 'ended' ? `ends by itself: ${event.reason}` : downs[event.how]}`;
-      case 'recovered':
-        return `${event.member}  finds term ${event.term}, boot ${event.boot}, log ${event.baseIndex}+${event.entries.length}`;
-      case 'role':
-        return this.#role(event);
-      case 'replica':
-        return replicaText(event);
-      case 'loaded':
-        return event.index === 0 ? undefined : `${event.member}  has state of index ${event.index}`;
-      case 'fault':
-        return `!! fault ${event.number} ${event.name}: ${event.text}`;
-      case 'mended':
-        return `   fault ${event.number} ${event.name} is over`;
-      case 'invoked':
-        return `   ${event.operation.client} #${event.operation.number} ${actionText(event.operation.action)}`;
-      case 'returned':
-        return `   ${event.operation.client} #${event.operation.number} -> ${returnText(event.operation, this.#now())}`;
-      case 'watched': {
-        const { step } = event;
-        const what = step.coalesced ? 'coalesced' : step.kind;
-        if (step.kind === 'progress') return undefined;
-        return `   ${step.client} watch ${step.watch} ${what} (${step.from}, ${step.to}] ${step.events.length} events from ${step.member}`;
-      }
-      case 'watch-opened':
-        return `   ${event.client} watch ${event.watch} opens from ${event.since}`;
-      case 'watch-ended':
-        return `   watch ${event.watch} ends ${event.reason}`;
-      case 'client-gone':
-        return `   ${event.client} is gone`;
-      case 'note':
-        return `   ${event.text}`;
-      default:
-        return undefined;
+    if (event.kind === 'role') return this.#role(event);
+    if (event.kind === 'returned') {
+      const { client, number } = event.operation;
+      return `   ${client} #${number} -> ${returnText(event.operation, this.#now())}`;
     }
+    // Each text takes the event of its own kind.
+    const text = texts[event.kind] as ((event: SimEvent) => string | undefined) | undefined;
+    return text?.(event);
   }
 
   #role(event: Extract<SimEvent, { kind: 'role' }>): string | undefined {
@@ -70,26 +38,45 @@ export class Story implements Observer {
 
 const downs = { crash: 'loses power', kill: 'is killed', stop: 'has ended in order' };
 
-function replicaText({ member, event }: Extract<SimEvent, { kind: 'replica' }>): string | undefined {
-  switch (event.kind) {
-    case 'connected':
-    case 'flushed':
-    case 'hashes-compared':
-    case 'role':
-    case 'recovered':
-      return undefined;
-    case 'unreachable':
-      return `${member}  has lost ${event.peer}: ${event.reason}`;
-    case 'forming':
-      return `${member}  forms, and waits for ${event.waitingFor}`;
-    case 'leading':
-      return `${member}  leads term ${event.term} with ${event.leases} leases`;
-    case 'snapshot-installed':
-      return `${member}  has installed a snapshot at index ${event.index}`;
-    default:
-      return `${member}  ${event.kind} ${JSON.stringify(event)}`;
-  }
+/** The line of each kind of event; kinds without one are not told. */
+const texts: {
+  readonly [Kind in SimEvent['kind']]?: (event: Extract<SimEvent, { kind: Kind }>) => string | undefined;
+} = {
+  phase: ({ phase }) => `---- ${phase}`,
+  started: ({ member, life }) => `${member}  starts its life ${life}`,
+  down: ({ member, how, reason }) => `${member}  ${how === 'ended' ? `ends by itself: ${reason}` : downs[how]}`,
+  recovered: recoveredText,
+  replica: replicaText,
+  loaded: ({ member, index }) => (index === 0 ? undefined : `${member}  has state of index ${index}`),
+  fault: ({ number, name, text }) => `!! fault ${number} ${name}: ${text}`,
+  mended: ({ number, name }) => `   fault ${number} ${name} is over`,
+  invoked: ({ operation: { client, number, action } }) => `   ${client} #${number} ${actionText(action)}`,
+  watched: ({ step }) => (step.kind === 'progress' ? undefined : watchText(step)),
+  'watch-opened': ({ client, watch, since }) => `   ${client} watch ${watch} opens from ${since}`,
+  'watch-ended': ({ watch, reason }) => `   watch ${watch} ends ${reason}`,
+  'client-gone': ({ client }) => `   ${client} is gone`,
+  note: ({ text }) => `   ${text}`,
+};
+
+function recoveredText({ member, term, boot, baseIndex, entries }: Extract<SimEvent, { kind: 'recovered' }>): string {
+  return `${member}  finds term ${term}, boot ${boot}, log ${baseIndex}+${entries.length}`;
 }
+
+function watchText({ client, watch, kind, coalesced, from, to, events, member }: WatchStep): string {
+  const what = coalesced ? 'coalesced' : kind;
+  return `   ${client} watch ${watch} ${what} (${from}, ${to}] ${events.length} events from ${member}`;
+}
+
+function replicaText({ member, event }: Extract<SimEvent, { kind: 'replica' }>): string | undefined {
+  if (event.kind === 'unreachable') return `${member}  has lost ${event.peer}: ${event.reason}`;
+  if (event.kind === 'forming') return `${member}  forms, and waits for ${event.waitingFor}`;
+  if (event.kind === 'leading') return `${member}  leads term ${event.term} with ${event.leases} leases`;
+  if (event.kind === 'snapshot-installed') return `${member}  has installed a snapshot at index ${event.index}`;
+  return untold.has(event.kind) ? undefined : `${member}  ${event.kind} ${JSON.stringify(event)}`;
+}
+
+/** Told by other events already, or too often to be read. */
+const untold: ReadonlySet<string> = new Set(['connected', 'flushed', 'hashes-compared', 'role', 'recovered']);
 
 function actionText(action: Action): string {
   const { kind, ...rest } = action;

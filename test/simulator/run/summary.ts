@@ -59,12 +59,14 @@ export class Summary {
 
   text(elapsedMs: number): string {
     const { ok, refused, failed, unknown } = this.operations;
+    const calls = `${ok} ok, ${refused} refused, ${failed} without effect, ${unknown} of unknown outcome`;
+    const differ = this.different.length === 0 ? '' : `: ${this.different.join(', ')}`;
     const lines = [
       this.progress(elapsedMs),
-      `calls: ${ok} ok, ${refused} refused, ${failed} without effect, ${unknown} of unknown outcome; ${this.watchSteps} batches of watches`,
+      `calls: ${calls}; ${this.watchSteps} batches of watches`,
       `faults: ${sorted(this.faults)}`,
       `${this.situations.size} situations seen`,
-      `${this.twice} seeds ran twice, ${this.different.length} of them differ${this.different.length > 0 ? `: ${this.different.join(', ')}` : ''}`,
+      `${this.twice} seeds ran twice, ${this.different.length} of them differ${differ}`,
     ];
     return lines.join('\n');
   }

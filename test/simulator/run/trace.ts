@@ -20,37 +20,23 @@ export class Trace implements Observer {
     this.events++;
     this.#number(Math.round(this.#now() * 1_000));
     this.#text(event.kind);
-    switch (event.kind) {
-      case 'sent':
-        this.#text(`${event.from}${event.message.to}${event.message.kind}`);
-        this.#number(event.message.term);
-        return;
-      case 'applied':
-        this.#text(event.member + event.hash);
-        this.#number(event.index);
-        return;
-      case 'committed':
-        this.#text(event.member + event.entry.hash);
-        return;
-      case 'invoked':
-      case 'returned':
-        this.#number(event.operation.number);
-        this.#text(event.operation.outcome?.kind ?? event.operation.action.kind);
-        return;
-      case 'watched':
-        this.#number(event.step.watch);
-        this.#number(event.step.to);
-        this.#text(event.step.kind);
-        return;
-      case 'fault':
-      case 'down':
-        this.#text(event.kind === 'down' ? event.member + event.reason : event.text);
-        return;
-      case 'role':
-        this.#text(event.member + event.role + event.leader);
-        this.#number(event.term);
-        return;
-      default:
+    if (event.kind === 'sent') this.#texts(event.from, event.message.to, event.message.kind, event.message.term);
+    else if (event.kind === 'applied') this.#texts(event.member, event.hash, event.index);
+    else if (event.kind === 'committed') this.#texts(event.member, event.entry.hash);
+    else if (event.kind === 'watched') this.#texts(event.step.watch, event.step.to, event.step.kind);
+    else if (event.kind === 'fault') this.#texts(event.text);
+    else if (event.kind === 'down') this.#texts(event.member, event.reason);
+    else if (event.kind === 'role') this.#texts(event.member, event.role, event.leader, event.term);
+    else if (event.kind === 'invoked' || event.kind === 'returned') {
+      const { number, outcome, action } = event.operation;
+      this.#texts(number, outcome?.kind ?? action.kind);
+    }
+  }
+
+  #texts(...parts: readonly (string | number)[]): void {
+    for (const part of parts) {
+      if (typeof part === 'string') this.#text(part);
+      else this.#number(part);
     }
   }
 
