@@ -7,7 +7,7 @@ import { duplicatedWrite, plainRead, plainWrite, renew } from './raw-calls.ts';
 import { takenOverSession } from './raw-session.ts';
 import { SimSession } from './sim-session.ts';
 import { SimWatch } from './sim-watch.ts';
-import { batch, deregister, discover, grant, register, revoke, update } from './unary-actions.ts';
+import { batch, deregister, discover, grant, grantAlone, register, revoke, update } from './unary-actions.ts';
 
 /** Shares of the kinds of actions. */
 export interface ActionMix {
@@ -80,7 +80,11 @@ async function write(process: ClientProcess, draw: Draw): Promise<void> {
 }
 
 async function lease(process: ClientProcess, draw: Draw): Promise<void> {
-  const kind = draw.weighted({ grant: 2, register: 4, renew: 4, revoke: 1 }) ?? 'grant';
+  const kind = draw.weighted({ grant: 2, register: 4, renew: 4, revoke: 1, brink: 2 }) ?? 'grant';
+  if (kind === 'brink') {
+    await brink(process, draw);
+    return;
+  }
   const held = process.leases.length === 0 ? undefined : draw.pick(process.leases);
   if (held === undefined || kind === 'grant') {
     await grant(process, draw);
@@ -92,6 +96,26 @@ async function lease(process: ClientProcess, draw: Draw): Promise<void> {
     const told = process.leases.filter(({ isKept }) => !isKept);
     if (told.length > 0) await renew(process, draw, draw.pick(told));
   }
+}
+
+/** Longer than a lease lives beyond its time with the slowest tick of these runs. */
+const brinkMsMost = 450;
+
+/** A lease that is left alone until about the moment of its end, and is wanted then: its end may be on its way. */
+async function brink(process: ClientProcess, draw: Draw): Promise<void> {
+  const { clock } = process;
+  const [ttlMs, sentMs] = [draw.within(1_000, 2_500), clock.monotonicMs()];
+  const leaseId = await grantAlone(process, ttlMs);
+  if (leaseId === undefined) return;
+  const lease = { leaseId, ttlMs, isKept: false };
+  const pause = (ms: number): Promise<void> => new Promise((resolve) => void clock.setTimer(ms, resolve));
+  await pause(Math.max(0, sentMs + ttlMs + draw.within(-50, brinkMsMost) - clock.monotonicMs()));
+  const calls: Promise<void>[] = [];
+  for (let left = draw.within(1, 4); left > 0; left -= 1) {
+    calls.push(draw.chance(0.5) ? renew(process, draw, lease) : register(process, draw, lease));
+    await pause(draw.within(2, 60));
+  }
+  await Promise.all(calls);
 }
 
 async function session(process: ClientProcess, draw: Draw): Promise<void> {

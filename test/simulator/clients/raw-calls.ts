@@ -14,6 +14,8 @@ const v1 = rollcall.v1;
 /** How long each copy of a request may take, and how late the last one leaves: well within what members remember. */
 const copyTimeoutMs = 3_000;
 const copyLateMsMax = 8_000;
+/** One that is sent once waits for what the member itself says, also where that has no quorum. */
+const plainTimeoutMs = 9_000;
 
 /** Reasons by which a member says for certain that it has not taken a write. */
 const untaken: ReadonlySet<string> = new Set([
@@ -28,6 +30,7 @@ const untaken: ReadonlySet<string> = new Set([
 interface CopyPlan {
   readonly address: string;
   readonly afterMs: number;
+  readonly timeoutMs: number;
 }
 
 type Copy = { readonly bytes: Buffer } | { readonly error: ClientError };
@@ -37,7 +40,9 @@ type Copy = { readonly bytes: Buffer } | { readonly error: ClientError };
  * nobody may repeat it.
  */
 export async function plainWrite(process: ClientProcess, draw: Draw): Promise<void> {
-  await rawWrite(process, draw, '', [{ address: draw.pick(process.world.addresses), afterMs: 0 }]);
+  await rawWrite(process, draw, '', [
+    { address: draw.pick(process.world.addresses), afterMs: 0, timeoutMs: plainTimeoutMs },
+  ]);
 }
 
 /**
@@ -49,6 +54,7 @@ export async function duplicatedWrite(process: ClientProcess, draw: Draw): Promi
   const copies = Array.from({ length: draw.within(2, 4) }, (_, n) => ({
     address: draw.pick(process.world.addresses),
     afterMs: n === 0 ? 0 : draw.below(draw.chance(0.5) ? 10 : copyLateMsMax),
+    timeoutMs: copyTimeoutMs,
   }));
   await rawWrite(process, draw, requestId, copies);
 }
@@ -92,20 +98,26 @@ function copiesOf(
   copies: readonly CopyPlan[],
 ): Promise<Copy>[] {
   const request = Buffer.from(message.finish());
-  return copies.map(async ({ address, afterMs }) => {
+  return copies.map(async ({ address, afterMs, timeoutMs }) => {
     if (afterMs > 0) await new Promise<void>((resolve) => void process.clock.setTimer(afterMs, resolve));
-    return copyOf(process, path, request, address);
+    return copyOf(process, path, request, address, timeoutMs);
   });
 }
 
-function copyOf(process: ClientProcess, path: string, request: Buffer, address: string): Promise<Copy> {
+function copyOf(
+  process: ClientProcess,
+  path: string,
+  request: Buffer,
+  address: string,
+  timeoutMs: number,
+): Promise<Copy> {
   return new Promise((resolve) => {
     const channel = process.sockets.open(address);
     const onAnswer = (error: ServiceError | null, bytes: Buffer = Buffer.alloc(0)): void => {
       channel.close();
       resolve(error === null ? { bytes } : { error: ClientError.ofCall(error, address) });
     };
-    channel.call(path, request, onAnswer, { timeoutMs: copyTimeoutMs });
+    channel.call(path, request, onAnswer, { timeoutMs });
   });
 }
 
@@ -159,7 +171,7 @@ export async function plainRead(process: ClientProcess, draw: Draw): Promise<voi
   const { CONSISTENCY_STALE: consistency } = v1.Consistency;
   const request = Buffer.from(v1.DiscoverRequest.encode({ service, consistency }).finish());
   await process.call({ kind: 'discover', service, consistency: 'stale', minRevision: 0, filtered: false }, async () => {
-    const copy = await copyOf(process, methods.discover, request, address);
+    const copy = await copyOf(process, methods.discover, request, address, copyTimeoutMs);
     if ('error' in copy) return { kind: 'failed', reason: copy.error.reason };
     const { header, instances, nextPageToken } = v1.DiscoverResponse.decode(copy.bytes);
     const found = instances.map((view) => seen(fromView(view)));

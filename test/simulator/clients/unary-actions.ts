@@ -117,6 +117,15 @@ export async function grant(process: ClientProcess, draw: Draw): Promise<void> {
   });
 }
 
+/** A lease that only the caller knows of. */
+export async function grantAlone(process: ClientProcess, ttlMs: number): Promise<number | undefined> {
+  const outcome = await process.call({ kind: 'grant', ttlMs }, async () => {
+    const { header, leaseId } = await process.client.grantLease({ ttlMs });
+    return { ...answered(header), leaseId };
+  });
+  return outcome?.kind === 'ok' ? outcome.leaseId : undefined;
+}
+
 export async function revoke(process: ClientProcess, draw: Draw): Promise<void> {
   if (process.leases.length === 0) return;
   const { leaseId } = draw.pick(process.leases);

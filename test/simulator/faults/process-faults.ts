@@ -16,6 +16,9 @@ function ends(name: string, weight: number, power: boolean, whom: (context: Faul
 const one = (context: FaultContext): readonly SimMember[] => context.sample(context.cluster.running, 1);
 const leader = ({ cluster }: FaultContext): readonly SimMember[] =>
   cluster.leader === undefined ? [] : [cluster.leader];
+/** All but the leader: what it sends lies in their sockets, neither acknowledged nor lost. */
+const followers = ({ cluster }: FaultContext): readonly SimMember[] =>
+  cluster.leader === undefined ? [] : cluster.running.filter((member) => member !== cluster.leader);
 const most = (context: FaultContext): readonly SimMember[] => context.sample(context.cluster.running, context.majority);
 const all = ({ cluster }: FaultContext): readonly SimMember[] => cluster.running;
 
@@ -110,6 +113,7 @@ export const processFaults: readonly FaultKind[] = [
   ends('kill-all', 1, false, all),
   pauses('pause-one', 4, one),
   pauses('pause-leader', 6, leader),
+  pauses('pause-followers', 4, followers),
   pauses('pause-most', 1, most),
   pauses('pause-all', 1, all),
   pauses('stall-serving-side', 2, leader, 'serving'),
