@@ -85,6 +85,19 @@ function checkPublic(directory: string): void {
   if (differ > 0 || agreed === 0) process.exitCode = 1;
 }
 
-const { values } = parseArgs({ options: { seeds: { type: 'string', default: '3' }, public: { type: 'string' } } });
-if (values.public === undefined) benchRandom(Number(values.seeds));
+const help = `Usage: node --import tsx scripts/bench-linearizability.ts [options]
+
+  --seeds N           random histories of 100,000 operations for each share of open ones (default 3)
+  --public DIRECTORY  instead: the labelled histories of a checkout of anishathalye/porcupine
+`;
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: 'string', default: '3' },
+    public: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+});
+if (values.help) process.stdout.write(help);
+else if (values.public === undefined) benchRandom(Number(values.seeds));
 else checkPublic(values.public);
