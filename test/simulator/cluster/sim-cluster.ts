@@ -174,6 +174,32 @@ export class SimCluster {
     });
   }
 
+  /**
+   * Another cluster of one member with this name, on a host of its own, that knows nothing of this one. Returns its
+   * end; nobody is told of it.
+   */
+  startForeign(id: string, host: string): () => void {
+    const { setup, world, random, syncMs } = this.#options;
+    const disk = new MachineDisk({ clock: world, random, syncMs, hit: () => undefined });
+    const life = new Life({
+      id,
+      host,
+      number: 1,
+      setup,
+      initialMembers: [{ id, peerAddress: `${host}:1` }],
+      machine: new MachineClock(world),
+      disk,
+      network: this.network,
+      random,
+      tell: () => undefined,
+      hit: () => undefined,
+      onFatal: (which) => which.end(),
+      onServing: () => undefined,
+    });
+    void life.start();
+    return () => life.end();
+  }
+
   /** Ends the process without a word. `power`: the machine too, so that what was not synced is lost or not. */
   kill(member: SimMember, power: boolean, restart: boolean = true): void {
     const { life } = member;

@@ -182,6 +182,31 @@ const wrongMember: FaultKind = {
   },
 };
 
+/** A name leads to a member of that name, but of another cluster. */
+const wrongCluster: FaultKind = {
+  name: 'wrong-cluster',
+  area: 'network',
+  weight: 1,
+  begin: (context) => {
+    const { cluster } = context;
+    const [from, to] = context.sample(cluster.ids, 2);
+    if (from === undefined || to === undefined || cluster.redirects.has(`${from} ${to}`)) return undefined;
+    const host = `foreign${context.number}`;
+    const end = cluster.startForeign(to, host);
+    cluster.redirects.set(`${from} ${to}`, host);
+    cluster.network.breakStreams(from, to);
+    const forMs = context.between(1_000, 6_000);
+    return {
+      text: `${from} finds a member ${to} of another cluster at its address for ${forMs} ms`,
+      forMs,
+      mend: () => {
+        cluster.redirects.delete(`${from} ${to}`);
+        end();
+      },
+    };
+  },
+};
+
 export const networkFaults: readonly FaultKind[] = [
   cuts('cut-one-way', 4, 8_000, oneWay),
   cuts('cut-link', 4, 10_000, oneLink),
@@ -204,4 +229,5 @@ export const networkFaults: readonly FaultKind[] = [
   replays('replay-late', 'later'),
   replays('replay-open', 'open'),
   wrongMember,
+  wrongCluster,
 ];

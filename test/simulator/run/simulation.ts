@@ -160,9 +160,12 @@ export class Simulation {
   async #liveness(): Promise<void> {
     const { electionTimeoutMs } = this.plan.setup.times;
     this.#faults.mendAll();
+    // A majority is enough; in half of the runs it has to be.
+    const absent = this.#random.below('minority stays away', 2) === 0 ? this.#minority() : [];
     for (const member of this.#cluster.members) {
-      member.held = false;
-      this.#cluster.start(member);
+      member.held = absent.includes(member);
+      if (member.held) this.#cluster.kill(member, false, false);
+      else this.#cluster.start(member);
     }
     this.#tell({ kind: 'phase', phase: 'liveness' });
     // Streams between members break after 6 s without a word, and connect anew behind a pause.
@@ -178,6 +181,10 @@ export class Simulation {
     );
     await this.#until('an outcome of a write', 10 * electionTimeoutMs + 10_000, () => answered !== undefined);
     if (answered === false) this.#note('liveness', `a write was not acknowledged: ${this.#cluster.describe()}`);
+    for (const member of absent) {
+      member.held = false;
+      this.#cluster.start(member);
+    }
     await this.#until('an end of all calls', 90_000, () => this.#recorder.open.size === 0);
     await this.#until('equal states', 10 * electionTimeoutMs, () => this.#isEqual());
     // Leases that nobody renews end within a bound, and watches have told all.
@@ -185,12 +192,24 @@ export class Simulation {
     await this.#until('equal states at the end', 10 * electionTimeoutMs, () => this.#isEqual());
   }
 
+  /** A forming cluster needs all of its members. */
+  #minority(): readonly SimMember[] {
+    const { members } = this.#cluster;
+    if (!members.every(({ formed }) => formed)) return [];
+    const first = this.#random.below('which stays away', members.length);
+    const count = Math.floor((members.length - 1) / 2);
+    return Array.from({ length: count }, (_, i) => members[(first + i) % members.length]).filter(
+      (member) => member !== undefined,
+    );
+  }
+
   get #formed(): boolean {
     return this.#cluster.members.some(({ life }) => life?.replica?.phase === 'serving');
   }
 
   #commonLeader(): string | undefined {
-    const statuses = this.#cluster.members.map(({ life }) => life?.replica?.status());
+    const present = this.#cluster.members.filter(({ held }) => !held);
+    const statuses = present.map(({ life }) => life?.replica?.status());
     const named = new Set(statuses.map((status) => (status?.phase === 'serving' ? status.leader : '')));
     const [leader] = named;
     if (named.size !== 1 || leader === undefined || leader === '') return undefined;
