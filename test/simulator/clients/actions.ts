@@ -54,7 +54,7 @@ export async function act(host: ClientHost, draw: Draw, { writes, reads, leases,
 
 async function write(process: ClientProcess, draw: Draw): Promise<void> {
   const kind =
-    draw.weighted({ register: 4, update: 3, deregister: 2, batch: 1, duplicated: 1, plain: 2 }) ?? 'register';
+    draw.weighted({ register: 4, update: 3, deregister: 2, batch: 1, duplicated: 1, plain: 4 }) ?? 'register';
   switch (kind) {
     case 'register':
       await register(process, draw, undefined);
