@@ -101,21 +101,23 @@ async function lease(process: ClientProcess, draw: Draw): Promise<void> {
 /** Longer than a lease lives beyond its time with the slowest tick of these runs. */
 const brinkMsMost = 450;
 
-/** A lease that is left alone until about the moment of its end, and is wanted then: its end may be on its way. */
+/** Leases that are left alone until about the moment of their end, and are wanted then: it may be on its way. */
 async function brink(process: ClientProcess, draw: Draw): Promise<void> {
+  const ttlMs = draw.within(1_000, 2_500);
+  const offsets = Array.from({ length: draw.within(2, 5) }, () => draw.within(0, brinkMsMost));
+  await Promise.all(offsets.map((offsetMs) => wantedLate(process, draw, ttlMs, offsetMs)));
+}
+
+async function wantedLate(process: ClientProcess, draw: Draw, ttlMs: number, offsetMs: number): Promise<void> {
   const { clock } = process;
-  const [ttlMs, sentMs] = [draw.within(1_000, 2_500), clock.monotonicMs()];
+  const sentMs = clock.monotonicMs();
   const leaseId = await grantAlone(process, ttlMs);
   if (leaseId === undefined) return;
   const lease = { leaseId, ttlMs, isKept: false };
-  const pause = (ms: number): Promise<void> => new Promise((resolve) => void clock.setTimer(ms, resolve));
-  await pause(Math.max(0, sentMs + ttlMs + draw.within(-50, brinkMsMost) - clock.monotonicMs()));
-  const calls: Promise<void>[] = [];
-  for (let left = draw.within(1, 4); left > 0; left -= 1) {
-    calls.push(draw.chance(0.5) ? renew(process, draw, lease) : register(process, draw, lease));
-    await pause(draw.within(2, 60));
-  }
-  await Promise.all(calls);
+  const restMs = sentMs + ttlMs + offsetMs - clock.monotonicMs();
+  await new Promise<void>((resolve) => void clock.setTimer(Math.max(0, restMs), resolve));
+  if (draw.chance(0.5)) await renew(process, draw, lease);
+  else await register(process, draw, lease);
 }
 
 async function session(process: ClientProcess, draw: Draw): Promise<void> {

@@ -126,6 +126,6 @@ export function planRun(seed: number, profile: ProfileName, random: Random): Run
       watches: share(work.watches),
     },
     restartMsMax: pick([200, 1_000, 3_000]),
-    syncMsMax: pick([0, 2, 5]),
+    syncMsMax: pick([0, 2, 5, 25]),
   };
 }
