@@ -7,6 +7,7 @@ import type { DiskStep } from '../../../src/storage/memory-disk.ts';
 export const crashPoints = [
   'beforeAppend',
   'afterAppendBeforeSync',
+  'afterLongAppendBeforeSync',
   'afterSyncBeforeAck',
   'beforeHardState',
   'betweenHardStateSlots',
@@ -45,11 +46,11 @@ export type CrashPoint = (typeof crashPoints)[number];
 
 const isSegment = (path: string): boolean => path.endsWith('.seg');
 
-/** What the disk is about to do, as a named moment. */
-export function pointBefore(step: DiskStep, path: string): CrashPoint | undefined {
+/** What the disk is about to do, as a named moment. `pages`: how many of the file are not synced. */
+export function pointBefore(step: DiskStep, path: string, pages: () => number): CrashPoint | undefined {
   if (isSegment(path)) {
     if (step === 'write') return 'beforeAppend';
-    if (step === 'sync') return 'afterAppendBeforeSync';
+    if (step === 'sync') return pages() > 1 ? 'afterLongAppendBeforeSync' : 'afterAppendBeforeSync';
     if (step === 'remove') return 'midLogCompact';
     if (step === 'read') return 'duringOpenScrub';
   }

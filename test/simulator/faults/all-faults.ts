@@ -1,4 +1,5 @@
 import { clockFaults } from './clock-faults.ts';
+import { combinedFaults } from './combined-faults.ts';
 import { directoryFaults } from './directory-faults.ts';
 import { diskFaults } from './disk-faults.ts';
 import type { FaultKind } from './fault-kinds.ts';
@@ -11,4 +12,5 @@ export const allFaults: readonly FaultKind[] = [
   ...diskFaults,
   ...directoryFaults,
   ...clockFaults,
+  ...combinedFaults,
 ];

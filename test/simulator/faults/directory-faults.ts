@@ -141,7 +141,7 @@ function isMissed({ cluster }: FaultContext, member: SimMember, copy: Copy): boo
 const oddState: FaultKind = {
   name: 'odd-state',
   area: 'directory',
-  weight: 2,
+  weight: 4,
   begin: (context) => {
     const { cluster } = context;
     const member = context.victim(cluster.awake);

@@ -135,7 +135,9 @@ function damages(
 async function segmentOf(context: FaultContext, member: SimMember): Promise<string | undefined> {
   const names = (await member.disk.disk.list('log')).filter((one) => one.endsWith('.seg'));
   const used = names.filter((one) => member.disk.disk.contentOf(`log/${one}`).some((byte) => byte !== 0));
-  return used.length === 0 ? undefined : `log/${context.pick(used)}`;
+  if (used.length === 0) return undefined;
+  // What was written last is what nothing that follows bears witness of.
+  return `log/${context.chance(2) ? used.at(-1) : context.pick(used)}`;
 }
 
 const pageBytes = 4_096;
@@ -152,7 +154,8 @@ async function flipInLog(context: FaultContext, member: SimMember): Promise<stri
   const { disk } = member.disk;
   const pages = usedPages(disk.contentOf(path));
   if (pages === 0) return undefined;
-  const offset = context.below(pages * pageBytes);
+  const page = context.chance(2) ? pages - 1 : context.below(pages);
+  const offset = page * pageBytes + context.below(pageBytes);
   disk.flipBit(path, offset, context.below(8));
   return `${path} at ${offset}`;
 }
@@ -223,7 +226,7 @@ export const diskFaults: readonly FaultKind[] = [
   stateFails('state-full', 2, 'disk-full'),
   stateFails('state-sync-fails', 2, 'sync'),
   full,
-  damages('flip-in-log', 2, flipInLog),
+  damages('flip-in-log', 4, flipInLog),
   damages('misdirect-in-log', 1, misdirectInLog),
   damages('zeros-in-log', 1, zeroInLog),
   damages('flip-in-hard-state', 2, flipInHardState),

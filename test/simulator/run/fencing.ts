@@ -4,9 +4,17 @@ import type { Observer, RunView, SimEvent } from '../types.ts';
 /** Hashes are to be compared at least so often; the answers take their way, and the odd one hears of it. */
 const fenceMsMax = 5_500;
 
+/** What an odd leader heard of the others. */
+interface Compared {
+  readonly atMs: number;
+  readonly index: number;
+  readonly answers: number;
+}
+
 /**
- * A member whose state is not that of the majority fences itself, the leader as any other: watched where nothing else
- * stands in the way for as long as it may take.
+ * A member whose state is not that of the majority fences itself, the leader as any other: a leader as soon as a
+ * majority of others has told it their hashes, any member where nothing else stands in the way for as long as it may
+ * take.
  */
 export class Fencing implements Observer {
   readonly name = 'fencing';
@@ -14,6 +22,10 @@ export class Fencing implements Observer {
   readonly #cluster: SimCluster;
   readonly #active: () => ReadonlySet<string>;
   readonly #fenced = new Set<string>();
+  /** By member and life: the first index whose hash is odd. */
+  readonly #oddFrom = new Map<string, number>();
+  /** By member and life. */
+  readonly #compared = new Map<string, Compared>();
   #quietSinceMs = 0;
 
   constructor(view: RunView, cluster: SimCluster, active: () => ReadonlySet<string>) {
@@ -30,10 +42,27 @@ export class Fencing implements Observer {
         this.#view.breach(this.name, `${member} fences itself, and its state is that of the others`);
       }
     }
+    if (event.kind === 'applied') this.#applied(event);
     const { members } = this.#cluster;
     const hasOdd = members.some(({ life }) => life?.isOdd === true);
     if (!hasOdd || !this.#isQuiet(event)) this.#quietSinceMs = this.#view.nowMs;
     if (hasOdd) for (const member of members) this.#check(member);
+    if (event.kind === 'replica' && event.event.kind === 'hashes-compared') {
+      const { index, answers } = event.event;
+      this.#hears(`${event.member} ${event.life}`, { atMs: this.#view.nowMs, index, answers });
+    }
+  }
+
+  #applied({ member, life, index }: Extract<SimEvent, { kind: 'applied' }>): void {
+    const key = `${member} ${life}`;
+    if (this.#cluster.member(member).life?.isOdd === true && !this.#oddFrom.has(key)) this.#oddFrom.set(key, index);
+  }
+
+  /** The others agree with each other: only a minority is ever made odd. Its own answer is among those counted. */
+  #hears(key: string, compared: Compared): void {
+    const { index, answers } = compared;
+    const isOdd = index >= (this.#oddFrom.get(key) ?? Number.POSITIVE_INFINITY);
+    if (isOdd && 2 * (answers - 1) > this.#cluster.members.length) this.#compared.set(key, compared);
   }
 
   /** All run, know a leader, and nothing but the odd state is under way. */
@@ -45,6 +74,12 @@ export class Fencing implements Observer {
 
   #check({ id, life }: SimMember): void {
     if (life?.isOdd !== true || this.#fenced.has(`${id} ${life.life}`)) return;
+    const compared = this.#compared.get(`${id} ${life.life}`);
+    if (compared !== undefined && this.#view.nowMs > compared.atMs) {
+      const { index, answers, atMs } = compared;
+      const heard = `it heard the hashes of ${answers - 1} others for ${index} at ${atMs}`;
+      this.#view.breach(this.name, `${id} leads with another state than the others, ${heard}, and serves`);
+    }
     const quietMs = this.#view.nowMs - this.#quietSinceMs;
     if (quietMs <= fenceMsMax) return;
     this.#view.breach(this.name, `${id} has another state than the others for ${quietMs} ms, and serves`);
