@@ -28,6 +28,8 @@ export interface WorkloadOptions {
   readonly mix: WorkloadMix;
   /** From `start` to the last action, ms. */
   readonly durationMs: number;
+  /** When something else happens: clients are busiest then. From `start`, ms; default: never. */
+  readonly momentsMs?: readonly number[];
   /** An action to leave out, by its ordinal: all others stay as they are. Default: none. */
   readonly leavesOut?: (ordinal: number) => boolean;
   /** What no client may ever be told: a breach. */
@@ -36,6 +38,11 @@ export interface WorkloadOptions {
 
 /** A process with more calls open takes on no more, so that a long outage opens no endless history. */
 const openOperationsMax = 16;
+
+/** How many actions come about a moment at which something happens, and how close, ms. */
+const togetherShare = 0.35;
+const beforeMs = 15;
+const behindMs = 15;
 
 /** How often it is looked what sessions were answered, ms. */
 const lookEveryMs = 200;
@@ -80,7 +87,8 @@ export class Workload {
     for (let ordinal = 0; ordinal < mix.actions; ordinal += 1) {
       if (leavesOut?.(ordinal) === true) continue;
       const draw = new Draw(seed, ordinal);
-      const timer = world.at(beginMs + draw.below(1_000_000) * (durationMs / 1_000_000), () => {
+      const atMs = this.#momentOf(draw) ?? draw.below(1_000_000) * (durationMs / 1_000_000);
+      const timer = world.at(beginMs + atMs, () => {
         this.#timers.delete(timer);
         this.#act(draw);
       });
@@ -124,6 +132,13 @@ export class Workload {
   end(): void {
     this.mend();
     for (const { process } of this.hosts) process.crash();
+  }
+
+  /** Some actions come together, so that a fault finds calls under way. */
+  #momentOf(draw: Draw): number | undefined {
+    const { momentsMs = [] } = this.#options;
+    if (momentsMs.length === 0 || !draw.chance(togetherShare)) return undefined;
+    return Math.max(0, draw.pick(momentsMs) + draw.within(-beforeMs, behindMs) + draw.below(1_000) / 1_000);
   }
 
   #look(): void {

@@ -36,6 +36,29 @@ interface Active {
 
 const triesMax = 6;
 
+/** When the faults of a run come, whichever they will be; also of those that are left out. */
+export function faultTimes({
+  seed,
+  mix,
+  fromMs,
+  toMs,
+}: Pick<FaultPlanOptions, 'seed' | 'mix' | 'fromMs' | 'toMs'>): number[] {
+  const times = new SeededRandom(seed);
+  const spanMs = toMs - fromMs;
+  return Array.from({ length: mix.count }, () => {
+    // In bursts: faults that meet find more than faults that follow each other.
+    const inBurst = times.below('fault-burst', 3) === 0;
+    return fromMs + (inBurst ? inOneBurst(times, spanMs) : times.below('fault-time', spanMs));
+  });
+}
+
+function inOneBurst(times: SeededRandom, spanMs: number): number {
+  const bursts = 4;
+  const burst = times.below('fault-which-burst', bursts);
+  const width = Math.min(3_000, spanMs / bursts);
+  return Math.floor((burst * spanMs) / bursts + times.below('fault-in-burst', Math.max(1, Math.floor(width))));
+}
+
 /**
  * The faults of one run. When each comes is drawn beforehand; which one it is, when it comes. Each has draws of its
  * own, so that one can be left out without changing the others.
@@ -62,27 +85,16 @@ export class FaultPlan {
   }
 
   schedule(): void {
-    const { seed, mix, fromMs, toMs, world, without } = this.#options;
-    const times = new SeededRandom(seed);
-    for (let number = 1; number <= mix.count; number++) {
-      // In bursts: faults that meet find more than faults that follow each other.
-      const inBurst = times.below('fault-burst', 3) === 0;
-      const spanMs = toMs - fromMs;
-      const atMs = fromMs + (inBurst ? this.#burst(times, spanMs) : times.below('fault-time', spanMs));
+    const { world, without } = this.#options;
+    for (const [i, atMs] of faultTimes(this.#options).entries()) {
+      const number = i + 1;
       if (this.#weightSum > 0 && !without.has(number)) world.at(atMs, () => this.#begin(number));
     }
   }
 
   /** Everything that was done is undone, as far as it can be. */
   mendAll(): void {
-    for (const active of [...this.#active.values()]) this.#end(active);
-  }
-
-  #burst(times: SeededRandom, spanMs: number): number {
-    const bursts = 4;
-    const burst = times.below('fault-which-burst', bursts);
-    const width = Math.min(3_000, spanMs / bursts);
-    return Math.floor((burst * spanMs) / bursts + times.below('fault-in-burst', Math.max(1, Math.floor(width))));
+    for (const active of this.#active.values()) this.#end(active);
   }
 
   #begin(number: number): void {

@@ -48,7 +48,7 @@ interface Shape {
 }
 
 const shapes: { readonly [Name in ProfileName]: Shape } = {
-  mixed: { safetyMs: 90_000, actions: 1_150, faults: 24, weights: even, work: mixedWork },
+  mixed: { safetyMs: 90_000, actions: 1_200, faults: 24, weights: even, work: mixedWork },
   soak: {
     safetyMs: 3_600_000,
     actions: 600,

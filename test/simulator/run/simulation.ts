@@ -6,7 +6,7 @@ import { defaultResetBounds, type ResetBounds } from '../checkers/watches.ts';
 import { Workload } from '../clients/workload.ts';
 import { type SimMember, SimCluster } from '../cluster/sim-cluster.ts';
 import type { Life, ServedMember } from '../cluster/sim-member.ts';
-import { FaultPlan } from '../faults/fault-plan.ts';
+import { FaultPlan, faultTimes } from '../faults/fault-plan.ts';
 import type { Observer, RunView, SimEvent } from '../types.ts';
 import { drainMicrotasks, outsidePromises } from '../world/microtasks.ts';
 import { WorldClock } from '../world/world-clock.ts';
@@ -105,6 +105,7 @@ export class Simulation {
       addresses: plan.ids.map((id) => `${id}:2`),
       mix: plan.work,
       durationMs: plan.safetyMs,
+      momentsMs: faultTimes({ seed: plan.seed, mix: plan.faults, fromMs: 0, toMs: plan.safetyMs }),
       leavesOut: (ordinal) => options.withoutActions?.has(ordinal) === true,
       onFault: (text) => this.#note('client', text),
     });
