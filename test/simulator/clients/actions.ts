@@ -143,7 +143,7 @@ async function session(process: ClientProcess, draw: Draw): Promise<void> {
 
 function watch(host: ClientHost, draw: Draw): void {
   const { process } = host;
-  const kind = draw.weighted({ open: 5, close: 1, slow: 3, quick: 1, clogged: 2 });
+  const kind = draw.weighted({ open: 5, close: 1, slow: 3, quick: 1, clogged: 4 });
   const some = process.watches.length === 0 ? undefined : draw.pick(process.watches);
   if (some !== undefined && kind === 'close') {
     some.close();
@@ -152,7 +152,7 @@ function watch(host: ClientHost, draw: Draw): void {
   } else if (some !== undefined && kind === 'quick') {
     some.pauseMs = process.watchPauseMs = 0;
   } else if (some !== undefined && kind === 'clogged') {
-    process.watchPauseMs = draw.within(50, 3_000);
+    process.watchPauseMs = draw.within(200, 8_000);
   } else if (process.watches.length < watchesMax) {
     const all = draw.chance(0.3);
     // Goes on where another watch of the same scope stands, as a process does that has kept where it was.
