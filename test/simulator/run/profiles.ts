@@ -54,7 +54,7 @@ const shapes: { readonly [Name in ProfileName]: Shape } = {
     actions: 600,
     faults: 40,
     weights: { process: 2, network: 2, disk: 1, directory: 0.5, clock: 1 },
-    work: mixedWork,
+    work: { ...mixedWork, clients: 4, leases: 1, sessions: 2 },
   },
   chaos: {
     safetyMs: 60_000,
@@ -103,7 +103,7 @@ export function planRun(seed: number, profile: ProfileName, random: Random): Run
     ids: below(8) === 0 ? ['a', 'b', 'c', 'd', 'e'] : ['a', 'b', 'c'],
     safetyMs: shape.safetyMs,
     setup: {
-      times: replicaTimes(profile === 'soak' ? 250 : pick([50, 100, 200, 200]), 2, 10, 20),
+      times: replicaTimes(profile === 'soak' ? 500 : pick([50, 100, 200, 200]), 2, 10, 20),
       segmentBytes: 64 * 1024,
       logKeepBytes: small ? pick([8, 16, 32]) * 1024 : 1024 * 1024,
       flushIntervalMs: pick([50, 100, 200, 1_000]),
