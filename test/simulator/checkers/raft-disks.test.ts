@@ -6,6 +6,7 @@ interface Disk {
   term: number;
   vote: string;
   lastIndex: number;
+  isWriting?: boolean;
 }
 
 /** Three members whose disks hold what the test says. */
@@ -29,6 +30,7 @@ class Told {
           get lastIndex() {
             return disk.lastIndex;
           },
+          settledEnd: () => (disk.isWriting === true ? undefined : disk.lastIndex),
           hardState: () => (disk.term === 0 ? undefined : { ...disk }),
         };
       },
@@ -48,6 +50,20 @@ class Told {
 
   start(member: string): void {
     this.#checker.see({ kind: 'started', member, life: 1 });
+  }
+
+  down(member: string, how: 'crash' | 'ended' = 'crash'): void {
+    this.#checker.see({ kind: 'down', member, life: 1, how, reason: '' });
+  }
+
+  recovered(member: string, baseIndex: number, count: number): void {
+    const entries = Array.from({ length: count }, (_, i) => ({
+      index: baseIndex + 1 + i,
+      term: 1,
+      hash: '',
+      data: Buffer.alloc(0),
+    }));
+    this.#checker.see({ kind: 'recovered', member, life: 2, term: 1, vote: 'a', boot: 2, baseIndex, entries });
   }
 
   sent(...messages: readonly Message[]): void {
@@ -93,6 +109,17 @@ describe('the checker of messages against disks', () => {
     told.sent(accept('b', 4), heartbeat(4));
     told.set('b', { term: 2, vote: 'c' });
     told.sent(vote('a', 1), vote('c', 2));
+    expect(told.breaches).toEqual([]);
+  });
+
+  it('passes a commit that was counted in an earlier lead, and told to nobody then', () => {
+    const told = elected();
+    told.set('a', { lastIndex: 5 });
+    told.set('b', { lastIndex: 5 });
+    told.sent(accept('b', 5));
+    told.set('a', { term: 3 });
+    told.set('c', { term: 3 });
+    told.sent(accept('c', 0, 3), heartbeat(5, 'a', 3));
     expect(told.breaches).toEqual([]);
   });
 
@@ -143,6 +170,47 @@ describe('the checker of messages against disks', () => {
     const nobody = elected();
     nobody.sent(heartbeat(1));
     expect(nobody.breaches[0]).toContain('nobody has it on disk');
+  });
+
+  it('sees a start that finds less than was synced', () => {
+    const told = elected();
+    told.set('b', { lastIndex: 4 });
+    for (const [base, count] of [
+      [0, 4],
+      [3, 1],
+      [6, 0],
+    ] as const) {
+      told.down('b');
+      told.start('b');
+      told.recovered('b', base, count);
+    }
+    expect(told.breaches).toEqual([]);
+    told.down('b');
+    told.start('b');
+    told.recovered('b', 1, 2);
+    expect(told.breaches).toEqual(['raft-disks: b (life 2) finds a log that ends at 3, it was synced up to 4']);
+  });
+
+  it('asks for nothing where a write was under way, had failed, or the directory is not its own', () => {
+    const told = elected();
+    told.set('b', { lastIndex: 4, isWriting: true });
+    told.down('b');
+    told.start('b');
+    told.recovered('b', 0, 3);
+    told.set('b', { lastIndex: 4, isWriting: false });
+    told.down('b', 'ended');
+    told.start('b');
+    told.recovered('b', 0, 3);
+    told.down('b');
+    told.foreign.add('b');
+    told.start('b');
+    told.recovered('b', 0, 0);
+    expect(told.breaches).toEqual([]);
+    told.down('b');
+    told.foreign.delete('b');
+    told.start('b');
+    told.recovered('b', 0, 3);
+    expect(told.breaches).toHaveLength(1);
   });
 
   it('asks nothing of a member on a directory that is not its own, and counts it for nobody', () => {

@@ -4,7 +4,10 @@ import type { Observer, RunView, SimEvent } from '../types.ts';
 /** The disk of one life of a member, as if nothing un-synced had survived. */
 export interface DurableView {
   hasEntry(index: number): boolean;
+  /** As far as it was asked for. */
   readonly lastIndex: number;
+  /** The last entry of the log; undefined while a write is under way, which may supersede entries and yet survive. */
+  settledEnd(): number | undefined;
   /** Undefined: none can be read. */
   hardState(): { readonly term: number; readonly vote: string } | undefined;
 }
@@ -25,7 +28,7 @@ interface Counted {
 /**
  * Messages against disks: nothing is said that the sender could forget. A term and a vote are synced before they are
  * told, entries before they are acknowledged, and what is told as committed stands on the disks of a majority: those
- * that have acknowledged it to this leader, and its own.
+ * that have acknowledged it to this leader, and its own. Whoever starts on a log finds all that was synced of it.
  */
 export class RaftDisks implements Observer {
   readonly name = 'raft-disks';
@@ -33,6 +36,8 @@ export class RaftDisks implements Observer {
   readonly #disks = new Map<MemberId, DurableView | undefined>();
   /** By member: the last term that was found on its disk in this life. */
   readonly #terms = new Map<MemberId, number>();
+  /** By member: where its log ended when its last life did. */
+  readonly #ends = new Map<MemberId, number>();
   readonly #counted = new Map<number, Counted>();
   /** Known to somebody by rights. */
   #committed = 0;
@@ -46,7 +51,24 @@ export class RaftDisks implements Observer {
     else if (event.kind === 'started') {
       this.#terms.delete(event.member);
       this.#disks.set(event.member, this.#options.diskOf(event.member));
-    }
+    } else if (event.kind === 'recovered') this.#recovered(event);
+    else if (event.kind === 'down') this.#down(event);
+  }
+
+  #down({ member, how }: Extract<SimEvent, { kind: 'down' }>): void {
+    const disk = this.#disks.get(member);
+    // Of another's directory nothing is found again. What fails leaves nobody knows what.
+    if (disk === undefined) return;
+    const end = how === 'ended' ? undefined : disk.settledEnd();
+    if (end === undefined) this.#ends.delete(member);
+    else this.#ends.set(member, end);
+    this.#disks.delete(member);
+  }
+
+  #recovered({ member, life, baseIndex, entries }: Extract<SimEvent, { kind: 'recovered' }>): void {
+    const [end, found] = [this.#ends.get(member), baseIndex + entries.length];
+    if (end === undefined || this.#disks.get(member) === undefined || found >= end) return;
+    this.#breach(`${member} (life ${life}) finds a log that ends at ${found}, it was synced up to ${end}`);
   }
 
   #sent(message: Message): void {
@@ -89,10 +111,14 @@ export class RaftDisks implements Observer {
 
   #commits(leader: MemberId, term: number, index: number, disk: DurableView): void {
     const { members } = this.#options;
-    const { accepted } = this.#countedBy(term, leader);
-    const holders = members.filter((id) => (id === leader ? disk.hasEntry(index) : (accepted.get(id) ?? 0) >= index));
     this.#committed = index;
-    if (2 * holders.length > members.length) return;
+    // It may have counted this in an earlier lead, and have had nobody to tell.
+    const leads = [...this.#counted.values()].filter(({ id }) => id === leader);
+    const counts = leads.map(({ accepted }) =>
+      members.filter((id) => (id === leader ? disk.hasEntry(index) : (accepted.get(id) ?? 0) >= index)),
+    );
+    if (counts.some((holders) => 2 * holders.length > members.length)) return;
+    const holders = counts.at(-1) ?? (disk.hasEntry(index) ? [leader] : []);
     const who = holders.length === 0 ? 'nobody' : holders.join(', ');
     this.#breach(`leader ${leader} of term ${term} tells that entry ${index} is committed, ${who} has it on disk`);
   }

@@ -61,9 +61,11 @@ describe('what is synced on the disk of a member', () => {
     const synced = new SyncedDisk(disk);
     expect([synced.hasEntry(3), synced.hasEntry(4)]).toEqual([true, false]);
     expect(await foundAfterCrash(disk)).toBe(3);
+    expect(synced.settledEnd()).toBeUndefined();
     hold.release();
     await done;
     expect(synced.hasEntry(4)).toBe(true);
+    expect(synced.settledEnd()).toBe(4);
   });
 
   it('follows a log that is restarted behind a snapshot, and one whose prefix is dropped', async () => {

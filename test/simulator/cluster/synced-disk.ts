@@ -33,6 +33,17 @@ export class SyncedDisk {
     return this.#lastIndex;
   }
 
+  /** Where the log ends; undefined while a write of it is under way, which may supersede entries and yet survive. */
+  settledEnd(): number | undefined {
+    this.hasEntry(Number.POSITIVE_INFINITY);
+    if (this.#segment === 0) return undefined;
+    for (const segment of [this.#segment, this.#segment + 1]) {
+      const path = segmentPath(segment);
+      if (this.#disk.syncedOf(path) !== undefined && this.#disk.unsyncedPages(path).length > 0) return undefined;
+    }
+    return this.#lastIndex;
+  }
+
   hardState(): HardStateRecord | undefined {
     const content = this.#contentOf(hardStatePath);
     return content === undefined ? undefined : hardStateIn(content);

@@ -42,11 +42,14 @@ const brownOut: FaultKind = {
 const diesCatchingUp: FaultKind = {
   name: 'die-catching-up',
   area: 'process',
-  weight: 4,
+  weight: 8,
   begin: (context) => {
     const { cluster } = context;
-    const member = context.pick(cluster.members);
-    if (member.life === undefined || member.held || member === cluster.leader) return undefined;
+    const [member] = context.sample(
+      cluster.running.filter((one) => one !== cluster.leader),
+      1,
+    );
+    if (member === undefined) return undefined;
     // Long enough for what it missed to take several pages.
     const pauseMs = 1_500 + context.below(5_000);
     cluster.kill(member, context.chance(2), false);

@@ -22,8 +22,8 @@ export class Fencing implements Observer {
   readonly #cluster: SimCluster;
   readonly #active: () => ReadonlySet<string>;
   readonly #fenced = new Set<string>();
-  /** By member and life: the first index whose hash is odd. */
-  readonly #oddFrom = new Map<string, number>();
+  /** By member and life: the first index whose hash is odd, and when it was applied. */
+  readonly #oddFrom = new Map<string, { readonly index: number; readonly atMs: number }>();
   /** By member and life. */
   readonly #compared = new Map<string, Compared>();
   #quietSinceMs = 0;
@@ -55,14 +55,18 @@ export class Fencing implements Observer {
 
   #applied({ member, life, index }: Extract<SimEvent, { kind: 'applied' }>): void {
     const key = `${member} ${life}`;
-    if (this.#cluster.member(member).life?.isOdd === true && !this.#oddFrom.has(key)) this.#oddFrom.set(key, index);
+    if (this.#cluster.member(member).life?.isOdd === true && !this.#oddFrom.has(key)) {
+      this.#oddFrom.set(key, { index, atMs: this.#view.nowMs });
+    }
   }
 
-  /** The others agree with each other: only a minority is ever made odd. Its own answer is among those counted. */
+  /** Its own answer is among those counted, and so may be those of others that are odd. */
   #hears(key: string, compared: Compared): void {
     const { index, answers } = compared;
-    const isOdd = index >= (this.#oddFrom.get(key) ?? Number.POSITIVE_INFINITY);
-    if (isOdd && 2 * (answers - 1) > this.#cluster.members.length) this.#compared.set(key, compared);
+    const isOdd = index >= (this.#oddFrom.get(key)?.index ?? Number.POSITIVE_INFINITY);
+    const { members } = this.#cluster;
+    const odd = members.filter(({ suffered }) => suffered.has('odd')).length;
+    if (isOdd && 2 * (answers - odd) > members.length) this.#compared.set(key, compared);
   }
 
   /** All run, know a leader, and nothing but the odd state is under way. */
@@ -80,7 +84,9 @@ export class Fencing implements Observer {
       const heard = `it heard the hashes of ${answers - 1} others for ${index} at ${atMs}`;
       this.#view.breach(this.name, `${id} leads with another state than the others, ${heard}, and serves`);
     }
-    const quietMs = this.#view.nowMs - this.#quietSinceMs;
+    // Nothing is compared before an entry is applied.
+    const oddFromMs = this.#oddFrom.get(`${id} ${life.life}`)?.atMs ?? this.#view.nowMs;
+    const quietMs = this.#view.nowMs - Math.max(this.#quietSinceMs, oddFromMs);
     if (quietMs <= fenceMsMax) return;
     this.#view.breach(this.name, `${id} has another state than the others for ${quietMs} ms, and serves`);
   }
