@@ -205,6 +205,22 @@ describe('the checker of watches', () => {
     expectClean(told(1));
   });
 
+  it('sees a first snapshot that is older than it says', () => {
+    const told = (ageMs: number): Story => {
+      const story = new Story();
+      story.register(1);
+      const before = story.put();
+      story.register(2);
+      story.wait(100);
+      opened(story);
+      story.step({ kind: 'snapshot', to: 1, ageMs, events: [before] });
+      return story;
+    };
+    // By the slowest clock.
+    expectBreach(told(89), 'watches', 'says an age of 89 ms, 2 was known longer before');
+    expectClean(told(90));
+  });
+
   it('sees at the end who was never told, but not who has left', () => {
     const story = started();
     story.register(2);

@@ -138,6 +138,7 @@ export class Watches implements Observer {
         if (watch.last === undefined && ageMs === 0 && to < watch.known) {
           this.#breach(step, `is linearizable, ${watch.known} was known when it was opened`);
         }
+        if (watch.last === undefined && ageMs > 0) this.#checkAge(step, watch);
         if (!watch.fresh) this.#breach(step, `is a snapshot of a watch that stood at ${watch.to}`);
         this.#checkWhole(step);
         break;
@@ -161,6 +162,16 @@ export class Watches implements Observer {
     watch.lastEvent = this.#events;
     watch.fresh = false;
     watch.last = step;
+  }
+
+  /** It was made at some time behind the opening: no older than its age as of then, by the slowest clock. */
+  #checkAge(step: WatchStep, { openedMs }: Watch): void {
+    const known = this.#horizon.before(openedMs - step.ageMs / this.#view.clockRateMin);
+    if (step.to >= known) return;
+    this.#breach(
+      step,
+      `says an age of ${step.ageMs} ms, ${known} was known longer before it was opened at ${openedMs}`,
+    );
   }
 
   #checkDelta(step: WatchStep): void {
