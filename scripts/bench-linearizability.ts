@@ -8,9 +8,8 @@
 // The second form checks the labelled histories of a checkout of github.com/anishathalye/porcupine, and fails where a
 // verdict is not its label.
 
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { SeededRandom } from '../src/base/random.ts';
 import { checkInstances } from '../test/simulator/linearizability/check-instances.ts';
 import { checkLinearizable } from '../test/simulator/linearizability/check-linearizable.ts';
@@ -20,6 +19,7 @@ import { registerModel } from '../test/simulator/linearizability/register-model.
 import { checkRevisionOrder } from '../test/simulator/linearizability/revision-order.ts';
 import { textModel } from '../test/simulator/linearizability/text-model.ts';
 import { defaultLimits, type Limits } from '../test/simulator/linearizability/types.ts';
+import { readOptions, refuse, wholeOption } from './command-line.ts';
 
 const operations = 100_000;
 /** A key that would take longer than some seconds is told as not decided. */
@@ -59,7 +59,9 @@ function benchRandom(seeds: number): void {
 }
 
 function checkPublic(directory: string): void {
-  const labels = readFileSync(join(directory, 'porcupine_test.go'), 'utf8');
+  const labelsFile = join(directory, 'porcupine_test.go');
+  if (!existsSync(labelsFile)) refuse(`${directory} is no checkout of porcupine: it has no porcupine_test.go`);
+  const labels = readFileSync(labelsFile, 'utf8');
   const read = (path: string): string => readFileSync(join(directory, 'test_data', path), 'utf8');
   let agreed = 0;
   let differ = 0;
@@ -91,7 +93,7 @@ const help = `Usage: node --import tsx scripts/bench-linearizability.ts [options
   --public DIRECTORY  instead: the labelled histories of a checkout of anishathalye/porcupine
 `;
 
-const { values } = parseArgs({
+const { values } = readOptions({
   options: {
     seeds: { type: 'string', default: '3' },
     public: { type: 'string' },
@@ -99,5 +101,5 @@ const { values } = parseArgs({
   },
 });
 if (values.help) process.stdout.write(help);
-else if (values.public === undefined) benchRandom(Number(values.seeds));
+else if (values.public === undefined) benchRandom(wholeOption('seeds', values.seeds, 1));
 else checkPublic(values.public);

@@ -2,15 +2,15 @@
 // end where that is possible, and by random walks. `--help` says how to call it.
 import { readFileSync, existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { parseArgs } from 'node:util';
 import { RaftCore } from '../src/raft/raft-core.ts';
 import { budgetText, noBudget } from '../test/simulator/explore/budget.ts';
 import { completeBudgets, runJob } from '../test/simulator/explore/jobs.ts';
 import type { Job, JobResult } from '../test/simulator/explore/jobs.ts';
-import { hunt, huntMutants } from '../test/simulator/explore/mutant-hunt.ts';
+import { hunt, huntMutants, mutantNames } from '../test/simulator/explore/mutant-hunt.ts';
 import { followText } from '../test/simulator/explore/path.ts';
 import { runInWorkers } from '../test/simulator/explore/workers.ts';
 import { situations } from '../test/simulator/explore/situations.ts';
+import { positiveOption, readOptions, refuse, wholeOption } from './command-line.ts';
 
 const help = `Usage: node --import tsx scripts/explore.ts [options]
 
@@ -33,7 +33,7 @@ How much:
   --workers N         processes (default 2, or 1 on one core)
 `;
 
-const { values } = parseArgs({
+const { values } = readOptions({
   options: {
     complete: { type: 'string' },
     situations: { type: 'string' },
@@ -55,16 +55,20 @@ const { values } = parseArgs({
   },
 });
 
+/** A breach was found, and nothing else went wrong. */
+const breachCode = 3;
+
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 async function main(): Promise<number> {
-  const minutesMs = Number(values.minutes ?? (values.mutants === undefined ? 60 : 2)) * 60_000;
+  const minutesMs = positiveOption('minutes', values.minutes ?? (values.mutants === undefined ? '60' : '2')) * 60_000;
   const untilMs = Number(values['until-ms'] ?? Date.now() + minutesMs);
   if (values.help) say(help);
   else if (values.list) list();
-  else if (values.replay !== undefined) replay(values.replay);
+  else if (values.replay !== undefined) return replay(values.replay);
   else if (values.job !== undefined) await child(JSON.parse(values.job) as Job, untilMs);
-  else if (values.mutants !== undefined) return huntMutants({ names: values.mutants, timeMs: minutesMs, say });
+  else if (values.mutants !== undefined)
+    return huntMutants({ names: namesOf(values.mutants, mutantNames()).join(','), timeMs: minutesMs, say });
   else if (values.hunt) return told(await hunt({ nowMs: Date.now, progress: say, untilMs }));
   else return explore(untilMs);
   return 0;
@@ -79,11 +83,14 @@ function list(): void {
   }
 }
 
-function replay(given: string): void {
+function replay(given: string): number {
   const text = existsSync(given) ? readFileSync(given, 'utf8') : given;
+  // Neither is such a path a file, nor does it begin with a number of members.
+  if (!/^\s*[1-9]\s+\S/.test(text)) refuse(`${given} is neither a file nor a path that a breach has printed`);
   const { story, breach } = followText(RaftCore, text);
   for (const line of story) say(line);
   if (breach === undefined) say('No breach.');
+  return breach === undefined ? 0 : breachCode;
 }
 
 /** In a process of its own: progress and the result as lines for the parent. */
@@ -94,7 +101,7 @@ async function child(job: Job, untilMs: number): Promise<void> {
 
 async function explore(untilMs: number): Promise<number> {
   const results = await runInWorkers(chosenJobs(), {
-    workers: Number(values.workers),
+    workers: wholeOption('workers', values.workers, 1),
     untilMs,
     say,
     nowMs: Date.now,
@@ -102,7 +109,7 @@ async function explore(untilMs: number): Promise<number> {
   table(results);
   const breaches = results.filter((result) => result.breach !== undefined);
   for (const result of breaches) told(result);
-  return breaches.length === 0 ? 0 : 3;
+  return breaches.length === 0 ? 0 : breachCode;
 }
 
 function chosenJobs(): Job[] {
@@ -110,24 +117,30 @@ function chosenJobs(): Job[] {
   const jobs: Job[] = [];
   for (const name of namesOf(values.complete ?? (all ? 'all' : ''), Object.keys(completeBudgets))) {
     const budget = completeBudgets[name] ?? noBudget;
-    jobs.push({ kind: 'complete', name, budget, statesMax: Number(values['complete-states']) });
+    jobs.push({
+      kind: 'complete',
+      name,
+      budget,
+      statesMax: wholeOption('complete-states', values['complete-states'], 1),
+    });
   }
   const chosen = namesOf(
     values.situations ?? (all ? 'all' : ''),
     situations.map((situation) => situation.name),
   );
   const budget = values.budget === undefined ? {} : { budget: values.budget };
-  for (const name of chosen) jobs.push({ kind: 'situation', name, statesMax: Number(values.states), ...budget });
+  for (const name of chosen)
+    jobs.push({ kind: 'situation', name, statesMax: wholeOption('states', values.states, 1), ...budget });
   if (all || values.walks) jobs.push(...walkJobs());
   return jobs;
 }
 
 /** As many walks as workers, each with a seed of its own. */
 function walkJobs(): Job[] {
-  const workers = Number(values.workers);
-  const steps = Math.ceil(Number(values.steps) / workers);
+  const workers = wholeOption('workers', values.workers, 1);
+  const steps = Math.ceil(wholeOption('steps', values.steps, 1) / workers);
   return Array.from({ length: workers }, (_, at): Job => {
-    const seed = Number(values.seed) + at;
+    const seed = wholeOption('seed', values.seed) + at;
     return { kind: 'walk', name: `walk of seed ${seed}`, seed, steps };
   });
 }
@@ -135,7 +148,7 @@ function walkJobs(): Job[] {
 function namesOf(text: string, known: readonly string[]): readonly string[] {
   if (text === 'all') return known;
   const names = text.split(',').filter((name) => name !== '');
-  for (const name of names) if (!known.includes(name)) throw new Error(`${name} is none of ${known.join(', ')}`);
+  for (const name of names) if (!known.includes(name)) refuse(`${name} is none of ${known.join(', ')}`);
   return names;
 }
 
@@ -158,7 +171,7 @@ function told(result: JobResult | undefined): number {
   say(`\nBREACH in ${result.name}: ${breach.what}`);
   for (const line of breach.story) say(line);
   say(`Again: node --import tsx scripts/explore.ts --replay "${breach.text}"`);
-  return 3;
+  return breachCode;
 }
 
 process.exitCode = await main();

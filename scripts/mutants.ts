@@ -1,8 +1,8 @@
 // Plants each bug of test/simulator/mutants in a copy of the sources and asks the simulator for it. `--help` says how
 // to call it.
-import { parseArgs } from 'node:util';
 import { plantedBugs } from '../test/simulator/mutation/planted-bugs.ts';
 import { plantedTable, runPlantedBugs } from '../test/simulator/mutation/planted-run.ts';
+import { positiveOption, readOptions, refuse, wholeOption } from './command-line.ts';
 
 const help = `Usage: node --import tsx scripts/mutants.ts [options]
 
@@ -14,7 +14,7 @@ const help = `Usage: node --import tsx scripts/mutants.ts [options]
   --simulator JSON    the command of the simulator as a list, instead of scripts/simulate.ts
 `;
 
-const { values } = parseArgs({
+const { values } = readOptions({
   options: {
     only: { type: 'string', multiple: true },
     'minutes-each': { type: 'string', default: '3' },
@@ -28,14 +28,6 @@ const { values } = parseArgs({
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
-function positive(name: string, text: string): number {
-  const value = Number(text);
-  const isWhole = Number.isSafeInteger(value) || name === 'minutes-each';
-  if (!Number.isFinite(value) || !isWhole || value <= 0)
-    throw new Error(`--${name} is ${text}, expected a ${name === 'minutes-each' ? '' : 'whole '}number above 0`);
-  return value;
-}
-
 async function main(): Promise<number> {
   if (values.help) {
     process.stdout.write(help);
@@ -43,7 +35,7 @@ async function main(): Promise<number> {
   }
   const all = plantedBugs();
   const unknown = (values.only ?? []).filter((name) => !all.some((bug) => bug.name === name));
-  if (unknown.length > 0) throw new Error(`no planted bug is called ${unknown.join(', ')}`);
+  if (unknown.length > 0) refuse(`no planted bug is called ${unknown.join(', ')}`);
   const bugs = all.filter(({ name }) => values.only?.includes(name) ?? true);
   if (values.list) {
     for (const { name, title, breaks, seenBy } of bugs)
@@ -52,9 +44,9 @@ async function main(): Promise<number> {
   }
   const results = await runPlantedBugs({
     bugs,
-    minutesEach: positive('minutes-each', values['minutes-each']),
-    firstSeed: positive('first-seed', values['first-seed']),
-    lanes: positive('lanes', values.lanes),
+    minutesEach: positiveOption('minutes-each', values['minutes-each']),
+    firstSeed: wholeOption('first-seed', values['first-seed']),
+    lanes: wholeOption('lanes', values.lanes, 1),
     simulator: values.simulator,
     say,
   });

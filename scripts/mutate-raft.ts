@@ -1,13 +1,13 @@
 // Breaks src/raft in small mechanical ways, one at a time in a copy, and asks the unit tests of src/raft, and for what
 // they leave one minute of the simulator, whether they notice. `--help` says how to call it.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
 import { boundedRun } from '../test/simulator/mutation/bounded-run.ts';
 import type { Mutation } from '../test/simulator/mutation/mutate-source.ts';
 import { drawnRaftMutations, mutationKey, raftTests, withMutation } from '../test/simulator/mutation/raft-mutants.ts';
 import type { TestResult } from '../test/simulator/mutation/raft-mutants.ts';
 import { RepositoryCopy, repositoryRoot } from '../test/simulator/mutation/repository-copy.ts';
 import { simulatorCommand, simulatorFinding } from '../test/simulator/mutation/simulator-run.ts';
+import { readOptions, wholeOption } from './command-line.ts';
 
 const help = `Usage: node --import tsx scripts/mutate-raft.ts [options]
 
@@ -33,7 +33,7 @@ interface Row {
   simulation?: Simulated;
 }
 
-const { values } = parseArgs({
+const { values } = readOptions({
   options: {
     count: { type: 'string', default: '300' },
     seed: { type: 'string', default: '1' },
@@ -50,12 +50,6 @@ const { values } = parseArgs({
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
-function whole(name: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 0) throw new Error(`--${name} is ${text}, expected a whole number`);
-  return value;
-}
-
 /** The rows of an earlier run, as far as its mutants are still those of these sources. */
 function readRows(file: string | undefined, drawn: readonly Mutation[]): Map<string, Row> {
   if (file === undefined || !existsSync(file)) return new Map();
@@ -69,10 +63,10 @@ async function main(): Promise<number> {
     process.stdout.write(help);
     return 0;
   }
-  const count = whole('count', values.count);
-  const limitMs = whole('limit-s', values['limit-s']) * 1000;
-  const deadline = performance.now() + whole('minutes', values.minutes) * 60_000;
-  const drawn = drawnRaftMutations(repositoryRoot, whole('seed', values.seed));
+  const count = wholeOption('count', values.count, 1);
+  const limitMs = wholeOption('limit-s', values['limit-s'], 1) * 1000;
+  const deadline = performance.now() + wholeOption('minutes', values.minutes) * 60_000;
+  const drawn = drawnRaftMutations(repositoryRoot, wholeOption('seed', values.seed));
   const rows = readRows(values.resume, drawn);
   const save = (): void => {
     if (values.resume !== undefined) writeFileSync(values.resume, `${JSON.stringify([...rows.values()], null, 1)}\n`);

@@ -1,7 +1,7 @@
 // `npm run simulate`: whole clusters in one process, on virtual time, from seeds. docs/SIMULATION.md says how to read
 // what it prints.
-import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -40,25 +40,48 @@ const progressEveryMs = 5_000;
 /** One seed in a hundred runs a second time: the same trace, or the run depends on something that it should not. */
 const twiceEvery = 100;
 const shrinkRunsMax = 400;
+/** Each fault draws by a number made of the seed and its own: see FaultPlan. */
+const seedMax = 9_000_000_000_000;
+/** Beyond any number of faults or actions of a run. */
+const leftOutMax = 100_000;
+/** What a shell makes of a process that a signal has ended. */
+const interruptedCodes = { SIGINT: 130, SIGTERM: 143 } as const;
 
-function whole(text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('expected a whole number');
-  return value;
+type Interruption = keyof typeof interruptedCodes;
+
+function whole(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`Expected a whole number from ${least} to ${most}.`);
+  };
 }
 
 function positive(text: string): number {
   const value = Number(text);
-  if (!(value > 0)) throw new InvalidArgumentError('expected a number above 0');
+  if (text.trim() === '' || !(value > 0)) throw new InvalidArgumentError('Expected a number above 0.');
   return value;
+}
+
+/** A file that cannot be written is told at once, and not behind hours of runs. */
+function writable(path: string): string {
+  try {
+    closeSync(openSync(path, 'a'));
+    return path;
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+  }
 }
 
 /** `3,7,10-14` */
 function numbers(text: string): readonly number[] {
   return text.split(',').flatMap((part) => {
-    const [from, to] = part.split('-').map(whole);
-    if (from === undefined) return [];
-    return Array.from({ length: (to ?? from) - from + 1 }, (_, i) => from + i);
+    const [, first, last = first] = /^(\d+)(?:-(\d+))?$/.exec(part) ?? [];
+    const [from, to] = [Number(first), Number(last)];
+    if (!(from <= to && to <= leftOutMax)) {
+      throw new InvalidArgumentError(`Expected numbers up to ${leftOutMax} and ranges of them, as in 3,7,10-14.`);
+    }
+    return Array.from({ length: to - from + 1 }, (_, i) => from + i);
   });
 }
 
@@ -160,15 +183,18 @@ async function many(options: Options): Promise<number> {
       summary.add(report);
       sayBreach(report);
       if (report.breach !== undefined && options.untilBreach) pool.stop();
+      if (report.breach?.checker === 'worker') return;
       if (report.seed < first || (report.seed - first) % twiceEvery !== 0) return;
       again.set(report.seed, report.traceHash);
       repeats.push({ seed: report.seed, profile: report.profile });
     },
   });
   const timer = setInterval(() => say(summary.progress(performance.now() - startMs)), progressEveryMs);
-  const interrupted = (): void => {
+  let interruption: Interruption | undefined;
+  const interrupted = (signal: NodeJS.Signals): void => {
+    interruption = signal === 'SIGINT' ? signal : 'SIGTERM';
     pool.stop();
-    say('interrupted');
+    say(`interrupted by ${signal}`);
   };
   process.once('SIGINT', interrupted);
   process.once('SIGTERM', interrupted);
@@ -182,6 +208,7 @@ async function many(options: Options): Promise<number> {
   if (options.report !== undefined) writeReport(options.report, first, given, options.profile, summary);
   if (options.situations) for (const line of missed.table) say(line);
   for (const name of missed.names) say(`MISSED situation: ${name} (${summary.situations.get(name) ?? 0} seeds)`);
+  if (interruption !== undefined) return interruptedCodes[interruption];
   const isWell = summary.breaches.length === 0 && summary.different.length === 0 && missed.names.length === 0;
   return isWell ? 0 : 1;
 }
@@ -203,30 +230,44 @@ function profileOf({ profile }: Options, seed: number): ProfileName {
   return short[seed % short.length] ?? 'mixed';
 }
 
-/** The table of planted bugs, and whether each is found: a script of its own. */
-function plantedBugs({ only, minutesEach }: Options): number {
+/** The table of planted bugs, and whether each is found: a script of its own, which ends with this one. */
+function plantedBugs({ only, minutesEach }: Options): Promise<number> {
   const script = join(import.meta.dirname, 'mutants.ts');
   const names = only.flatMap((name) => ['--only', name]);
   const args = [...process.execArgv, script, '--minutes-each', `${minutesEach}`, ...names];
-  return spawnSync(process.execPath, args, { stdio: 'inherit' }).status ?? 1;
+  const child = spawn(process.execPath, args, { stdio: 'inherit' });
+  // It has processes and directories of its own to take down.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal));
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', (code) => resolve(code ?? 1));
+  });
 }
 
 function readOptions(): Options {
   const command = new Command('npm run simulate --')
     .description('Runs whole clusters on virtual time, network and disks, from seeds, and checks what they promise.')
-    .option('--seed <number>', 'replay one seed and tell its story', whole)
-    .option('--seeds <count>', 'run so many seeds (default 100)', whole)
+    .addOption(
+      new Option('--seed <number>', 'replay one seed and tell its story')
+        .argParser(whole(0, seedMax))
+        .conflicts(['seeds', 'minutes', 'firstSeed', 'workers', 'untilBreach', 'situations', 'report', 'regressions']),
+    )
+    .option('--seeds <count>', 'run so many seeds (default 100)', whole(1, seedMax))
     .option('--minutes <minutes>', 'run seeds for so long', positive)
-    .option('--first-seed <number>', 'the first of many seeds (default: by the clock)', whole)
+    .option('--first-seed <number>', 'the first of many seeds (default: by the clock)', whole(0, seedMax))
     .addOption(new Option('--profile <name>', 'what a run is like').choices([...profileNames, 'all']).default('mixed'))
-    .option('--workers <count>', 'processes that run seeds', whole, availableParallelism())
+    .option('--workers <count>', 'processes that run seeds', whole(1, 256), availableParallelism())
     .option('--until-breach', 'end at the first breach', false)
     .option('--quiet', 'with --seed: the outcome only', false)
     .option('--shrink', 'with --seed: leave out what the breach does not need', false)
     .option('--situations', 'print how many seeds came into each named situation', false)
-    .option('--report <file>', 'write what the runs came to as JSON')
+    .option('--report <file>', 'write what the runs came to as JSON', writable)
     .option('--regressions', 'run the seeds that have once found something, before the others', false)
-    .option('--mutants', 'look for each planted bug, and print which were found by what', false)
+    .addOption(
+      new Option('--mutants', 'look for each planted bug, and print which were found by what')
+        .default(false)
+        .conflicts(['seed', 'seeds', 'minutes', 'firstSeed', 'profile', 'workers', 'situations', 'report']),
+    )
     .option('--only <names...>', 'with --mutants: these alone', [])
     .option('--minutes-each <minutes>', 'with --mutants: how long to look for each', positive, 3)
     .option('--without-faults <numbers>', 'with --seed: leave out these, as in 3,7,10-14', numbers, [])
@@ -235,7 +276,8 @@ function readOptions(): Options {
       'after',
       [
         '',
-        'A breach ends with code 1, and with the command that replays it. docs/SIMULATION.md says more.',
+        'A breach ends with code 1, and with the command that replays it. What is interrupted ends with code 130 or 143.',
+        'docs/SIMULATION.md says more.',
         '',
         'Examples:',
         '  npm run simulate -- --minutes 10',
@@ -245,13 +287,31 @@ function readOptions(): Options {
         '',
       ].join('\n'),
     );
-  return command.parse().opts<Options>();
+  const options = command.parse().opts<Options>();
+  const without = (name: string, needed: string): never =>
+    command.error(`error: option '--${name}' says nothing without '--${needed}'`, { exitCode: 1 });
+  for (const [name, key, needed] of needing) {
+    if (command.getOptionValueSource(key) === 'cli' && !options[needed] && options[needed] !== 0) without(name, needed);
+  }
+  return options;
 }
+
+/** Options that only go with another one. */
+const needing = [
+  ['quiet', 'quiet', 'seed'],
+  ['shrink', 'shrink', 'seed'],
+  ['without-faults', 'withoutFaults', 'seed'],
+  ['without-actions', 'withoutActions', 'seed'],
+  ['only', 'only', 'mutants'],
+  ['minutes-each', 'minutesEach', 'mutants'],
+] as const;
 
 if (process.env[workerMark] === '1') {
   serveSeeds((run) => runSeed(run));
 } else {
   const options = readOptions();
-  if (options.mutants) process.exitCode = plantedBugs(options);
+  // Whoever reads the story may stop to.
+  process.stdout.on('error', () => process.exit(1));
+  if (options.mutants) process.exitCode = await plantedBugs(options);
   else process.exitCode = options.seed === undefined ? await many(options) : await replay(options, options.seed);
 }

@@ -1,12 +1,12 @@
-import { spawn, spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { boundedRun } from '../mutation/bounded-run.ts';
+import { RepositoryCopy } from '../mutation/repository-copy.ts';
 import { completeBudgets, runJob } from './jobs.ts';
 import type { Job, JobHost, JobResult } from './jobs.ts';
 import { situations } from './situations.ts';
 
-const root = join(import.meta.dirname, '../../..');
 const patches = join(import.meta.dirname, 'mutants');
 
 /** Rounds of a hunt: each looks further than the one before. */
@@ -53,9 +53,17 @@ export interface MutantsOptions {
   readonly say: (line: string) => void;
 }
 
-/** Plants each fault in a copy of the sources and hunts it there. Returns 0 when every one was found, else 1. */
+/** A hunt looks at the time by itself; a planted fault that loops for ever is ended so much later. */
+const graceMs = 60_000;
+
+/**
+ * Plants each fault in a copy of the sources and hunts it there. Returns 0 when every one was found, else 1; throws
+ * where a name is none of them.
+ */
 export async function huntMutants({ names, timeMs, say }: MutantsOptions): Promise<number> {
-  const chosen = mutantNames().filter((name) => names === 'all' || names.split(',').includes(name));
+  const known = mutantNames();
+  const chosen = names === 'all' ? known : names.split(',').filter((name) => name !== '');
+  for (const name of chosen) if (!known.includes(name)) throw new Error(`${name} is none of ${known.join(', ')}`);
   say('| fault | seconds | found in | by |');
   say('|---|---:|---|---|');
   let missed = 0;
@@ -84,16 +92,16 @@ export function mutantText(name: string): string {
 }
 
 async function huntOne(name: string, timeMs: number): Promise<string> {
-  const directory = mkdtempSync(join(tmpdir(), 'rollcall-mutant-'));
+  const copy = new RepositoryCopy();
   try {
-    for (const part of ['src', 'test/simulator', 'scripts', 'package.json', 'tsconfig.json']) {
-      cpSync(join(root, part), join(directory, part), { recursive: true });
-    }
-    symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
-    plant(name, directory);
-    return await huntIn(directory, timeMs);
+    plant(name, copy.directory);
+    const args = ['--import', 'tsx', 'scripts/explore.ts', '--hunt', '--minutes', String(timeMs / 60_000)];
+    const limits = { directory: copy.directory, limitMs: timeMs + graceMs };
+    const { standardOutput, standardError } = await boundedRun([process.execPath, ...args], limits);
+    if (standardError !== '') process.stderr.write(standardError);
+    return standardOutput;
   } finally {
-    rmSync(directory, { recursive: true, force: true });
+    copy.remove();
   }
 }
 
@@ -105,25 +113,4 @@ export function plant(name: string, directory: string): void {
     encoding: 'utf8',
   });
   if (patched.status !== 0) throw new Error(`${name}.patch does not apply: ${patched.stdout}${patched.stderr}`);
-}
-
-function huntIn(directory: string, timeMs: number): Promise<string> {
-  const args = [
-    '--import',
-    'tsx',
-    join(directory, 'scripts/explore.ts'),
-    '--hunt',
-    '--minutes',
-    String(timeMs / 60_000),
-  ];
-  const child = spawn(process.execPath, args, { cwd: directory, stdio: ['ignore', 'pipe', 'inherit'] });
-  return new Promise((resolve, reject) => {
-    let text = '';
-    child.stdout.setEncoding('utf8');
-    child.stdout.on('data', (chunk: string) => {
-      text += chunk;
-    });
-    child.on('error', reject);
-    child.on('close', () => resolve(text));
-  });
 }

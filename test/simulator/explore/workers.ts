@@ -1,6 +1,5 @@
-import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
+import { boundedRun } from '../mutation/bounded-run.ts';
 import type { Job, JobResult } from './jobs.ts';
 
 export interface WorkersOptions {
@@ -12,8 +11,13 @@ export interface WorkersOptions {
 
 const script = join(import.meta.dirname, '../../../scripts/explore.ts');
 const heapMb = 8_192;
+/** A job looks at the time by itself; one that does not is ended so much later. */
+const graceMs = 60_000;
 
-/** Runs each job in a process of its own, a few at a time; its memory goes with it. Throws when one fails. */
+/**
+ * Runs each job in a process of its own, a few at a time; its memory goes with it, and it with this process. Throws
+ * when one fails.
+ */
 export async function runInWorkers(jobs: readonly Job[], options: WorkersOptions): Promise<JobResult[]> {
   const results: JobResult[] = [];
   let next = 0;
@@ -41,21 +45,19 @@ function foundText({ breach, complete }: JobResult): string {
   return complete ? 'complete, no breach' : 'no breach';
 }
 
-function runChild(job: Job, options: WorkersOptions): Promise<JobResult> {
+async function runChild(job: Job, options: WorkersOptions): Promise<JobResult> {
   const args = ['--import', 'tsx', `--max-old-space-size=${heapMb}`, script];
   const call = ['--job', JSON.stringify(job), '--until-ms', String(options.untilMs)];
-  const child = spawn(process.execPath, [...args, ...call], { stdio: ['ignore', 'pipe', 'inherit'] });
-  return new Promise((resolve, reject) => {
-    let result: JobResult | undefined;
-    createInterface({ input: child.stdout }).on('line', (line) => {
+  let result: JobResult | undefined;
+  const { exitCode, standardError } = await boundedRun([process.execPath, ...args, ...call], {
+    directory: process.cwd(),
+    limitMs: Math.max(0, options.untilMs - options.nowMs()) + graceMs,
+    onLine: (line) => {
       const told = JSON.parse(line) as { readonly progress?: string; readonly result?: JobResult };
       if (told.progress !== undefined) options.say(told.progress);
       if (told.result !== undefined) result = told.result;
-    });
-    child.on('error', reject);
-    child.on('close', (code) => {
-      if (result !== undefined) resolve(result);
-      else reject(new Error(`${job.name} ended with ${code} and no result`));
-    });
+    },
   });
+  if (result !== undefined) return result;
+  throw new Error(`${job.name} ended with ${exitCode ?? 'a signal'} and no result: ${standardError.trim()}`);
 }

@@ -23,6 +23,9 @@ export interface RunOutcome {
   readonly standardError: string;
 }
 
+/** What takes longer a timer of Node would end at once. */
+const timerMsMax = 2 ** 31 - 1;
+
 const living = new Set<ChildProcess>();
 let watchesExit = false;
 
@@ -48,10 +51,13 @@ export async function boundedRun(command: readonly string[], limits: RunLimits):
   child.stdout.on('data', (bytes: Buffer) => standardOutput.add(bytes));
   child.stderr.on('data', (bytes: Buffer) => standardError.add(bytes));
   let timedOut = false;
-  const timer = setTimeout(() => {
-    timedOut = true;
-    killGroup(child);
-  }, limits.limitMs);
+  const timer = setTimeout(
+    () => {
+      timedOut = true;
+      killGroup(child);
+    },
+    Math.min(limits.limitMs, timerMsMax),
+  );
   try {
     const exitCode = await new Promise<number | undefined>((resolve, reject) => {
       child.once('error', reject);
@@ -91,7 +97,10 @@ function killAllAtExit(): void {
     for (const child of living) killGroup(child);
   });
   // A signal would end the process without the event.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+  // It may come twice, from a terminal and from whoever started this one: the second must not cut the first one short.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => process.exit(signal === 'SIGINT' ? 130 : 143));
+  }
 }
 
 /** Keeps the last `outputBytesMax` characters, and cuts what comes into lines. */
