@@ -89,8 +89,9 @@ const clientsAreMute = (context: FaultContext): Pair[] => {
 function slows(name: string, weight: number, slowMost: number, jitterMost: number) {
   const begin = (context: FaultContext): BegunFault => {
     const { links, ids } = context.cluster;
-    const from = context.pick(ids);
-    const to = context.pick(context.chance(4) && context.clientHosts.length > 0 ? context.clientHosts : ids);
+    const from = context.chance(2) ? leaderOrAny(context) : context.pick(ids);
+    const isClient = context.chance(4) && context.clientHosts.length > 0;
+    const to = context.pick(isClient ? context.clientHosts : others(context, from));
     const slowMs = context.between(0, slowMost);
     const jitterMs = context.between(0, jitterMost);
     const forMs = context.between(500, 10_000);
@@ -221,7 +222,7 @@ export const networkFaults: readonly FaultKind[] = [
   cuts('cut-client-from-member', 3, 10_000, clientFromMember),
   cuts('cut-client-from-all', 2, 10_000, clientFromAll),
   cuts('answers-lost', 2, 5_000, clientsAreMute),
-  slows('slow-link', 4, 400, 200),
+  slows('slow-link', 6, 400, 200),
   slows('jitter', 3, 5, 300),
   slows('clog', 2, 5_000, 100),
   resets,
