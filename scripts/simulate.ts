@@ -276,7 +276,7 @@ function readOptions(): Options {
       'after',
       [
         '',
-        'A breach ends with code 1, and with the command that replays it. What is interrupted ends with code 130 or 143.',
+        'A breach ends with code 1, and with the command that replays it; what is interrupted, with 130 or 143.',
         'docs/SIMULATION.md says more.',
         '',
         'Examples:',

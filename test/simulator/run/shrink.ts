@@ -2,7 +2,7 @@ import type { SeedReport, SeedRun } from './run-seed.ts';
 
 export interface ShrinkOptions {
   readonly run: SeedRun;
-  /** Numbers of what may be left out. */
+  /** Numbers of what may be left out; what `run` leaves out already stays so. */
   readonly faults: readonly number[];
   readonly actions: readonly number[];
   /** Whether a run still breaks the same promise. */
@@ -19,16 +19,23 @@ export interface ShrinkOptions {
 export async function shrink(options: ShrinkOptions): Promise<SeedRun> {
   const budget = { left: options.runsMax };
   const { run } = options;
-  const faults = await reduce('faults', options.faults, options, budget, (without) => ({
+  const { withoutFaults = [], withoutActions = [] } = run;
+  const withFaults = options.faults.filter((one) => !withoutFaults.includes(one));
+  const faults = await reduce('faults', withFaults, options, budget, (without) => ({
     ...run,
-    withoutFaults: without,
+    withoutFaults: inOrder(withoutFaults, without),
   }));
-  const lessFaults = { ...run, withoutFaults: faults };
-  const actions = await reduce('actions', options.actions, options, budget, (without) => ({
+  const lessFaults = { ...run, withoutFaults: inOrder(withoutFaults, faults) };
+  const withActions = options.actions.filter((one) => !withoutActions.includes(one));
+  const actions = await reduce('actions', withActions, options, budget, (without) => ({
     ...lessFaults,
-    withoutActions: without,
+    withoutActions: inOrder(withoutActions, without),
   }));
-  return { ...lessFaults, withoutActions: actions };
+  return { ...lessFaults, withoutActions: inOrder(withoutActions, actions) };
+}
+
+function inOrder(before: readonly number[], more: readonly number[]): readonly number[] {
+  return [...before, ...more].sort((one, other) => one - other);
 }
 
 /** Returns what can be left out of `all`. */

@@ -40,7 +40,7 @@ describe('a simulated run', () => {
     expect(first.story).toEqual(second.story);
     expect(first.story.join('\n')).toMatch(/!! fault .*\n/);
     expect(first.story.join('\n')).toMatch(/is leader of term/);
-  });
+  }, 60_000);
 
   it('keeps its other faults where one is left out', async () => {
     const [whole, part] = [short(), short([1])];
@@ -51,7 +51,7 @@ describe('a simulated run', () => {
     // Which fault a number is depends on what fits when it comes: most fit.
     const same = part.faults.filter((fault) => whole.faults.includes(fault));
     expect(same.length).toBeGreaterThan(part.faults.length / 2);
-  });
+  }, 60_000);
 
   it('tells what nobody waited for as a breach', async () => {
     const plan = planRun(seed, 'mixed', new SeededRandom(seed));

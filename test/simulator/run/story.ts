@@ -72,7 +72,16 @@ function replicaText({ member, event }: Extract<SimEvent, { kind: 'replica' }>):
   if (event.kind === 'forming') return `${member}  forms, and waits for ${event.waitingFor}`;
   if (event.kind === 'leading') return `${member}  leads term ${event.term} with ${event.leases} leases`;
   if (event.kind === 'snapshot-installed') return `${member}  has installed a snapshot at index ${event.index}`;
-  return untold.has(event.kind) ? undefined : `${member}  ${event.kind} ${JSON.stringify(event)}`;
+  if (untold.has(event.kind)) return undefined;
+  const { kind, ...rest } = event;
+  return `${member}  ${kind} ${fieldsText(rest)}`;
+}
+
+function fieldsText(fields: object): string {
+  const shown = Object.entries(fields).map(([name, value]: [string, unknown]) => {
+    return `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`;
+  });
+  return shown.join(' ');
 }
 
 /** Told by other events already, or too often to be read. */
