@@ -11,13 +11,14 @@ const brownOut: FaultKind = {
   begin: (context) => {
     const { cluster, world } = context;
     const { links, ids, members } = cluster;
-    const slowMs = context.between(10, 400);
-    const syncMs = context.between(20, 600);
-    const forMs = context.between(2_000, 9_000);
+    const slowMs = context.between(5, 150);
+    const syncMs = context.between(50, 600);
+    // Long enough for an election in the midst of it.
+    const forMs = 5_000 + context.below(6_000);
     const pairs = ids.flatMap((from) => ids.filter((to) => to !== from).map((to) => [from, to] as const));
     for (const [from, to] of pairs) links.slow(from, to, slowMs, slowMs);
     for (const { disk } of members) disk.slowMs = syncMs;
-    const goes = context.chance(3) ? 0 : 200 + context.below(Math.floor(forMs / 2));
+    const goes = context.chance(4) ? 0 : 500 + context.below(2_000);
     const power = context.chance(2);
     if (goes > 0) {
       world.setTimer(goes, () => {

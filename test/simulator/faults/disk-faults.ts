@@ -230,6 +230,6 @@ export const diskFaults: readonly FaultKind[] = [
   damages('misdirect-in-log', 1, misdirectInLog),
   damages('zeros-in-log', 1, zeroInLog),
   damages('flip-in-hard-state', 2, flipInHardState),
-  damages('damage-in-state', 2, damageState),
+  damages('damage-in-state', 5, damageState),
   damages('current-lost', 1, loseCurrent),
 ];

@@ -1,8 +1,20 @@
-import type { SimCluster, SimMember } from '../cluster/sim-cluster.ts';
+import type { SimMember } from '../cluster/sim-cluster.ts';
+import type { Life } from '../cluster/sim-member.ts';
 import type { Observer, RunView, SimEvent } from '../types.ts';
 
 /** Hashes are to be compared at least so often; the answers take their way, and the odd one hears of it. */
 const fenceMsMax = 5_500;
+
+type FencedMember = Pick<SimMember, 'id' | 'suffered'> & {
+  readonly life: Pick<Life, 'life' | 'isOdd' | 'isAwake'> | undefined;
+};
+
+/** What the checker looks at of a cluster. */
+export interface FencedCluster {
+  readonly members: readonly FencedMember[];
+  readonly awake: readonly FencedMember[];
+  member(id: string): FencedMember;
+}
 
 /** What an odd leader heard of the others. */
 interface Compared {
@@ -19,7 +31,7 @@ interface Compared {
 export class Fencing implements Observer {
   readonly name = 'fencing';
   readonly #view: RunView;
-  readonly #cluster: SimCluster;
+  readonly #cluster: FencedCluster;
   readonly #active: () => ReadonlySet<string>;
   readonly #fenced = new Set<string>();
   /** By member and life: the first index whose hash is odd, and when it was applied. */
@@ -28,7 +40,7 @@ export class Fencing implements Observer {
   readonly #compared = new Map<string, Compared>();
   #quietSinceMs = 0;
 
-  constructor(view: RunView, cluster: SimCluster, active: () => ReadonlySet<string>) {
+  constructor(view: RunView, cluster: FencedCluster, active: () => ReadonlySet<string>) {
     this.#view = view;
     this.#cluster = cluster;
     this.#active = active;
@@ -76,7 +88,7 @@ export class Fencing implements Observer {
     return others.length === 0 && this.#cluster.awake.length === this.#cluster.members.length;
   }
 
-  #check({ id, life }: SimMember): void {
+  #check({ id, life }: FencedMember): void {
     if (life?.isOdd !== true || this.#fenced.has(`${id} ${life.life}`)) return;
     const compared = this.#compared.get(`${id} ${life.life}`);
     if (compared !== undefined && this.#view.nowMs > compared.atMs) {
