@@ -25,14 +25,14 @@ class Told {
       awake: members,
       member: (id) => members.find((one) => one.id === id) ?? { id, life: undefined, suffered: new Set() },
     };
-    const told = this;
+    const now = (): number => this.nowMs;
     const view = {
       get nowMs() {
-        return told.nowMs;
+        return now();
       },
       clockRateMax: 1,
       clockRateMin: 1,
-      breach: (_checker: string, text: string) => void told.breaches.push(text),
+      breach: (_checker: string, text: string) => void this.breaches.push(text),
     };
     this.#checker = new Fencing(view, cluster, () => this.active);
   }
