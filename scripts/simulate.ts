@@ -124,6 +124,7 @@ async function replay(options: Options, seed: number): Promise<number> {
   say(`${(report.virtualMs / 1_000).toFixed(1)} s of virtual time in ${(report.wallMs / 1_000).toFixed(2)} s`);
   say(`calls: ${ok} ok, ${refused} refused, ${failed} without effect, ${unknown} of unknown outcome`);
   say(`trace ${report.traceHash} of ${report.events} events`);
+  if (report.undecided !== '') say(`no verdict on the order of a key: ${report.undecided}`);
   if (report.breach === undefined) {
     say('no promise was broken');
     return 0;

@@ -25,6 +25,7 @@ export interface SeedReport {
   readonly faults: readonly (readonly [string, number])[];
   readonly situations: readonly string[];
   readonly traceHash: string;
+  readonly undecided: string;
 }
 
 /** Runs one seed from its beginning to its end, or to its first breach. One at a time in a process. */
@@ -54,6 +55,7 @@ export async function runSeed(run: SeedRun, observers?: (view: RunView) => reado
       faults: [...report.faults],
       situations: [...report.situations],
       traceHash: report.traceHash,
+      undecided: report.undecided,
     };
   } finally {
     process.off('unhandledRejection', unhandled);

@@ -130,6 +130,7 @@ function lostReport({ run: { seed, profile }, how }: LostRun): SeedReport {
     faults: [],
     situations: [],
     traceHash: '',
+    undecided: '',
   };
 }
 

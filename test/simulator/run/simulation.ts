@@ -1,6 +1,7 @@
 import { StorageError } from '../../../src/base/errors.ts';
 import { SeededRandom } from '../../../src/base/random.ts';
 import { allCheckers } from '../checkers/all.ts';
+import { Linearizability } from '../checkers/linearizability.ts';
 import { RaftDisks } from '../checkers/raft-disks.ts';
 import { defaultResetBounds, type ResetBounds } from '../checkers/watches.ts';
 import { Workload } from '../clients/workload.ts';
@@ -39,6 +40,8 @@ export interface RunReport {
   readonly faults: ReadonlyMap<string, number>;
   readonly situations: ReadonlySet<string>;
   readonly traceHash: string;
+  /** Why no order was decided for a key; '' : all were. */
+  readonly undecided: string;
 }
 
 export interface SimulationOptions {
@@ -319,6 +322,7 @@ export class Simulation {
       faults: this.#faults.begun,
       situations: this.#situations.seen,
       traceHash: this.#trace.hash,
+      undecided: this.#observers.find((one) => one instanceof Linearizability)?.undecided ?? '',
     };
   }
 }

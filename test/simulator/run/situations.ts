@@ -122,9 +122,10 @@ export function missedSituations(
   seen: ReadonlyMap<string, number>,
   profile: string,
   seeds: number,
+  known: readonly string[] = namedSituations,
 ): { readonly names: readonly string[]; readonly table: readonly string[] } {
   const least = Math.floor(seeds / seedsPerSituation);
-  const table = namedSituations.map((name) => `${String(seen.get(name) ?? 0).padStart(7)}  ${name}`);
-  const names = profile === 'mixed' ? namedSituations.filter((name) => (seen.get(name) ?? 0) < least) : [];
+  const table = known.map((name) => `${String(seen.get(name) ?? 0).padStart(7)}  ${name}`);
+  const names = profile === 'mixed' ? known.filter((name) => (seen.get(name) ?? 0) < least) : [];
   return { names, table };
 }

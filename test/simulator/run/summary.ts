@@ -16,6 +16,8 @@ export class Summary {
   /** Runs that were made twice, and of those the seeds whose traces differ. */
   twice = 0;
   readonly different: number[] = [];
+  /** Seeds of whose history the search for an order was given up. */
+  readonly undecided: number[] = [];
 
   add(report: SeedReport): void {
     this.seeds++;
@@ -29,6 +31,7 @@ export class Summary {
     for (const [name, count] of report.faults) this.faults.set(name, (this.faults.get(name) ?? 0) + count);
     for (const name of report.situations) this.situations.set(name, (this.situations.get(name) ?? 0) + 1);
     if (report.breach !== undefined) this.breaches.push(report);
+    if (report.undecided !== '') this.undecided.push(report.seed);
   }
 
   get days(): number {
@@ -60,16 +63,20 @@ export class Summary {
   text(elapsedMs: number): string {
     const { ok, refused, failed, unknown } = this.operations;
     const calls = `${ok} ok, ${refused} refused, ${failed} without effect, ${unknown} of unknown outcome`;
-    const differ = this.different.length === 0 ? '' : `: ${this.different.join(', ')}`;
     const lines = [
       this.progress(elapsedMs),
       `calls: ${calls}; ${this.watchSteps} batches of watches`,
       `faults: ${sorted(this.faults)}`,
       `${this.situations.size} situations seen`,
-      `${this.twice} seeds ran twice, ${this.different.length} of them differ${differ}`,
+      `${this.twice} seeds ran twice, ${this.different.length} of them differ${listed(this.different)}`,
+      `${this.undecided.length} seeds without a verdict on the order of a key${listed(this.undecided)}`,
     ];
     return lines.join('\n');
   }
+}
+
+function listed(seeds: readonly number[]): string {
+  return seeds.length === 0 ? '' : `: ${seeds.join(', ')}`;
 }
 
 function sorted(counts: ReadonlyMap<string, number>): string {
