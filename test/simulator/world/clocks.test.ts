@@ -84,6 +84,24 @@ describe('the clock of a process', () => {
     expect(seen).toEqual(['timer', 'socket', 'turn of the timer']);
   });
 
+  it('runs nothing that was cancelled while it was held', () => {
+    const world = new WorldClock();
+    const clock = new ProcessClock(new MachineClock(world));
+    const seen: string[] = [];
+    clock.setTimer(10, () => {
+      seen.push('first');
+      second.cancel();
+    });
+    const second = clock.setTimer(20, () => void seen.push('second'));
+    const turn = clock.nextTurn(() => void seen.push('turn'));
+    clock.freeze();
+    runUntil(world, 50);
+    turn.cancel();
+    clock.thaw();
+    runUntil(world, 60);
+    expect(seen).toEqual(['first']);
+  });
+
   it('runs nothing any more after its end', () => {
     const world = new WorldClock();
     const clock = new ProcessClock(new MachineClock(world));

@@ -61,7 +61,7 @@ export class MachineClock {
 export class ProcessClock implements Clock {
   readonly #machine: MachineClock;
   #ended = false;
-  #held: (() => void)[] | undefined;
+  #held: Call[] | undefined;
 
   constructor(machine: MachineClock) {
     this.#machine = machine;
@@ -88,7 +88,7 @@ export class ProcessClock implements Clock {
   thaw(): void {
     const held = this.#held ?? [];
     this.#held = undefined;
-    for (const callback of held) this.#run(callback);
+    for (const call of held) this.#run(call);
   }
 
   wallMs(): number {
@@ -103,19 +103,37 @@ export class ProcessClock implements Clock {
     if (this.#ended) return nothing;
     const { world, rate } = this.#machine;
     // A timer that is under way when the rate changes keeps its instant; drift changes little within one.
-    return world.at(world.monotonicMs() + Math.max(1, Math.ceil(ms)) / rate, () => this.#run(callback));
+    const dueMs = world.monotonicMs() + Math.max(1, Math.ceil(ms)) / rate;
+    return cancellable(callback, (call) => world.at(dueMs, () => this.#run(call)));
   }
 
   nextTurn(callback: () => void): Timer {
     if (this.#ended) return nothing;
-    return this.#machine.world.nextTurn(() => this.#run(callback));
+    return cancellable(callback, (call) => this.#machine.world.nextTurn(() => this.#run(call)));
   }
 
-  #run(callback: () => void): void {
+  #run(call: Call): void {
     if (this.#ended) return;
-    if (this.#held === undefined) callback();
-    else this.#held.push(callback);
+    if (this.#held === undefined) call.callback?.();
+    else this.#held.push(call);
   }
+}
+
+/** What a process has asked for; without its callback once it was cancelled. */
+interface Call {
+  callback: (() => void) | undefined;
+}
+
+/** It can be cancelled also while it is held, by what goes before it when the process goes on. */
+function cancellable(callback: () => void, ask: (call: Call) => Timer): Timer {
+  const call: Call = { callback };
+  const timer = ask(call);
+  return {
+    cancel: () => {
+      call.callback = undefined;
+      timer.cancel();
+    },
+  };
 }
 
 const nothing: Timer = { cancel: () => undefined };
