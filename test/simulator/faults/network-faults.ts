@@ -192,6 +192,8 @@ const wrongCluster: FaultKind = {
     const { cluster } = context;
     const [from, to] = context.sample(cluster.ids, 2);
     if (from === undefined || to === undefined || cluster.redirects.has(`${from} ${to}`)) return undefined;
+    // One that has not formed is right to stop where it finds a cluster that formed without it.
+    if (cluster.members.some(({ life }) => life?.replica?.phase !== 'serving')) return undefined;
     const host = `foreign${context.number}`;
     const end = cluster.startForeign(to, host);
     cluster.redirects.set(`${from} ${to}`, host);
