@@ -129,7 +129,7 @@ async function session(process: ClientProcess, draw: Draw): Promise<void> {
     return;
   }
   if (usable.length === 0 || (kind === 'open' && usable.length < sessionsMax)) {
-    new SimSession(process, draw.within(1_000, 5_000), draw.chance(0.6));
+    new SimSession(process, draw.within(1_000, 5_000) * process.world.ttlScale, draw.chance(0.6));
     return;
   }
   const chosen = draw.pick(usable);

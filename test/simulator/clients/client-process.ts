@@ -15,6 +15,8 @@ export interface ClientWorld {
   readonly wire: MemoryWire;
   readonly recorder: Recorder;
   readonly keys: KeySpace;
+  /** How many times as long as usual leases live: 1 for those of a few seconds. */
+  readonly ttlScale: number;
   /** `host:port` of each member. */
   readonly addresses: readonly string[];
   /** Something that no client may ever see: a breach. */

@@ -10,7 +10,16 @@ import { rejected } from './outcomes.ts';
 import type { WorkloadMix } from './workload.ts';
 
 const seconds = 15;
-const even: WorkloadMix = { actions: 400, clients: 5, writes: 5, reads: 3, leases: 4, sessions: 6, watches: 2 };
+const even: WorkloadMix = {
+  actions: 400,
+  ttlScale: 1,
+  clients: 5,
+  writes: 5,
+  reads: 3,
+  leases: 4,
+  sessions: 6,
+  watches: 2,
+};
 
 /** What clients did in one run whose members do not fail. */
 async function played(seed: number, mix: WorkloadMix, left: readonly number[] = []) {

@@ -15,7 +15,7 @@ export async function register(process: ClientProcess, draw: Draw, lease: HeldLe
   const value = recorder.next('value');
   const isNew = lease === undefined && draw.chance(0.25);
   const lifetime = lease !== undefined ? 'lease' : isNew ? 'new' : 'persistent';
-  const ttlMs = isNew ? draw.within(ttlMsMin, ttlMsMost) : (lease?.ttlMs ?? 0);
+  const ttlMs = isNew ? drawTtlMs(process, draw) : (lease?.ttlMs ?? 0);
   const condition = draw.weighted({ none: 5, absent: 2, incarnation: 2 });
   const ifAbsent = condition === 'absent';
   const ifIncarnation = condition === 'incarnation' ? (keys.incarnationOf(key) ?? 0) : 0;
@@ -104,7 +104,7 @@ export async function discover(process: ClientProcess, draw: Draw): Promise<void
 }
 
 export async function grant(process: ClientProcess, draw: Draw): Promise<void> {
-  const ttlMs = draw.within(ttlMsMin, ttlMsMost);
+  const ttlMs = drawTtlMs(process, draw);
   const isKept = draw.chance(0.5);
   if (process.leases.length >= leasesMax) {
     await revoke(process, draw);
@@ -135,6 +135,10 @@ export async function revoke(process: ClientProcess, draw: Draw): Promise<void> 
     process.keeper.remove(leaseId);
     return { ...answered(header), existed };
   });
+}
+
+function drawTtlMs({ world }: ClientProcess, draw: Draw): number {
+  return draw.within(ttlMsMin, ttlMsMost) * world.ttlScale;
 }
 
 function hold(process: ClientProcess, lease: HeldLease): void {

@@ -14,6 +14,8 @@ import { answered } from './outcomes.ts';
 export interface WorkloadMix extends ActionMix {
   /** In all, spread evenly over the time. */
   readonly actions: number;
+  /** How many times as long as usual leases live. */
+  readonly ttlScale: number;
   /** Hosts with one process each. */
   readonly clients: number;
 }
@@ -66,7 +68,7 @@ export class Workload {
   constructor(options: WorkloadOptions) {
     this.#options = options;
     const { wire, recorder, addresses, onFault, mix } = options;
-    this.#world = { wire, recorder, addresses, onFault, keys: new KeySpace() };
+    this.#world = { wire, recorder, addresses, onFault, keys: new KeySpace(), ttlScale: mix.ttlScale };
     this.hosts = Array.from({ length: mix.clients }, (_, n) => this.#host(`c${n + 1}`, n));
   }
 

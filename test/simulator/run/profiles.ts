@@ -14,6 +14,8 @@ export interface WorkMix {
   /** Actions of all clients together, in the safety phase. */
   readonly actions: number;
   readonly clients: number;
+  /** How many times as long as usual leases live. */
+  readonly ttlScale: number;
   /** Shares: of unary writes, reads, leases, sessions and watches. */
   readonly writes: number;
   readonly reads: number;
@@ -37,7 +39,7 @@ export interface RunPlan {
 }
 
 const even = { process: 1, network: 1, disk: 1, directory: 1, clock: 1 };
-const mixedWork = { clients: 6, writes: 5, reads: 4, leases: 2, sessions: 4, watches: 1 };
+const mixedWork = { ttlScale: 1, clients: 6, writes: 5, reads: 4, leases: 2, sessions: 4, watches: 1 };
 
 interface Shape {
   readonly safetyMs: number;
@@ -54,7 +56,7 @@ const shapes: { readonly [Name in ProfileName]: Shape } = {
     actions: 600,
     faults: 40,
     weights: { process: 2, network: 2, disk: 1, directory: 0.5, clock: 1 },
-    work: { ...mixedWork, clients: 4, leases: 1, sessions: 2 },
+    work: { ...mixedWork, ttlScale: 10, clients: 4, leases: 1, sessions: 2 },
   },
   chaos: {
     safetyMs: 60_000,
@@ -119,6 +121,7 @@ export function planRun(seed: number, profile: ProfileName, random: Random): Run
     work: {
       actions: shape.actions,
       clients: work.clients,
+      ttlScale: work.ttlScale,
       writes: share(work.writes) + 1,
       reads: share(work.reads) + 1,
       leases: share(work.leases),

@@ -192,7 +192,7 @@ export class Simulation {
     await this.#until('an end of all calls', 90_000, () => this.#recorder.open.size === 0);
     await this.#until('equal states', 10 * electionTimeoutMs, () => this.#isEqual());
     // Leases that nobody renews end within a bound, and watches have told all.
-    await this.#advance(restMs);
+    await this.#advance(restMs * this.plan.work.ttlScale);
     await this.#until('equal states at the end', 10 * electionTimeoutMs, () => this.#isEqual());
   }
 
