@@ -11,6 +11,7 @@ import { CommittedEntries } from './raft-commit.ts';
 import { RaftLogs } from './raft-log.ts';
 import { RaftPromises } from './raft-promises.ts';
 import { Reads } from './reads.ts';
+import { Refusals } from './refusals.ts';
 import { Sessions } from './sessions.ts';
 import { StateSafety } from './state-safety.ts';
 import { Strangers } from './strangers.ts';
@@ -44,6 +45,7 @@ export function allCheckers(view: RunView, options: CheckerOptions = {}): Observ
     new Acknowledged(view, ledger, horizon),
     new Reads(view, ledger, horizon),
     new Values(view, ledger),
+    new Refusals(view, ledger, horizon),
     new Leases(view, ledger),
     new LeaseTime(view, ledger, options.pauses ?? noPauses),
     new Sessions(view, ledger),

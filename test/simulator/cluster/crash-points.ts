@@ -50,6 +50,7 @@ const isSegment = (path: string): boolean => path.endsWith('.seg');
 export function pointBefore(step: DiskStep, path: string, pages: () => number): CrashPoint | undefined {
   if (isSegment(path)) {
     if (step === 'write') return 'beforeAppend';
+    if (step === 'open') return 'beforeSegmentCreated';
     if (step === 'sync') return pages() > 1 ? 'afterLongAppendBeforeSync' : 'afterAppendBeforeSync';
     if (step === 'remove') return 'midLogCompact';
     if (step === 'read') return 'duringOpenScrub';
