@@ -2,7 +2,7 @@ import type { ReplicaEvent } from '../../../src/replica/events.ts';
 import type { SimCluster } from '../cluster/sim-cluster.ts';
 import type { Observer, SimEvent, WatchStep } from '../types.ts';
 import type { RunRecorder } from './recorder.ts';
-import { namedSituations, seedsPerSituation } from './situation-list.ts';
+import { combinedSituations, rareSeeds, rareSituations, usualSeeds, usualSituations } from './situation-list.ts';
 
 const writes: ReadonlySet<string> = new Set(['register', 'update', 'deregister', 'batch']);
 
@@ -122,10 +122,11 @@ export function missedSituations(
   seen: ReadonlyMap<string, number>,
   profile: string,
   seeds: number,
-  known: readonly string[] = namedSituations,
 ): { readonly names: readonly string[]; readonly table: readonly string[] } {
-  const least = Math.floor(seeds / seedsPerSituation);
-  const table = known.map((name) => `${String(seen.get(name) ?? 0).padStart(7)}  ${name}`);
-  const names = profile === 'mixed' ? known.filter((name) => (seen.get(name) ?? 0) < least) : [];
-  return { names, table };
+  const usual = [...usualSituations, ...combinedSituations];
+  const table = [...usual, ...rareSituations].map((name) => `${String(seen.get(name) ?? 0).padStart(7)}  ${name}`);
+  if (profile !== 'mixed') return { names: [], table };
+  const missed = (names: readonly string[], oneIn: number): readonly string[] =>
+    names.filter((name) => (seen.get(name) ?? 0) < Math.floor(seeds / oneIn));
+  return { names: [...missed(usual, usualSeeds), ...missed(rareSituations, rareSeeds)], table };
 }

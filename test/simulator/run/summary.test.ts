@@ -1,7 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import type { SeedReport } from './run-seed.ts';
-import { namedSituations, seedsPerSituation } from './situation-list.ts';
-import { missedSituations } from './situations.ts';
 import { Summary } from './summary.ts';
 
 function report(seed: number, fields: Partial<SeedReport> = {}): SeedReport {
@@ -42,28 +40,5 @@ describe('what many runs came to', () => {
       '2 seeds ran twice, 2 of them differ: 7, 9',
       '1 seeds without a verdict on the order of a key: 8',
     ]);
-  });
-});
-
-describe('the situations that must come', () => {
-  const known = ['one', 'two'];
-
-  it('are missed where they come less often than they have to, by name', () => {
-    const seen = new Map([
-      ['one', 2],
-      ['two', 1],
-      ['three', 0],
-    ]);
-    const few = missedSituations(seen, 'mixed', 2 * seedsPerSituation - 1, known);
-    expect(few.names).toEqual([]);
-    const many = missedSituations(seen, 'mixed', 2 * seedsPerSituation, known);
-    expect(many.names).toEqual(['two']);
-    expect(many.table).toEqual(['      2  one', '      1  two']);
-    expect(missedSituations(new Map(), 'mixed', seedsPerSituation, known).names).toEqual(known);
-    expect(missedSituations(new Map(), 'storage', seedsPerSituation, known).names).toEqual([]);
-  });
-
-  it('have names of their own', () => {
-    expect(new Set(namedSituations).size).toBe(namedSituations.length);
   });
 });
