@@ -200,7 +200,9 @@ export type SimEvent =
   | { readonly kind: 'fault'; readonly number: number; readonly name: string; readonly text: string }
   | { readonly kind: 'mended'; readonly number: number; readonly name: string; readonly text: string }
   | { readonly kind: 'phase'; readonly phase: 'form' | 'safety' | 'liveness' | 'end' }
-  | { readonly kind: 'note'; readonly text: string };
+  | { readonly kind: 'note'; readonly text: string }
+  /** For a reader of the story alone: what a fault did, once it is known. */
+  | { readonly kind: 'detail'; readonly text: string };
 
 /** What an observer may ask of the run. */
 export interface RunView {

@@ -1,6 +1,6 @@
 import { must } from '../../../src/base/assert.ts';
 import { StorageError } from '../../../src/base/errors.ts';
-import type { Random } from '../../../src/base/random.ts';
+import { type Random, SeededRandom } from '../../../src/base/random.ts';
 import { MemoryNetwork } from '../../../src/transport/memory-network.ts';
 import type { SimEvent } from '../types.ts';
 import { Links } from '../world/links.ts';
@@ -179,7 +179,9 @@ export class SimCluster {
    * end; nobody is told of it.
    */
   startForeign(id: string, host: string): () => void {
-    const { setup, world, random, syncMs } = this.#options;
+    const { setup, world, syncMs } = this.#options;
+    // Of its own: what it draws moves nothing in this cluster.
+    const random = new SeededRandom(this.#options.random.below('foreign', 2 ** 32));
     const disk = new MachineDisk({ clock: world, random, syncMs, hit: () => undefined });
     const life = new Life({
       id,

@@ -20,18 +20,18 @@ const brownOut: FaultKind = {
     for (const { disk } of members) disk.slowMs = syncMs;
     const goes = context.chance(4) ? 0 : 500 + context.below(2_000);
     const power = context.chance(2);
-    if (goes > 0) {
-      world.setTimer(goes, () => {
-        const { leader } = cluster;
-        if (leader !== undefined) cluster.kill(leader, power);
-      });
-    }
+    const end = (): void => {
+      const { leader } = cluster;
+      if (leader !== undefined) cluster.kill(leader, power);
+    };
+    const ending = goes > 0 ? world.setTimer(goes, end) : undefined;
     const what = power ? 'loses power' : 'is killed';
-    const end = goes === 0 ? '' : `; after ${goes} ms the leader ${what}`;
+    const endText = goes === 0 ? '' : `; after ${goes} ms the leader ${what}`;
     return {
-      text: `links take up to ${2 * slowMs} ms, syncs ${syncMs} ms more for ${forMs} ms everywhere${end}`,
+      text: `links take up to ${2 * slowMs} ms, syncs ${syncMs} ms more for ${forMs} ms everywhere${endText}`,
       forMs,
       mend: () => {
+        ending?.cancel();
         for (const [from, to] of pairs) links.slow(from, to, 0, 0);
         for (const { disk } of members) disk.slowMs = 0;
       },

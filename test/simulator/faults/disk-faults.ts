@@ -112,7 +112,10 @@ function damages(
         member.suffered.add('data');
         return damage(context, member);
       })
-      .then(() => {
+      .then((what) => {
+        // A fault that found nothing to damage is told as such: no run counts it as one that was survived.
+        if (what === undefined) context.note(`${name} finds nothing to damage`);
+        else context.detail(`${name} of ${member.id}: ${what}`);
         member.held = false;
         cluster.start(member);
       });

@@ -14,6 +14,8 @@ export class FaultContext {
   readonly active: ReadonlySet<string>;
   /** For the story, and for what runs have come into. */
   readonly note: (text: string) => void;
+  /** For the story alone. */
+  readonly detail: (text: string) => void;
   readonly #random: Random;
 
   constructor(options: {
@@ -24,6 +26,7 @@ export class FaultContext {
     readonly active: ReadonlySet<string>;
     readonly random: Random;
     readonly note: (text: string) => void;
+    readonly detail: (text: string) => void;
   }) {
     this.number = options.number;
     this.cluster = options.cluster;
@@ -32,6 +35,7 @@ export class FaultContext {
     this.active = options.active;
     this.#random = options.random;
     this.note = options.note;
+    this.detail = options.detail;
   }
 
   below(limit: number): number {

@@ -109,6 +109,7 @@ export class FaultPlan {
       active,
       random,
       note: (text) => tell({ kind: 'note', text }),
+      detail: (text) => tell({ kind: 'detail', text: `fault ${number}: ${text}` }),
     });
     for (let i = 0; i < triesMax; i++) {
       const kind = this.#draw(context);

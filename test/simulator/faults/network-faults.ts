@@ -132,7 +132,9 @@ const flapping: FaultKind = {
     const b = context.pick(others(context, a));
     const everyMs = 50 + context.below(400);
     const times = 3 + context.below(20);
+    let isOver = false;
     const again = (left: number): void => {
+      if (isOver) return;
       cluster.network.breakStreams(a, b);
       if (left > 0) world.setTimer(everyMs, () => again(left - 1));
     };
@@ -140,7 +142,9 @@ const flapping: FaultKind = {
     return {
       text: `streams between ${a} and ${b} are reset ${times} times, each ${everyMs} ms`,
       forMs: everyMs * times,
-      mend: () => undefined,
+      mend: () => {
+        isOver = true;
+      },
     };
   },
 };

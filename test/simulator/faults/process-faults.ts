@@ -7,7 +7,7 @@ function ends(name: string, weight: number, power: boolean, whom: (context: Faul
     const members = whom(context);
     if (members.length === 0) return undefined;
     for (const member of members) context.cluster.kill(member, power);
-    const what = power ? 'lose power' : 'are killed';
+    const what = members.length === 1 ? (power ? 'loses power' : 'is killed') : power ? 'lose power' : 'are killed';
     return { text: `${members.map(({ id }) => id).join(', ')} ${what}` };
   };
   return { name, area: 'process', weight, begin } satisfies FaultKind;
@@ -30,9 +30,10 @@ function pauses(name: string, weight: number, whom: (context: FaultContext) => r
     const lives = members.map(({ life }) => life);
     for (const member of members) cluster.freeze(member, side ?? 'both');
     const forMs = context.between(100, 12_000);
+    const stands = members.length === 1 ? 'stands' : 'stand';
     const part = side === undefined || side === 'both' ? '' : ` (${side} thread)`;
     return {
-      text: `${members.map(({ id }) => id).join(', ')} stand still for ${forMs} ms${part}`,
+      text: `${members.map(({ id }) => id).join(', ')} ${stands} still for ${forMs} ms${part}`,
       forMs,
       mend: () => {
         // A life that ended meanwhile has a successor, which does not stand still for it.
@@ -89,8 +90,10 @@ const rollingRestart: FaultKind = {
   begin: (context) => {
     const { cluster, world } = context;
     const pauseMs = context.between(300, 4_000);
+    let isOver = false;
     const roll = async (): Promise<void> => {
       for (const member of cluster.members) {
+        if (isOver) return;
         if (member.life === undefined || !member.life.isAwake) continue;
         await cluster.stop(member).catch(() => undefined);
         cluster.restartLater(member, 20);
@@ -98,7 +101,13 @@ const rollingRestart: FaultKind = {
       }
     };
     void roll();
-    return { text: `all are restarted one by one, ${pauseMs} ms apart` };
+    return {
+      text: `all are restarted one by one, ${pauseMs} ms apart`,
+      forMs: pauseMs * cluster.members.length,
+      mend: () => {
+        isOver = true;
+      },
+    };
   },
 };
 

@@ -56,6 +56,7 @@ const texts: {
   'watch-ended': ({ watch, reason }) => `   watch ${watch} ends ${reason}`,
   'client-gone': ({ client }) => `   ${client} is gone`,
   note: ({ text }) => `   ${text}`,
+  detail: ({ text }) => `   ${text}`,
 };
 
 function recoveredText({ member, term, boot, baseIndex, entries }: Extract<SimEvent, { kind: 'recovered' }>): string {
