@@ -13,6 +13,7 @@ export const crashPoints = [
   'betweenHardStateSlots',
   'afterHardStateBeforeVoteReply',
   'beforeLeaderSend',
+  'beforeEntriesSend',
   'beforeFollowerReply',
   'beforeVoteRequest',
   'beforeApplyBatch',

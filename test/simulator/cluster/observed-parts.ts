@@ -45,9 +45,10 @@ export class ObservedTransport extends MemoryTransport {
 
   override send(to: MemberId, messages: readonly Message[], forwarded: readonly Forwarded[]): boolean {
     const tap = this.#tap;
-    for (const { kind } of messages) {
-      const point = pointOfMessage[kind];
+    for (const message of messages) {
+      const point = pointOfMessage[message.kind];
       if (point !== undefined) tap.hit(point);
+      if (message.kind === 'append' && message.entries.length > 0) tap.hit('beforeEntriesSend');
     }
     if (tap.isOver) return false;
     const taken = super.send(to, messages, forwarded);

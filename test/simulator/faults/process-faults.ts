@@ -64,6 +64,32 @@ const dieAtPoint: FaultKind = {
   },
 };
 
+/** A leader dies when entries have just left it: they reach some, and it counts no answer. */
+const dieBehindSend: FaultKind = {
+  name: 'die-behind-send',
+  area: 'process',
+  weight: 6,
+  begin: (context) => {
+    const { cluster, world } = context;
+    const { leader } = cluster;
+    const life = leader?.life;
+    if (leader === undefined || life === undefined) return undefined;
+    const power = context.chance(2);
+    const behindMs = 1 + context.below(3);
+    const disarm = cluster.arm(leader, 'beforeEntriesSend', 1 + context.below(3), () => {
+      world.setTimer(behindMs, () => {
+        if (leader.life === life) cluster.kill(leader, power);
+      });
+    });
+    const what = power ? 'loses power' : 'is killed';
+    return {
+      text: `${leader.id} ${what} ${behindMs} ms behind its next entries`,
+      forMs: 4_000,
+      mend: () => void disarm(),
+    };
+  },
+};
+
 /** SIGTERM, and a start some time later. */
 const restart: FaultKind = {
   name: 'restart',
@@ -128,6 +154,7 @@ export const processFaults: readonly FaultKind[] = [
   pauses('stall-serving-side', 2, leader, 'serving'),
   pauses('stall-consensus-side', 2, leader, 'consensus'),
   dieAtPoint,
+  dieBehindSend,
   restart,
   rollingRestart,
 ];
