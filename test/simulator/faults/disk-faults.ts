@@ -114,8 +114,10 @@ function damages(
       })
       .then((what) => {
         // A fault that found nothing to damage is told as such: no run counts it as one that was survived.
-        if (what === undefined) context.note(`${name} finds nothing to damage`);
-        else context.detail(`${name} of ${member.id}: ${what}`);
+        if (what === undefined) {
+          member.suffered.delete('data');
+          context.note(`${name} finds nothing to damage`);
+        } else context.detail(`${name} of ${member.id}: ${what}`);
         member.held = false;
         cluster.start(member);
       });
@@ -172,7 +174,7 @@ async function misdirectInLog(context: FaultContext, member: SimMember): Promise
   const pages = usedPages(content);
   if (pages < 3) return undefined;
   const to = context.below(pages - 1);
-  const from = context.below(pages);
+  const from = (to + 1 + context.below(pages - 1)) % pages;
   disk.overwrite(path, to * pageBytes, Buffer.from(content.subarray(from * pageBytes, (from + 1) * pageBytes)));
   return `${path}: page ${from} over page ${to}`;
 }
@@ -209,7 +211,7 @@ async function damageState(context: FaultContext, member: SimMember): Promise<st
       medium.flipBit(key, context.below(sealed.length * 8));
       return 'a flipped bit';
     default:
-      medium.misdirect(context.pick(pairs).key, key);
+      medium.misdirect(context.pick(pairs.filter((pair) => pair.key !== key)).key, key);
       return 'a record in the place of another';
   }
 }
