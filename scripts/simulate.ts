@@ -107,18 +107,35 @@ function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
+/** The text in one line. */
+function briefly({ text }: { readonly text: string }): string {
+  return text.replaceAll('\n', ' | ').slice(0, 1_500);
+}
+
 function sayBreach(report: SeedReport): void {
   const { breach, seed, profile } = report;
   if (breach === undefined) return;
-  const text = breach.text.replaceAll('\n', ' | ').slice(0, 1_500);
+  const text = briefly(breach);
   say(`BREACH seed=${seed} profile=${profile} checker=${breach.checker} at=${Math.round(breach.atMs)}ms ${text}`);
   say(`  to replay: ${replayCommand(report)}`);
+}
+
+/** What the seed has drawn, without which nobody can tell a long time from a short one. */
+function sayPlan({ seed, profile }: SeedRun): void {
+  const { ids, setup, faults, work, safetyMs } = planRun(seed, profile, new SeededRandom(seed));
+  const { tickMs, electionTicksMin, electionTicksMax } = setup.times;
+  const [least, most] = [tickMs * electionTicksMin, tickMs * electionTicksMax];
+  const threads = setup.twoThreads ? ' (with two threads each)' : '';
+  say(`seed ${seed}, profile ${profile}: members ${ids.join(', ')}${threads}; a tick of ${tickMs} ms;`);
+  say(`a follower that hears no leader waits ${least} to ${most} ms;`);
+  say(`${faults.count} faults, ${work.actions} actions of ${work.clients} clients in ${safetyMs / 1_000} s`);
 }
 
 /** One seed, told as a story. */
 async function replay(options: Options, seed: number): Promise<number> {
   const { withoutFaults, withoutActions } = options;
   const run = { seed, profile: profileOf(options, seed), withoutFaults, withoutActions };
+  if (!options.quiet) sayPlan(run);
   const report = await runSeed(run, (view) => (options.quiet ? [] : [new Story(() => view.nowMs, say)]));
   const { ok, refused, failed, unknown } = report.operations;
   say(`${(report.virtualMs / 1_000).toFixed(1)} s of virtual time in ${(report.wallMs / 1_000).toFixed(2)} s`);
@@ -126,11 +143,11 @@ async function replay(options: Options, seed: number): Promise<number> {
   say(`trace ${report.traceHash} of ${report.events} events`);
   if (report.undecided !== '') say(`no verdict on the order of a key: ${report.undecided}`);
   if (report.breach === undefined) {
-    say('no promise was broken');
+    say(`no promise was broken${options.shrink ? ': there is nothing to reduce' : ''}`);
     return 0;
   }
   sayBreach(report);
-  say(`  ${report.breach.text}`);
+  if (briefly(report.breach) !== report.breach.text) say(`  ${report.breach.text}`);
   if (options.shrink) await reduce(run, report);
   return 1;
 }
@@ -146,7 +163,7 @@ async function reduce(run: SeedRun, report: SeedReport): Promise<void> {
     onProgress: say,
     runsMax: shrinkRunsMax,
   });
-  say(`reduced: ${replayCommand(small)}`);
+  say(`reduced; its story: ${replayCommand(small)}`);
 }
 
 /** Many seeds, over several processes. */
@@ -278,6 +295,7 @@ function readOptions(): Options {
       [
         '',
         'A breach ends with code 1, and with the command that replays it; what is interrupted, with 130 or 143.',
+        'Faults have the numbers of the story; actions are counted from 0, and are not its #N: those are calls.',
         'docs/SIMULATION.md says more.',
         '',
         'Examples:',

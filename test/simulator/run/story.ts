@@ -36,6 +36,9 @@ export class Story implements Observer {
   }
 }
 
+/** A snapshot may name hundreds. */
+const toldEventsMax = 5;
+
 const downs = { crash: 'loses power', kill: 'is killed', stop: 'has ended in order' };
 
 /** The line of each kind of event; kinds without one are not told. */
@@ -63,9 +66,18 @@ function recoveredText({ member, term, boot, baseIndex, entries }: Extract<SimEv
   return `${member}  finds term ${term}, boot ${boot}, log ${baseIndex}+${entries.length}`;
 }
 
-function watchText({ client, watch, kind, coalesced, from, to, events, member }: WatchStep): string {
+function watchText(step: WatchStep): string {
+  const { client, watch, service, prefix, tag, kind, coalesced, from, to, events, member } = step;
+  const of = `${service === '' ? `${prefix}*` : service}${tag === '' ? '' : ` tagged ${tag}`}`;
+  const shown = events.slice(0, toldEventsMax).map((one) => `${one.kind} ${one.revision} ${keyOf(one)}`);
+  if (events.length > shown.length) shown.push(`${events.length - shown.length} more`);
+  const told = shown.length === 0 ? 'nothing' : shown.join(', ');
   const what = coalesced ? 'coalesced' : kind;
-  return `   ${client} watch ${watch} ${what} (${from}, ${to}] ${events.length} events from ${member}`;
+  return `   ${client} watch ${watch} of ${of}: ${what} (${from}, ${to}] from ${member}: ${told}`;
+}
+
+function keyOf(event: WatchStep['events'][number]): string {
+  return event.kind === 'put' ? event.instance.key : event.key;
 }
 
 function replicaText({ member, event }: Extract<SimEvent, { kind: 'replica' }>): string | undefined {
@@ -99,7 +111,10 @@ function returnText(operation: Operation, nowMs: number): string {
   const took = `${Math.round(nowMs - operation.startMs)} ms`;
   if (outcome.kind !== 'ok') return `${outcome.kind} ${outcome.reason} (${took})`;
   const { kind: _, instances, ...rest } = outcome;
-  const fields = Object.entries(rest).map(([name, value]) => `${name}=${String(value)}`);
+  const fields = Object.entries(rest).map(([name, value]) => {
+    // As the interface says it: nobody can tell how old the answer is.
+    return `${name}=${name === 'ageMs' && value === Number.MAX_SAFE_INTEGER ? 'unknown' : String(value)}`;
+  });
   if (instances !== undefined) fields.push(`instances=${instances.length}`);
   return `ok ${fields.join(' ')} (${took})`;
 }
