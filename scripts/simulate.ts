@@ -273,7 +273,11 @@ function readOptions(): Options {
     .option('--seeds <count>', 'run so many seeds (default 100)', whole(1, seedMax))
     .option('--minutes <minutes>', 'run seeds for so long', positive)
     .option('--first-seed <number>', 'the first of many seeds (default: by the clock)', whole(0, seedMax))
-    .addOption(new Option('--profile <name>', 'what a run is like').choices([...profileNames, 'all']).default('mixed'))
+    .addOption(
+      new Option('--profile <name>', 'what a run is like; all: each in turn, without soak')
+        .choices([...profileNames, 'all'])
+        .default('mixed'),
+    )
     .option('--workers <count>', 'processes that run seeds', whole(1, 256), availableParallelism())
     .option('--until-breach', 'end at the first breach', false)
     .option('--quiet', 'with --seed: the outcome only', false)
