@@ -165,8 +165,9 @@ function watch(host: ClientHost, draw: Draw): void {
             prefix: all && draw.chance(0.5) ? 's' : '',
             tagged: draw.chance(0.25),
           };
-    const progressIntervalMs = draw.chance(0.5) ? draw.within(100, 3_000) : undefined;
-    const pauseMs = draw.chance(0.2) ? draw.within(200, 5_000) : 0;
+    const pauseMs = draw.chance(0.4) ? draw.within(200, 5_000) : 0;
+    // A reader that is behind, and is to be told how fresh things are, is where marks could hide what waits.
+    const progressIntervalMs = draw.chance(pauseMs > 0 ? 0.8 : 0.4) ? draw.within(100, 2_000) : undefined;
     new SimWatch(process, { ...scope, since, stale: draw.chance(0.3), progressIntervalMs }, pauseMs);
   }
 }
