@@ -176,7 +176,6 @@ async function many(options: Options): Promise<number> {
   const again = new Map<number, string>();
   const repeats: SeedRun[] = [];
   let given = 0;
-  say(`profile ${options.profile}, seeds from ${first}, ${options.workers} processes`);
   const listed: SeedRun[] = options.regressions ? [...regressionSeeds] : [];
   const pool = new SeedPool({
     script: process.argv[1] ?? '',
@@ -216,6 +215,8 @@ async function many(options: Options): Promise<number> {
   };
   process.once('SIGINT', interrupted);
   process.once('SIGTERM', interrupted);
+  // Behind that: whoever reads the first line may send a signal at once.
+  say(`profile ${options.profile}, seeds from ${first}, ${options.workers} processes`);
   try {
     await pool.run();
   } finally {
