@@ -49,7 +49,7 @@ function load(medium: MemoryStateMedium): Promise<unknown> {
   return loadRegistry(MemoryStateStore.open('state', medium, clock), () => new RegistryState());
 }
 
-async function eachPair(damage: (medium: MemoryStateMedium, pair: StoredPair, all: StoredPair[]) => void) {
+async function expectDamagedByEach(damage: (medium: MemoryStateMedium, pair: StoredPair, all: StoredPair[]) => void) {
   const intact = await stored();
   const pairs = intact.sorted(firstStateKey);
   expect(pairs.length).toBeGreaterThan(12);
@@ -69,11 +69,11 @@ describe('a stored registry', () => {
   });
 
   it('is damaged, and no fault of the code, where any one record is gone', async () => {
-    await eachPair((medium, { key }) => medium.loseRecords([key]));
+    await expectDamagedByEach((medium, { key }) => medium.loseRecords([key]));
   });
 
   it('is damaged where any one record stands at the place of the one behind it', async () => {
-    await eachPair((medium, { key }, all) => {
+    await expectDamagedByEach((medium, { key }, all) => {
       const next = all[(all.findIndex((pair) => pair.key === key) + 1) % all.length];
       if (next !== undefined) medium.misdirect(key, next.key);
     });
