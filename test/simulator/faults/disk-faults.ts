@@ -106,6 +106,7 @@ function damages(
     member.ranOn = false;
     const forMs = context.between(1_500, 6_000);
     let before: Directory | undefined;
+    let isOver = false;
     void member.disk
       .damaged((copy) => {
         before = copy;
@@ -115,6 +116,8 @@ function damages(
       .then((what) => {
         // A fault that found nothing to damage is told as such: no run counts it as one that was survived.
         if (what === undefined) {
+          // Another one may damage it from now on: this one must not undo that.
+          isOver = true;
           member.suffered.delete('data');
           context.note(`${name} finds nothing to damage`);
         } else context.detail(`${name} of ${member.id}: ${what}`);
@@ -125,6 +128,7 @@ function damages(
       text: `${member.id} goes down, and is started on a directory with ${name} for ${forMs} ms`,
       forMs,
       mend: () => {
+        if (isOver) return;
         member.suffered.delete('data');
         // It has run in spite of the damage: then this is its directory.
         if (member.ranOn) return;
