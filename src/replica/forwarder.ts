@@ -32,6 +32,8 @@ export class Forwarder {
   readonly #options: ForwarderOptions;
   readonly #asks = new Map<number, Ask>();
   readonly #deadlines: TickDeadlines<Ask>;
+  /** The newest question of each peer, by its boot: one a member. */
+  readonly #heard = new Map<MemberId, { readonly boot: number; readonly id: number }>();
   #stopped = false;
   #nextId = 1;
   #nowTick = 0;
@@ -92,6 +94,11 @@ export class Forwarder {
   }
 
   #asked(from: MemberId, boot: number, item: Forwarded): void {
+    const heard = this.#heard.get(from);
+    // Questions of one start are numbered upwards and come in order. One that comes again was carried out already, and
+    // a write that has no request id would be carried out twice.
+    if (heard !== undefined && (boot < heard.boot || (boot === heard.boot && item.id <= heard.id))) return;
+    this.#heard.set(from, { boot, id: item.id });
     let answered = false;
     this.#options.onRequest(from, decodeRequest(item.body), (answer) => {
       assert(!answered, 'a forwarded call is answered once');

@@ -35,6 +35,29 @@ describe('Forwarder', () => {
     expect(wire.sent.map(({ id }) => id)).toEqual([7]);
   });
 
+  it('carries a question out once, also where its batch comes again, and begins anew with a start of the peer', () => {
+    const wire = new Wire();
+    const asked: number[] = [];
+    const forwarder = new Forwarder({
+      forward: wire.forward,
+      askTimeoutTicks: 10,
+      onRequest: (_from, request) => void (request.kind === 'hash-query' && asked.push(request.index)),
+      onMalformed: () => undefined,
+    });
+    const ask = (from: string, boot: number, id: number, index: number): void =>
+      forwarder.receive(from, boot, [{ id, answer: false, body: encodeRequest({ kind: 'hash-query', index }) }]);
+    ask('b', 3, 7, 1);
+    ask('b', 3, 9, 2);
+    ask('b', 3, 7, 1);
+    ask('b', 3, 9, 2);
+    ask('c', 1, 7, 3);
+    expect(asked).toEqual([1, 2, 3]);
+    ask('b', 4, 1, 4);
+    ask('b', 3, 10, 5);
+    ask('b', 4, 2, 6);
+    expect(asked).toEqual([1, 2, 3, 4, 6]);
+  });
+
   it('tells the loss of every open question when it stops, and takes none after', () => {
     const wire = new Wire();
     const forwarder = new Forwarder({

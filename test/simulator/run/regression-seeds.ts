@@ -10,6 +10,7 @@ export const regressionSeeds: readonly SeedRun[] = [
   { seed: 2_007, profile: 'mixed' },
   { seed: 2_008, profile: 'mixed' },
   { seed: 60_906_608_921, profile: 'swarm' },
+  { seed: 42_444_452_805, profile: 'leases' },
   { seed: 4_711, profile: 'chaos' },
   { seed: 4_711, profile: 'storage' },
   { seed: 4_711, profile: 'leases' },
