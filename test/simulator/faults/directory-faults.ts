@@ -97,7 +97,8 @@ const old: FaultKind = {
     const known = cluster.members.filter((member) => {
       const copy = copies.get(member);
       const boot = member.life?.replica?.status().boot ?? 0;
-      if (copy === undefined) return false;
+      // Its next start would have the number of the present one, and nobody can tell the two apart.
+      if (copy === undefined || boot === copy.boot + 1) return false;
       return (boot > copy.boot + 1 && heardByAll(context, member, boot)) || isMissed(context, member, copy);
     });
     const member = context.victim(known);
