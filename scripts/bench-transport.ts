@@ -33,7 +33,7 @@ function transport(): GrpcTransport {
 }
 
 function join(own: GrpcTransport, name: Name, peer: Name, port: number): void {
-  const fresh = { clusterId: 'bench', boot: 1, clientAddress: '', startIndex: 0 };
+  const fresh = { clusterId: 'bench', boot: 1, startId: 1, clientAddress: '', startIndex: 0 };
   const local = { ...fresh, memberId: name, directoryId: directories[name] };
   own.setIdentity(local, [{ memberId: peer, address: `127.0.0.1:${port}`, directoryId: directories[peer] }]);
 }

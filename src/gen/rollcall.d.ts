@@ -1329,6 +1329,12 @@ export namespace rollcall {
                 /** PeerIdentity startIndex. */
                 startIndex: number;
 
+                /** PeerIdentity startId. */
+                startId: number;
+
+                /** PeerIdentity toStartId. */
+                toStartId: number;
+
                 /**
                  * Creates a new PeerIdentity instance using the specified properties.
                  * @param [properties] Properties to set
@@ -1405,6 +1411,12 @@ export namespace rollcall {
 
                     /** PeerIdentity startIndex */
                     startIndex?: (number|null);
+
+                    /** PeerIdentity startId */
+                    startId?: (number|null);
+
+                    /** PeerIdentity toStartId */
+                    toStartId?: (number|null);
 
                     /** Unknown fields preserved while decoding when enabled */
                     $unknowns?: Uint8Array[];

@@ -2044,6 +2044,8 @@ export const rollcall = $root.rollcall = (() => {
                 PeerIdentity.prototype.clientAddress = "";
                 PeerIdentity.prototype.toMemberId = "";
                 PeerIdentity.prototype.startIndex = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+                PeerIdentity.prototype.startId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+                PeerIdentity.prototype.toStartId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
                 PeerIdentity.create = function(properties) {
                     return new PeerIdentity(properties);
@@ -2072,6 +2074,10 @@ export const rollcall = $root.rollcall = (() => {
                         writer.uint32(58).string(message.toMemberId);
                     if (message.startIndex != null && $Object.hasOwnProperty.call(message, "startIndex") && (typeof message.startIndex === "object" ? message.startIndex.low || message.startIndex.high : message.startIndex !== 0))
                         writer.uint32(64).uint64(message.startIndex);
+                    if (message.startId != null && $Object.hasOwnProperty.call(message, "startId") && (typeof message.startId === "object" ? message.startId.low || message.startId.high : message.startId !== 0))
+                        writer.uint32(72).uint64(message.startId);
+                    if (message.toStartId != null && $Object.hasOwnProperty.call(message, "toStartId") && (typeof message.toStartId === "object" ? message.toStartId.low || message.toStartId.high : message.toStartId !== 0))
+                        writer.uint32(80).uint64(message.toStartId);
                     if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                         for (let i = 0; i < message.$unknowns.length; ++i)
                             writer.raw(message.$unknowns[i]);
@@ -2177,6 +2183,24 @@ export const rollcall = $root.rollcall = (() => {
                                     delete message.startIndex;
                                 continue;
                             }
+                        case 9: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.startId = value;
+                                else
+                                    delete message.startId;
+                                continue;
+                            }
+                        case 10: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.toStartId = value;
+                                else
+                                    delete message.toStartId;
+                                continue;
+                            }
                         }
                         reader.skipType(wireType, _depth, tag);
                         if (!reader.discardUnknown) {
@@ -2249,6 +2273,26 @@ export const rollcall = $root.rollcall = (() => {
                                 message.startIndex = object.startIndex;
                             else if (typeof object.startIndex === "object")
                                 message.startIndex = new $util.LongBits(object.startIndex.low >>> 0, object.startIndex.high >>> 0).toNumber(true);
+                    if (object.startId != null)
+                        if (typeof object.startId === "object" ? object.startId.low || object.startId.high : $Number(object.startId) !== 0)
+                            if ($util.Long)
+                                message.startId = $util.Long.fromValue(object.startId, true);
+                            else if (typeof object.startId === "string")
+                                message.startId = $parseInt(object.startId, 10);
+                            else if (typeof object.startId === "number")
+                                message.startId = object.startId;
+                            else if (typeof object.startId === "object")
+                                message.startId = new $util.LongBits(object.startId.low >>> 0, object.startId.high >>> 0).toNumber(true);
+                    if (object.toStartId != null)
+                        if (typeof object.toStartId === "object" ? object.toStartId.low || object.toStartId.high : $Number(object.toStartId) !== 0)
+                            if ($util.Long)
+                                message.toStartId = $util.Long.fromValue(object.toStartId, true);
+                            else if (typeof object.toStartId === "string")
+                                message.toStartId = $parseInt(object.toStartId, 10);
+                            else if (typeof object.toStartId === "number")
+                                message.toStartId = object.toStartId;
+                            else if (typeof object.toStartId === "object")
+                                message.toStartId = new $util.LongBits(object.toStartId.low >>> 0, object.toStartId.high >>> 0).toNumber(true);
                     return message;
                 };
 
@@ -2281,6 +2325,16 @@ export const rollcall = $root.rollcall = (() => {
                             object.startIndex = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
                         } else
                             object.startIndex = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                        if ($util.Long) {
+                            let long = new $util.Long(0, 0, true);
+                            object.startId = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                        } else
+                            object.startId = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                        if ($util.Long) {
+                            let long = new $util.Long(0, 0, true);
+                            object.toStartId = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                        } else
+                            object.toStartId = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
                     }
                     if (message.clusterId != null && $Object.hasOwnProperty.call(message, "clusterId"))
                         object.clusterId = message.clusterId;
@@ -2313,6 +2367,20 @@ export const rollcall = $root.rollcall = (() => {
                             object.startIndex = options.longs === $String ? $String(message.startIndex) : message.startIndex;
                         else
                             object.startIndex = options.longs === $String ? $util.Long.prototype.toString.call(message.startIndex) : options.longs === $Number ? new $util.LongBits(message.startIndex.low >>> 0, message.startIndex.high >>> 0).toNumber(true) : message.startIndex;
+                    if (message.startId != null && $Object.hasOwnProperty.call(message, "startId"))
+                        if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                            object.startId = typeof message.startId === "number" ? $BigInt(message.startId) : $util.Long.fromBits(message.startId.low >>> 0, message.startId.high >>> 0, true).toBigInt();
+                        else if (typeof message.startId === "number")
+                            object.startId = options.longs === $String ? $String(message.startId) : message.startId;
+                        else
+                            object.startId = options.longs === $String ? $util.Long.prototype.toString.call(message.startId) : options.longs === $Number ? new $util.LongBits(message.startId.low >>> 0, message.startId.high >>> 0).toNumber(true) : message.startId;
+                    if (message.toStartId != null && $Object.hasOwnProperty.call(message, "toStartId"))
+                        if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                            object.toStartId = typeof message.toStartId === "number" ? $BigInt(message.toStartId) : $util.Long.fromBits(message.toStartId.low >>> 0, message.toStartId.high >>> 0, true).toBigInt();
+                        else if (typeof message.toStartId === "number")
+                            object.toStartId = options.longs === $String ? $String(message.toStartId) : message.toStartId;
+                        else
+                            object.toStartId = options.longs === $String ? $util.Long.prototype.toString.call(message.toStartId) : options.longs === $Number ? new $util.LongBits(message.toStartId.low >>> 0, message.toStartId.high >>> 0).toNumber(true) : message.toStartId;
                     return object;
                 };
 

@@ -3,7 +3,11 @@ import type { MemberId } from './types.ts';
 
 export type BootNews = 'first' | 'older' | 'same' | 'newer';
 
-/** The greatest boot number heard of each peer. A boot is one life of a member: a crash, and what it lost, ends it. */
+/**
+ * The greatest boot number heard of each peer. A boot is one life of a member: a crash, and what it lost, ends it. Two
+ * starts with one boot, of which one can only be on an old copy of the directory, are told apart before the core: the
+ * transport lets one of them pass (PeerGate).
+ */
 export class PeerBoots {
   readonly #boots = new Map<MemberId, number>();
 

@@ -304,6 +304,8 @@ export class MemberReplica implements Replica {
         memberId: this.memberId,
         directoryId: this.#identity?.directoryId ?? '',
         boot: recovered.consensus.boot,
+        // One of 2^53 - 1, so that two starts with the same boot do not draw the same; 0 stands for none.
+        startId: 1 + this.#options.random.below('start-id', Number.MAX_SAFE_INTEGER),
         clientAddress: this.#options.clientAddress,
         startIndex: recovered.consensus.lastIndex,
       },

@@ -97,5 +97,6 @@ export class IncomingBatches implements IncomingEvents {
 }
 
 function isSameSender(a: PeerIdentity, b: PeerIdentity): boolean {
-  return a.memberId === b.memberId && a.directoryId === b.directoryId && a.boot === b.boot;
+  const sameDirectory = a.memberId === b.memberId && a.directoryId === b.directoryId;
+  return sameDirectory && a.boot === b.boot && a.startId === b.startId;
 }

@@ -14,8 +14,12 @@ export interface PeerIdentity {
   readonly memberId: MemberId;
   readonly directoryId: string;
   readonly boot: number;
+  /** Drawn at random at this start; never 0. */
+  readonly startId: number;
   /** The addressee's boot as last heard; 0 before. */
   readonly toBoot: number;
+  /** The addressee's start id as heard with that boot; 0 before. */
+  readonly toStartId: number;
   readonly clientAddress: string;
   readonly toMemberId: MemberId;
   /** Last index of the log as it was found at this start. */
@@ -58,7 +62,9 @@ function writeIdentity(out: WireWriter, identity: PeerIdentity): WireWriter {
     .uint(5, identity.toBoot)
     .string(6, identity.clientAddress)
     .string(7, identity.toMemberId)
-    .uint(8, identity.startIndex);
+    .uint(8, identity.startIndex)
+    .uint(9, identity.startId)
+    .uint(10, identity.toStartId);
 }
 
 /** Encodes what goes into a batch, one piece each, in order. Entry data and bodies must not be changed afterwards. */
@@ -124,6 +130,8 @@ function readIdentity(reader: WireReader): PeerIdentity {
   let clientAddress = '';
   let toMemberId = '';
   let startIndex = 0;
+  let startId = 0;
+  let toStartId = 0;
   while (reader.next()) {
     if (reader.field === 1) clusterId = readId(reader);
     else if (reader.field === 2) memberId = readId(reader);
@@ -133,12 +141,16 @@ function readIdentity(reader: WireReader): PeerIdentity {
     else if (reader.field === 6) clientAddress = readId(reader, addressLengthMax);
     else if (reader.field === 7) toMemberId = readId(reader);
     else if (reader.field === 8) startIndex = reader.uint();
+    else if (reader.field === 9) startId = reader.uint();
+    else if (reader.field === 10) toStartId = reader.uint();
     else reader.skip();
   }
-  if (clusterId === '' || memberId === '' || directoryId === '' || toMemberId === '' || boot === 0) {
-    throw new WireError('identity without cluster, member, directory, addressee or boot', reader.offset);
+  if (clusterId === '' || memberId === '' || directoryId === '' || toMemberId === '' || boot === 0 || startId === 0) {
+    throw new WireError('identity without cluster, member, directory, addressee, boot or start id', reader.offset);
   }
-  return { clusterId, memberId, directoryId, boot, toBoot, clientAddress, toMemberId, startIndex };
+  if ((toBoot === 0) !== (toStartId === 0)) throw new WireError('boot without start id, or the reverse', reader.offset);
+  const to = { toMemberId, toBoot, toStartId };
+  return { clusterId, memberId, directoryId, boot, startId, clientAddress, startIndex, ...to };
 }
 
 function decodeForwarded(reader: WireReader): Forwarded {

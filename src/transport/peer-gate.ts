@@ -13,14 +13,32 @@ export type Verdict =
   | { readonly kind: 'drop'; readonly reason: DropReason }
   | { readonly kind: 'refuse'; readonly refusal: PeerRefusal };
 
-interface Heard {
-  readonly directoryId: string;
+/** One start of a member. */
+interface Start {
+  /** 0 where none was heard. */
   readonly boot: number;
+  readonly startId: number;
 }
 
+interface Heard extends Start {
+  readonly directoryId: string;
+}
+
+const unheard: Start = { boot: 0, startId: 0 };
+
 /**
- * Judges who speaks, before anything of what is said is looked at. `check` is pure; `record` notes the highest boot
+ * Judges who speaks, before anything of what is said is looked at. `check` is pure; `record` notes the newest start
  * heard of each member, in memory only: a member that was restarted has to hear it again.
+ *
+ * Of two starts with one boot the one heard first is taken, until a higher boot comes. Either may be the copy: also the
+ * first, where the right directory was put back behind it. But what the first has said may have been counted already (a
+ * vote, an acknowledgement), and it cannot be taken back; to count the other as the same start is what must not be. And
+ * the first stays where both live: a stray copy must not bring down a member that works. The right one is let in again by
+ * one more start of it. Where members have heard different ones first, each of the two is refused by some; that is as
+ * with a copy of a lower boot that meets members which have not heard the later one yet.
+ *
+ * So within one life of this member a boot of a directory stands for one start. The core, the forwarder and whoever else
+ * tells lives of a peer apart by their boots alone rely on it: nothing reaches them but through this gate.
  */
 export class PeerGate {
   readonly #local: LocalIdentity;
@@ -35,7 +53,7 @@ export class PeerGate {
     acknowledged: (member: MemberId) => number = () => 0,
   ) {
     this.#acknowledged = acknowledged;
-    assert(local.boot >= 1 && local.memberId !== '', 'identity of this member');
+    assert(local.boot >= 1 && local.startId >= 1 && local.memberId !== '', 'identity of this member');
     this.#local = local;
     for (const peer of peers) {
       assert(peer.memberId !== local.memberId, 'this member among its peers');
@@ -44,42 +62,62 @@ export class PeerGate {
     }
   }
 
-  /** Highest boot heard of a member, 0 before. */
-  bootOf(member: MemberId): number {
-    return this.#heard.get(member)?.boot ?? 0;
+  /** The newest start heard of a member; boot 0 and start id 0 before. */
+  heardOf(member: MemberId): Start {
+    return this.#heard.get(member) ?? unheard;
   }
 
   check(identity: PeerIdentity, moment: Moment): Verdict {
     const refusal = this.#stranger(identity);
     if (refusal !== undefined) return { kind: 'refuse', refusal };
-    const seen = this.#seenBoot(identity);
-    if (identity.boot < seen) {
+    return this.#copy(identity, moment) ?? this.#toWhichLife(identity, moment);
+  }
+
+  /** Notes the start of an identity that was not refused. */
+  record({ memberId, directoryId, boot, startId }: PeerIdentity): void {
+    assert(this.#peers.has(memberId), () => `boot of ${memberId}, which is no peer`);
+    const seen = this.#seen(memberId, directoryId);
+    if (boot < seen.boot) return;
+    assert(boot > seen.boot || startId === seen.startId, () => `two starts of ${memberId} with boot ${boot} let pass`);
+    this.#heard.set(memberId, { directoryId, boot, startId });
+  }
+
+  /** Undefined where the sender's directory is not known for an old copy. */
+  #copy(identity: PeerIdentity, moment: Moment): Verdict | undefined {
+    const { memberId, directoryId, boot } = identity;
+    const seen = this.#seen(memberId, directoryId);
+    if (boot < seen.boot) {
       // On a stream that was open already it is a batch that took long; a new stream can only be made by a process that
       // lives now, and lives on a directory from before.
       if (moment === 'later') return { kind: 'drop', reason: 'late-boot' };
-      const text = `member ${identity.memberId} speaks as boot ${identity.boot}, its boot ${seen} was heard before`;
-      return { kind: 'refuse', refusal: new PeerRefusal('old-copy', text) };
+      return oldCopy(`member ${memberId} speaks as boot ${boot}, its boot ${seen.boot} was heard before`);
     }
-    if (moment === 'open' && identity.boot > seen && this.#hasLost(identity)) {
-      const acknowledged = this.#acknowledged(identity.memberId);
-      const found = `has found its log up to index ${identity.startIndex}, it had acknowledged ${acknowledged}`;
-      const text = `member ${identity.memberId}, started as boot ${identity.boot}, ${found}`;
-      return { kind: 'refuse', refusal: new PeerRefusal('old-copy', text) };
+    if (boot === seen.boot && identity.startId !== seen.startId) {
+      if (moment === 'later') return { kind: 'drop', reason: 'other-start' };
+      const what = `member ${memberId} speaks as boot ${boot}, another start with that number was heard before`;
+      return oldCopy(`${what}: one of them has an old copy of the directory; end it, and start the right one again`);
     }
-    const own = this.#local.boot;
-    if (identity.toBoot > own) {
-      const text = `member ${this.#local.memberId} runs as boot ${own}, its boot ${identity.toBoot} was heard before`;
-      return { kind: 'refuse', refusal: new PeerRefusal('receiver-old-copy', text) };
+    if (moment === 'open' && boot > seen.boot && this.#hasLost(identity)) {
+      const found = `has found its log up to index ${identity.startIndex}`;
+      const acknowledged = `it had acknowledged ${this.#acknowledged(memberId)}`;
+      return oldCopy(`member ${memberId}, started as boot ${boot}, ${found}, ${acknowledged}`);
     }
-    if (identity.toBoot !== 0 && identity.toBoot < own) return { kind: 'drop', reason: 'earlier-life' };
-    return { kind: 'accept' };
+    return undefined;
   }
 
-  /** Notes the boot of an identity that was not refused. */
-  record(identity: PeerIdentity): void {
-    assert(this.#peers.has(identity.memberId), () => `boot of ${identity.memberId}, which is no peer`);
-    if (identity.boot < this.#seenBoot(identity)) return;
-    this.#heard.set(identity.memberId, { directoryId: identity.directoryId, boot: identity.boot });
+  #toWhichLife({ toBoot, toStartId }: PeerIdentity, moment: Moment): Verdict {
+    const { memberId, boot, startId } = this.#local;
+    if (toBoot > boot) {
+      const text = `member ${memberId} runs as boot ${boot}, its boot ${toBoot} was heard before`;
+      return { kind: 'refuse', refusal: new PeerRefusal('receiver-old-copy', text) };
+    }
+    if (toBoot !== 0 && toBoot < boot) return { kind: 'drop', reason: 'earlier-life' };
+    if (toBoot === boot && toStartId !== startId) {
+      if (moment === 'later') return { kind: 'drop', reason: 'other-start' };
+      const text = `member ${memberId} runs as boot ${boot}, another start with that number was heard before`;
+      return { kind: 'refuse', refusal: new PeerRefusal('receiver-old-copy', text) };
+    }
+    return { kind: 'accept' };
   }
 
   #stranger(identity: PeerIdentity): PeerRefusal | undefined {
@@ -115,10 +153,14 @@ export class PeerGate {
   }
 
   /** Boots count the starts of one directory; while any directory is taken, those of another say nothing. */
-  #seenBoot(identity: PeerIdentity): number {
-    const heard = this.#heard.get(identity.memberId);
-    return heard?.directoryId === identity.directoryId ? heard.boot : 0;
+  #seen(memberId: MemberId, directoryId: string): Start {
+    const heard = this.#heard.get(memberId);
+    return heard?.directoryId === directoryId ? heard : unheard;
   }
+}
+
+function oldCopy(text: string): Verdict {
+  return { kind: 'refuse', refusal: new PeerRefusal('old-copy', text) };
 }
 
 function quoted(text: string): string {

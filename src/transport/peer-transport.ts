@@ -137,7 +137,7 @@ export class PeerTransport implements Transport {
   }
 
   bootOf(peer: MemberId): number {
-    return this.#gate?.bootOf(peer) ?? 0;
+    return this.#gate?.heardOf(peer).boot ?? 0;
   }
 
   status(): readonly PeerStatus[] {
@@ -222,7 +222,8 @@ export class PeerTransport implements Transport {
 
   #identityFor(to: MemberId): PeerIdentity {
     const local = must(this.#local, 'identity of this member');
-    return { ...local, toBoot: this.bootOf(to), toMemberId: to };
+    const { boot: toBoot, startId: toStartId } = must(this.#gate, 'gate of this member').heardOf(to);
+    return { ...local, toBoot, toStartId, toMemberId: to };
   }
 
   /** Who took our stream says who it is: an address may lead to another member, or to another copy of the right one. */

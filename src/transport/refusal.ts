@@ -15,9 +15,9 @@ const refusalCodes = {
   'own-member-id': 'FAILED_PRECONDITION',
   'unknown-member': 'FAILED_PRECONDITION',
   'wrong-directory': 'FAILED_PRECONDITION',
-  /** The caller's boot is lower than one seen: it runs on an old copy of its directory. */
+  /** The caller's boot is lower than one seen, or one seen of another start: it runs on an old copy of its directory. */
   'old-copy': 'FAILED_PRECONDITION',
-  /** The caller has heard a later boot of this member than the present one: this member runs on an old copy. */
+  /** The caller has heard a later start of this member, or another of this boot: this member runs on an old copy. */
   'receiver-old-copy': 'FAILED_PRECONDITION',
   /** A later batch of a stream names another sender than its first. */
   'changed-identity': 'FAILED_PRECONDITION',
@@ -36,9 +36,9 @@ export type RefusalReason = keyof typeof refusalCodes;
 
 /**
  * Why a batch was passed over while its stream stays. `late-boot`: from an earlier life of the sender.
- * `earlier-life`: to an earlier life of this member.
+ * `earlier-life`: to an earlier life of this member. `other-start`: from or to another start with the same boot.
  */
-export type DropReason = 'late-boot' | 'earlier-life';
+export type DropReason = 'late-boot' | 'earlier-life' | 'other-start';
 
 const detailsLengthMax = 300;
 

@@ -6,6 +6,8 @@ export interface LocalIdentity {
   readonly memberId: MemberId;
   readonly directoryId: string;
   readonly boot: number;
+  /** Drawn at random at this start, of [1, 2^53): tells it apart from the start of a copy with the same boot. */
+  readonly startId: number;
   readonly clientAddress: string;
   /** Last index of the log as it was found at this start. */
   readonly startIndex: number;
@@ -85,9 +87,9 @@ export interface PeerStatus {
 /**
  * Carries batches between members. Order is kept within one connection; nothing is sent twice; loss is told by
  * `onUnreachable`. Every batch is checked on arrival: cluster id, sender known by member and directory id, addressee,
- * boot not lower than one seen (a stream that opens with a lower one is refused, a late batch dropped), a new boot that
- * has found all that was acknowledged to this leader (otherwise it is an old copy, and refused), to_boot not of an
- * earlier life of this member (dropped).
+ * boot not lower than one seen (a stream that opens with a lower one is refused, a late batch dropped), the start id that
+ * was first heard with this boot (likewise), a new boot that has found all that was acknowledged to this leader
+ * (otherwise it is an old copy, and refused), to_boot not of an earlier life of this member (dropped).
  */
 export interface Transport {
   /** Listens; resolves with the port. Before `setIdentity` only `Form` is served. */

@@ -240,6 +240,27 @@ function identityCases(bench: Bench): void {
     next.join([a]);
     await bench.connected(a, next);
   });
+
+  it('refuses another start with the boot that was heard: a copy of the directory', async () => {
+    const [a, b] = await bench.pair({}, { boot: 5, startId: 50 });
+    await bench.twin.kill(b.transport);
+    await bench.twin.until('a told', () => a.unreachable.length > 0);
+    const copy = await bench.member('b', { boot: 5, startId: 51, port: b.port });
+    copy.join([a]);
+    await bench.twin.until('the copy told', () => copy.reasons(a).some((reason) => reason.startsWith('old-copy: ')));
+    await bench.twin.until('a told of it', () => a.reasons(b).some((reason) => reason.includes('receiver-old-copy')));
+    await bench.twin.until('named here too', () =>
+      copy.reasons(a).some((reason) => reason.startsWith('receiver-old-copy: ')),
+    );
+    expect([a.isConnected(copy), copy.isConnected(a)]).toEqual([false, false]);
+    expect([a.beat(copy, 1), copy.beat(a, 1)]).toEqual([false, false]);
+    // The right one is told apart from the copy by its next boot.
+    await bench.twin.kill(copy.transport);
+    const next = await bench.member('b', { boot: 6, startId: 60, port: b.port });
+    next.join([a]);
+    await bench.connected(a, next);
+    expect([a.transport.bootOf('b'), a.rounds(copy), copy.rounds(a)]).toEqual([6, [], []]);
+  });
 }
 
 function formCases(bench: Bench): void {

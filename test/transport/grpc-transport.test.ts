@@ -46,7 +46,9 @@ const asA: PeerIdentity = {
   memberId: 'a',
   directoryId: 'da',
   boot: 3,
+  startId: 30,
   toBoot: 0,
+  toStartId: 0,
   clientAddress: '',
   startIndex: 0,
   toMemberId: 'b',
@@ -140,24 +142,30 @@ describe('a stream of batches', () => {
   it('goes on over batches from or for an earlier life, which are dropped and counted', async () => {
     const b = await formed();
     const stream = new RawStream(b.port);
-    stream.batch({ ...asA, toBoot: 4 }, 1);
+    stream.batch({ ...asA, toBoot: 4, toStartId: 70 }, 1);
     stream.batch({ ...asA, boot: 2 }, 2);
-    stream.batch({ ...asA, toBoot: 5 }, 3);
+    stream.batch({ ...asA, startId: 31 }, 2);
+    stream.batch({ ...asA, toBoot: 5, toStartId: 8 }, 2);
+    stream.batch({ ...asA, toBoot: 5, toStartId: 7 }, 3);
     await twin.until('what is for this life', () => b.batches.length === 1);
     expect(b.batches[0]?.messages[0]).toMatchObject({ round: 3 });
     expect(b.transport.refusals()).toEqual(
       new Map([
         ['earlier-life', 1],
         ['late-boot', 1],
+        ['other-start', 2],
       ]),
     );
     expect([stream.accepted, stream.status]).toEqual([true, undefined]);
   });
 
-  it('tells the owner when this member itself is the old copy', async () => {
+  it.each([
+    ['a later boot', 6, 7],
+    ['another start with its boot', 5, 8],
+  ])('tells the owner when this member itself is the old copy: %s was heard', async (_name, toBoot, toStartId) => {
     const b = await formed();
     const stream = new RawStream(b.port);
-    stream.batch({ ...asA, toBoot: 6 }, 1);
+    stream.batch({ ...asA, toBoot, toStartId }, 1);
     await twin.until('the end', () => stream.status !== undefined);
     expect(stream.status).toMatchObject({ code: status.FAILED_PRECONDITION });
     expect(b.unreachable.map((told) => told.reason)).toContainEqual(expect.stringMatching(/^receiver-old-copy: /));

@@ -20,6 +20,8 @@ interface Batch {
 
 export interface MemberOptions {
   readonly boot?: number;
+  /** Default 7: of two members of a test with one name only the boots differ. */
+  readonly startId?: number;
   readonly port?: number;
   readonly limits?: Partial<TransportLimits>;
   readonly onSnapshot?: (incoming: IncomingSnapshot) => Promise<number>;
@@ -29,6 +31,7 @@ export interface MemberOptions {
 export class Member implements TransportHandlers {
   readonly name: string;
   readonly boot: number;
+  readonly startId: number;
   readonly batches: Batch[] = [];
   readonly connected: MemberId[] = [];
   readonly unreachable: { readonly peer: MemberId; readonly reason: string }[] = [];
@@ -43,6 +46,7 @@ export class Member implements TransportHandlers {
   constructor(twin: TransportTwin, name: string, options: MemberOptions = {}) {
     this.name = name;
     this.boot = options.boot ?? 1;
+    this.startId = options.startId ?? 7;
     this.#twin = twin;
     this.#onSnapshot = options.onSnapshot ?? (() => Promise.reject(new Error('no snapshot wanted')));
     this.transport = twin.create(name, options.port ?? 0, options.limits ?? {});
@@ -144,6 +148,7 @@ export function identityOf(member: Member): LocalIdentity {
     memberId: member.name,
     directoryId: `directory-${member.name}`,
     boot: member.boot,
+    startId: member.startId,
     clientAddress: `clients-${member.name}:1`,
     startIndex: 0,
   };

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Packet } from '../../src/transport/memory-network.ts';
 import { Bench } from './bench.ts';
-import { type Member, peerOf } from './member.ts';
+import { identityOf, type Member, peerOf } from './member.ts';
 import { type MemoryTwin, memoryTwin } from './twins.ts';
 
 /** Two connected members, and the network between them. */
@@ -220,10 +220,7 @@ describe('dialing a peer that is not there', () => {
     bench.open();
     const a = await bench.member('a');
     const absent = { memberId: 'b', address: 'b:77', directoryId: '' };
-    a.transport.setIdentity(
-      { clusterId: 'cluster', memberId: 'a', directoryId: 'directory-a', boot: 1, clientAddress: '', startIndex: 0 },
-      [absent],
-    );
+    a.transport.setIdentity({ ...identityOf(a), clientAddress: '' }, [absent]);
     await twin.pass(5_000);
     const waits = dialedMs.slice(1).map((at, index) => at - (dialedMs[index] ?? 0));
     const wholes = [20, 40, 80, 160, 320, 500, 500, 500, 500];
@@ -241,10 +238,7 @@ describe('dialing a peer that is not there', () => {
     await twin.pass(5);
     const b = await bench.member('b', { port: 77 });
     const startMs = twin.clock.monotonicMs();
-    b.transport.setIdentity(
-      { clusterId: 'cluster', memberId: 'b', directoryId: 'directory-b', boot: 1, clientAddress: '', startIndex: 0 },
-      [peerOf(a)],
-    );
+    b.transport.setIdentity({ ...identityOf(b), clientAddress: '' }, [peerOf(a)]);
     await bench.connected(a, b);
     expect(twin.clock.monotonicMs() - startMs).toBeLessThan(10);
   });

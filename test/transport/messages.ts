@@ -72,16 +72,24 @@ export const messages: fc.Arbitrary<Message> = fc.oneof(
 
 export const forwardedCalls: fc.Arbitrary<Forwarded> = fc.record({ id: numbers, answer: fc.boolean(), body: data });
 
-export const identities: fc.Arbitrary<PeerIdentity> = fc.record({
-  clusterId: ids,
-  memberId: fc.constant(envelope.from),
-  directoryId: ids,
-  boot: fc.constant(envelope.fromBoot),
-  toBoot: numbers,
-  clientAddress: fc.string({ maxLength: 30 }),
-  toMemberId: fc.constant(envelope.to),
-  startIndex: numbers,
-});
+const addressee = fc.oneof(
+  fc.record({ toBoot: positive, toStartId: positive }),
+  fc.constant({ toBoot: 0, toStartId: 0 }),
+);
+
+export const identities: fc.Arbitrary<PeerIdentity> = fc
+  .record({
+    clusterId: ids,
+    memberId: fc.constant(envelope.from),
+    directoryId: ids,
+    boot: fc.constant(envelope.fromBoot),
+    startId: positive,
+    clientAddress: fc.string({ maxLength: 30 }),
+    toMemberId: fc.constant(envelope.to),
+    startIndex: numbers,
+    to: addressee,
+  })
+  .map(({ to, ...identity }) => ({ ...identity, ...to }));
 
 export const formStates: fc.Arbitrary<FormState> = fc.record({
   memberId: ids,

@@ -23,7 +23,9 @@ const identity: PeerIdentity = {
   memberId: 'a',
   directoryId: 'da',
   boot: 7,
+  startId: 70,
   toBoot: 0,
+  toStartId: 0,
   clientAddress: 'h:1',
   startIndex: 77,
   toMemberId: 'b',
@@ -87,6 +89,15 @@ describe('a batch is refused', () => {
     const longest = 'x'.repeat(idLengthMax);
     expect(decodeBatchIdentity(encodeBatchHead({ ...identity, [field]: longest }))[field]).toBe(longest);
     expect(() => decodeBatchIdentity(encodeBatchHead({ ...identity, [field]: `${longest}x` }))).toThrow('at most');
+  });
+
+  it('whose identity has no start id, or names its addressee by half', () => {
+    expect(() => decodeBatchIdentity(encodeBatchHead({ ...identity, startId: 0 }))).toThrow('or start id');
+    const most = { ...identity, startId: Number.MAX_SAFE_INTEGER, toBoot: 1, toStartId: Number.MAX_SAFE_INTEGER };
+    expect(decodeBatchIdentity(encodeBatchHead(most))).toEqual(most);
+    for (const half of [{ toBoot: 1 }, { toStartId: 1 }]) {
+      expect(() => decodeBatchIdentity(encodeBatchHead({ ...identity, ...half }))).toThrow('boot without start id');
+    }
   });
 
   it('without identity, with two, without boot, or with too long an address', () => {

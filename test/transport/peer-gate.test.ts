@@ -3,7 +3,15 @@ import { InvariantError } from '../../src/base/assert.ts';
 import type { PeerIdentity } from '../../src/transport/peer-codec.ts';
 import { type Moment, PeerGate } from '../../src/transport/peer-gate.ts';
 
-const local = { clusterId: 'c1', memberId: 'a', directoryId: 'da', boot: 5, clientAddress: 'h:1', startIndex: 9 };
+const local = {
+  clusterId: 'c1',
+  memberId: 'a',
+  directoryId: 'da',
+  boot: 5,
+  startId: 50,
+  clientAddress: 'h:1',
+  startIndex: 9,
+};
 const peers = [
   { memberId: 'b', address: 'h:2', directoryId: 'db' },
   { memberId: 'n', address: 'h:3', directoryId: '' },
@@ -13,7 +21,9 @@ const fromB: PeerIdentity = {
   memberId: 'b',
   directoryId: 'db',
   boot: 9,
+  startId: 90,
   toBoot: 5,
+  toStartId: 50,
   clientAddress: 'h:4',
   startIndex: 20,
   toMemberId: 'a',
@@ -41,10 +51,17 @@ function said(identity: PeerIdentity, moment: Moment): string {
 describe('the gate', () => {
   const table: readonly (readonly [string, Partial<PeerIdentity>, string, string])[] = [
     ['the peer as recorded', {}, 'accept', 'accept'],
-    ['one that has not heard this member yet', { toBoot: 0 }, 'accept', 'accept'],
-    ['a later boot', { boot: 10 }, 'accept', 'accept'],
+    ['one that has not heard this member yet', { toBoot: 0, toStartId: 0 }, 'accept', 'accept'],
+    ['a later boot', { boot: 10, startId: 91 }, 'accept', 'accept'],
     ['an earlier boot', { boot: 8 }, 'refuse old-copy', 'drop late-boot'],
+    ['another start with the same boot', { startId: 91 }, 'refuse old-copy', 'drop other-start'],
     ['a batch for an earlier life of this member', { toBoot: 4 }, 'drop earlier-life', 'drop earlier-life'],
+    [
+      "one who knows another start with this member's boot",
+      { toStartId: 51 },
+      'refuse receiver-old-copy',
+      'drop other-start',
+    ],
     [
       'one who knows a later boot of this member',
       { toBoot: 6 },
@@ -70,6 +87,7 @@ describe('the gate', () => {
       'refuse wrong-directory',
     ],
     ['an old boot to an earlier life', { boot: 8, toBoot: 4 }, 'refuse old-copy', 'drop late-boot'],
+    ['another start to an earlier life', { startId: 91, toBoot: 4 }, 'refuse old-copy', 'drop other-start'],
   ];
   it.each(table)('%s', (_name, change, atOpening, later) => {
     expect(said({ ...fromB, ...change }, 'open')).toBe(atOpening);
@@ -79,17 +97,40 @@ describe('the gate', () => {
   it('changes nothing by checking', () => {
     const one = gate();
     one.check({ ...fromB, boot: 20 }, 'open');
-    expect(one.bootOf('b')).toBe(9);
+    expect(one.heardOf('b').boot).toBe(9);
     expect(one.check(fromB, 'open').kind).toBe('accept');
   });
 
-  it('remembers the highest boot only', () => {
+  it('remembers the highest boot only, and the start that was heard with it', () => {
     const one = gate();
-    one.record({ ...fromB, boot: 8 });
-    expect(one.bootOf('b')).toBe(9);
-    one.record({ ...fromB, boot: 11 });
-    expect(one.bootOf('b')).toBe(11);
-    expect(one.bootOf('n')).toBe(0);
+    one.record({ ...fromB, boot: 8, startId: 80 });
+    expect(one.heardOf('b')).toMatchObject({ boot: 9, startId: 90 });
+    one.record({ ...fromB, boot: 11, startId: 110 });
+    expect(one.heardOf('b')).toMatchObject({ boot: 11, startId: 110 });
+    expect(one.heardOf('n')).toEqual({ boot: 0, startId: 0 });
+  });
+
+  it('stays with the start that it heard first, until one with a higher boot comes', () => {
+    const one = new PeerGate(local, peers);
+    const second = { ...fromB, startId: 91 };
+    // Which of the two is the copy cannot be known: whoever comes first is taken.
+    expect(one.check(second, 'open').kind).toBe('accept');
+    one.record(second);
+    const verdict = one.check(fromB, 'open');
+    if (verdict.kind !== 'refuse') throw new Error('two starts with one boot were let pass');
+    expect(verdict.refusal.message).toBe(
+      'old-copy: member b speaks as boot 9, another start with that number was heard before: one of them has an old ' +
+        'copy of the directory; end it, and start the right one again',
+    );
+    expect(() => one.record(fromB)).toThrow(InvariantError);
+    expect(one.check(second, 'open').kind).toBe('accept');
+    const next = { ...fromB, boot: 10, startId: 92 };
+    expect(one.check(next, 'open').kind).toBe('accept');
+    one.record(next);
+    expect(one.check(second, 'open').kind).toBe('refuse');
+    expect(one.check(second, 'later')).toEqual({ kind: 'drop', reason: 'late-boot' });
+    // A start id says something only together with its boot.
+    expect(one.check({ ...next, boot: 11 }, 'open').kind).toBe('accept');
   });
 
   it('takes any directory where none is recorded, and counts the boots of each for itself', () => {
@@ -98,10 +139,10 @@ describe('the gate', () => {
     expect(one.check(first, 'open').kind).toBe('accept');
     one.record(first);
     expect(one.check({ ...first, boot: 29 }, 'open').kind).toBe('refuse');
-    const second = { ...first, directoryId: 'd2', boot: 1 };
+    const second = { ...first, directoryId: 'd2', boot: 1, startId: 10 };
     expect(one.check(second, 'open').kind).toBe('accept');
     one.record(second);
-    expect(one.bootOf('n')).toBe(1);
+    expect(one.heardOf('n').boot).toBe(1);
   });
 
   it('says in plain words what does not fit, whatever the caller calls itself', () => {
@@ -131,5 +172,6 @@ describe('the gate', () => {
     expect(() => new PeerGate(local, [{ memberId: 'a', address: '', directoryId: '' }])).toThrow(InvariantError);
     expect(() => new PeerGate(local, [...peers, ...peers])).toThrow(InvariantError);
     expect(() => new PeerGate({ ...local, boot: 0 }, peers)).toThrow(InvariantError);
+    expect(() => new PeerGate({ ...local, startId: 0 }, peers)).toThrow(InvariantError);
   });
 });
