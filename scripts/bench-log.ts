@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { emptyPrefixHash, extendPrefixHash } from '../src/base/hash.ts';
 import { SystemClock } from '../src/base/system-clock.ts';
+import { noMembership } from '../src/raft/membership.ts';
 import type { Entry } from '../src/storage/log-types.ts';
 import { NodeDisk } from '../src/storage/node-disk.ts';
 import { SegmentedLog } from '../src/storage/segmented-log.ts';
@@ -82,7 +83,7 @@ class PlainWriter {
 async function row(root: string, commands: number): Promise<string> {
   const directory = join(root, String(commands));
   const disk = await NodeDisk.open(directory);
-  await SegmentedLog.initialise(disk, { index: 0, term: 0, hash: emptyPrefixHash }, { voters: [] });
+  await SegmentedLog.initialise(disk, { index: 0, term: 0, hash: emptyPrefixHash }, noMembership);
   const fail = (error: Error): void => {
     throw error;
   };

@@ -8,6 +8,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SystemClock } from '../src/base/system-clock.ts';
+import { votersOnly } from '../src/raft/membership.ts';
 import { LevelStateEngine } from '../src/storage/level-state-engine.ts';
 import { NodeDisk } from '../src/storage/node-disk.ts';
 import { encodeSnapshot, receiveSnapshot } from '../src/storage/snapshot-stream.ts';
@@ -21,7 +22,7 @@ const valueBytes = 300;
 const keysMax = 200_000;
 const secondsPerSize = 4;
 const flushesMax = 2_000;
-const membership = { voters: [{ id: 'a', directoryId: '0'.repeat(32), peerAddress: '127.0.0.1:7401' }] };
+const membership = votersOnly([{ id: 'a', directoryId: '0'.repeat(32), peerAddress: '127.0.0.1:7401' }]);
 
 /** Bytes that compress about as well as specs do: half of each is the same everywhere. */
 const values = Array.from({ length: 1_000 }, (_, n) => {

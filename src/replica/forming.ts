@@ -2,6 +2,7 @@ import { must } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import { StorageError } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
+import { votersOnly } from '../raft/membership.ts';
 import type { MembershipRecord } from '../storage/entry-log.ts';
 import type { Identity, IdentityFile, InitialMember } from '../storage/identity.ts';
 import type { FormState } from '../transport/types.ts';
@@ -120,13 +121,13 @@ function clusterIdInUse(own: Identity, others: readonly FormState[]): string {
 function membershipOf(options: FormingOptions, own: Identity, others: readonly FormState[]): MembershipRecord {
   const directories = new Map(others.map((answer) => [answer.memberId, answer.directoryId]));
   directories.set(own.memberId, own.directoryId);
-  return {
-    voters: options.initialMembers.map(({ id, peerAddress }) => ({
+  return votersOnly(
+    options.initialMembers.map(({ id, peerAddress }) => ({
       id,
       peerAddress,
       directoryId: must(directories.get(id), `directory id of ${id}`),
     })),
-  };
+  );
 }
 
 /** A cluster that has formed without this directory does not take it: it would be a member that forgot its votes. */

@@ -1,4 +1,9 @@
+import type { Membership } from '../raft/membership.ts';
 import type { Entry, LogBase } from './log-types.ts';
+
+export type { MemberRecord } from '../raft/membership.ts';
+/** As of an index of the log. */
+export type MembershipRecord = Membership;
 
 /** What `EntryLog.open` found. */
 export interface RecoveredLog {
@@ -10,19 +15,6 @@ export interface RecoveredLog {
   readonly commit: number;
   /** A torn last write that was wiped; for the log line. */
   readonly torn: { readonly file: string; readonly offset: number; readonly pages: number } | undefined;
-}
-
-/** One member as the replicated membership knows it. */
-export interface MemberRecord {
-  readonly id: string;
-  /** Random id of the member's data directory, 32 hex digits. */
-  readonly directoryId: string;
-  /** host:port of its peer listener. */
-  readonly peerAddress: string;
-}
-
-export interface MembershipRecord {
-  readonly voters: readonly MemberRecord[];
 }
 
 /**

@@ -20,7 +20,8 @@ export const snapshotFormat = 1;
 export const chunkBytesMax = 256 * 1_024;
 
 export const headFixedBytes = 10;
-export const headJsonBytesMax = 64 * 1_024;
+/** The largest membership there can be, and more. */
+export const headJsonBytesMax = 256 * 1_024;
 export const recordTag = 1;
 export const recordFixedBytes = 7;
 export const trailerTag = 2;

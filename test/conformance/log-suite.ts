@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { assert, InvariantError } from '../../src/base/assert.ts';
 import { ManualClock } from '../../src/base/manual-clock.ts';
+import { votersOnly } from '../../src/raft/membership.ts';
 import type { RecoveredLog } from '../../src/storage/entry-log.ts';
 import { entryDataBytesMax } from '../../src/storage/frame.ts';
 import { SegmentedLog } from '../../src/storage/segmented-log.ts';
@@ -166,7 +167,7 @@ function baseCases(current: () => LogHarness): void {
     const old = entriesAfter(emptyBase, 20, 1, 2_000);
     const queued = harness.log.append(old, 3);
     const base = { index: 1_000, term: 7, hash: 'fedcba9876543210' };
-    const other = { voters: membership.voters.slice(0, 1) };
+    const other = votersOnly(membership.voters.slice(0, 1));
     const restarted = harness.log.restart(base, other);
     expect(harness.log.durableIndex).toBe(0);
     const next = entriesAfter(base, 3, 8, 50);

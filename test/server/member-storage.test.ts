@@ -1,17 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { ManualClock } from '../../src/base/manual-clock.ts';
+import { votersOnly } from '../../src/raft/membership.ts';
 import { openMemberStorage } from '../../src/server/member-storage.ts';
 import type { MembershipRecord } from '../../src/storage/entry-log.ts';
 import { MemoryDisk } from '../../src/storage/memory-disk.ts';
 import { MemoryStateEngine } from '../../src/storage/memory-state-engine.ts';
 
 function membership(directoryIdOfB: string): MembershipRecord {
-  return {
-    voters: [
-      { id: 'a', peerAddress: 'a:1', directoryId: 'a'.repeat(32) },
-      { id: 'b', peerAddress: 'b:1', directoryId: directoryIdOfB.repeat(32) },
-    ],
-  };
+  return votersOnly([
+    { id: 'a', peerAddress: 'a:1', directoryId: 'a'.repeat(32) },
+    { id: 'b', peerAddress: 'b:1', directoryId: directoryIdOfB.repeat(32) },
+  ]);
 }
 
 describe('openMemberStorage', () => {

@@ -1,18 +1,19 @@
 import { must } from '../../src/base/assert.ts';
 import { extendPrefixHash } from '../../src/base/hash.ts';
+import { votersOnly } from '../../src/raft/membership.ts';
 import type { MembershipRecord } from '../../src/storage/entry-log.ts';
 import type { Entry, LogBase } from '../../src/storage/log-types.ts';
 
 /** Where a log of the tests begins unless they say otherwise. */
 export const emptyBase: LogBase = { index: 0, term: 0, hash: '0'.repeat(16) };
 
-export const membership: MembershipRecord = {
-  voters: ['a', 'b', 'c'].map((id, position) => ({
+export const membership: MembershipRecord = votersOnly(
+  ['a', 'b', 'c'].map((id, position) => ({
     id,
     directoryId: String(position).repeat(32),
     peerAddress: `127.0.0.1:${7401 + position}`,
   })),
-};
+);
 
 /** `count` entries that follow `previous`, each with `bytes` bytes of data that depend on `fill`, index and term. */
 export function entriesAfter(previous: LogBase, count: number, term: number, bytes: number, fill = 0): Entry[] {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { must } from '../../src/base/assert.ts';
 import { StorageError } from '../../src/base/errors.ts';
 import { SeededRandom } from '../../src/base/random.ts';
+import { votersOnly } from '../../src/raft/membership.ts';
 import { readMark } from '../../src/storage/compaction-mark.ts';
 import type { MembershipRecord } from '../../src/storage/entry-log.ts';
 import type { DiskFault, DiskStep } from '../../src/storage/memory-disk.ts';
@@ -204,7 +205,7 @@ describe('an error of the disk', () => {
 
 describe('a crash at any moment', () => {
   const base = { index: 90, term: 3, hash: 'a'.repeat(16) };
-  const other: MembershipRecord = { voters: membership.voters.slice(1) };
+  const other: MembershipRecord = votersOnly(membership.voters.slice(1));
   const random = new SeededRandom(3);
   const choices: readonly CrashChoice[] = [keepAll, keepNothing, randomCrash(random), randomCrash(random)];
 

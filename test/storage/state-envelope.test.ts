@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { InvariantError } from '../../src/base/assert.ts';
 import { StorageError } from '../../src/base/errors.ts';
 import { SystemClock } from '../../src/base/system-clock.ts';
+import { noMembership, votersOnly } from '../../src/raft/membership.ts';
 import { MemoryDisk } from '../../src/storage/memory-disk.ts';
 import { decodeHeadJson, encodeHead } from '../../src/storage/snapshot-format.ts';
 import { envelopeHeadBytes, openValue, sealValue } from '../../src/storage/state-envelope.ts';
@@ -77,7 +78,7 @@ describe('formats of the state', () => {
     await disk.makeDirectory('state');
     const base = { index: 41, term: 3, hash: '0123456789abcdef' };
     const voters = membership.voters.slice(0, 1);
-    const pointer = { active: 2, installed: { base, membership: { voters } } };
+    const pointer = { active: 2, installed: { base, membership: votersOnly(voters) } };
     await writePointer(disk, 'state', pointer, () => undefined);
     const golden =
       '{"format":1,"active":2,"installed":{"base":{"index":41,"term":3,"hash":"0123456789abcdef"},' +
@@ -88,7 +89,7 @@ describe('formats of the state', () => {
   });
 
   it('reads and writes the head of a snapshot as it was when the format was fixed', () => {
-    const head = encodeHead({ mark, membership: { voters: [] } });
+    const head = encodeHead({ mark, membership: noMembership });
     expect(head.subarray(0, 10).toString('hex')).toBe('5243534e000100000096');
     expect(head.subarray(10).toString()).toBe(
       `{"mark":${encodeStateMark(mark).toString()},"membership":{"voters":[]}}`,

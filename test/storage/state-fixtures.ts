@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Clock, Timer, TimerOptions } from '../../src/base/clock.ts';
 import { SystemClock } from '../../src/base/system-clock.ts';
+import { votersOnly } from '../../src/raft/membership.ts';
 import type { MembershipRecord } from '../../src/storage/entry-log.ts';
 import type { StateSink } from '../../src/storage/state-loader.ts';
 import type { StateChange, StateMark } from '../../src/storage/state-store.ts';
@@ -11,13 +12,13 @@ import type { StateChange, StateMark } from '../../src/storage/state-store.ts';
 /** A content, keyed by the text of the key. */
 export type Content = ReadonlyMap<string, Buffer>;
 
-export const membership: MembershipRecord = {
-  voters: ['a', 'b', 'c'].map((id, place) => ({
+export const membership: MembershipRecord = votersOnly(
+  ['a', 'b', 'c'].map((id, place) => ({
     id,
     directoryId: String(place).repeat(32),
     peerAddress: `127.0.0.1:${7401 + place}`,
   })),
-};
+);
 
 /** Adds up hashes of the pairs, as a state machine does: order and number of flushes do not matter. */
 export class HashingSink implements StateSink {
