@@ -374,6 +374,46 @@ describe('a cluster of replicas', () => {
     expect(new Set(await cluster.hashes()).size).toBe(1);
     await cluster.stop();
   });
+
+  it('refuses a copy that comes to the number of the present start with all that was acknowledged', async () => {
+    const cluster = new MemoryCluster();
+    const leader = await started(cluster);
+    const id = must(others(cluster, leader)[0], 'a follower');
+    const member = cluster.member(id);
+    await cluster.outcome(cluster.register(leader, 'one'));
+    await cluster.hashes();
+    const copy = member.disk.fork();
+    cluster.kill(id);
+    await cluster.start(id);
+    for (const other of others(cluster, id)) {
+      await cluster.until(`its second start, heard by ${other}`, () =>
+        cluster
+          .replica(other)
+          .status()
+          .peers.find((peer) => peer.memberId === id && peer.boot === 2 && peer.connected),
+      );
+    }
+    cluster.kill(id);
+    const own = { disk: member.disk, engine: member.engine };
+    Object.assign(member, { disk: copy, engine: own.engine.restarted(copy) });
+    await cluster.start(id);
+    const told = /old-copy: .*another start with that number/;
+    for (const other of others(cluster, id)) {
+      await cluster.until(`a refusal by ${other}`, () =>
+        cluster
+          .member(other)
+          .events.find((event) => event.kind === 'unreachable' && event.peer === id && told.test(event.reason)),
+      );
+    }
+    await cluster.run(5_000);
+    expect(cluster.replica(id).status()).toMatchObject({ boot: 2, leader: '' });
+    cluster.kill(id);
+    Object.assign(member, { disk: own.disk, engine: own.engine.restarted(own.disk) });
+    await cluster.start(id);
+    expect(new Set(await cluster.hashes()).size).toBe(1);
+    expect(cluster.replica(id).status().boot).toBe(3);
+    await cluster.stop();
+  });
 });
 
 /** A state whose hash is wrong from a moment on: a flipped bit in memory, as the comparison would see it. */

@@ -84,9 +84,10 @@ const copied: FaultKind = {
 };
 
 /**
- * A member runs on an old copy of its directory: where every other member has heard a later start of it, or where the
- * leader knows that it had acknowledged more. It must not outlast any of them, nor that leader's time: whoever starts
- * anew, or leads anew, knows nothing of it.
+ * A member runs on an old copy of its directory: where every other member has heard a start of it whose number the copy
+ * does not get beyond, or where the leader knows that it had acknowledged more. It must not outlast any of them, nor that
+ * leader's time: whoever starts anew, or leads anew, knows nothing of it. Nor is it started twice: each start brings it
+ * nearer to a number that nobody has heard.
  */
 const old: FaultKind = {
   name: 'old-directory',
@@ -97,9 +98,8 @@ const old: FaultKind = {
     const known = cluster.members.filter((member) => {
       const copy = copies.get(member);
       const boot = member.life?.replica?.status().boot ?? 0;
-      // Its next start would have the number of the present one, and nobody can tell the two apart.
-      if (copy === undefined || boot === copy.boot + 1) return false;
-      return (boot > copy.boot + 1 && heardByAll(context, member, boot)) || isMissed(context, member, copy);
+      if (copy === undefined) return false;
+      return (boot > copy.boot && heardByAll(context, member, boot)) || isMissed(context, member, copy);
     });
     const member = context.victim(known);
     const copy = member === undefined ? undefined : copies.get(member);
@@ -111,6 +111,7 @@ const old: FaultKind = {
     const others = cluster.members.filter((one) => one !== member).map(({ life }) => life);
     const text = `${member.id} runs on a copy of its directory of start ${copy.boot} for ${forMs} ms`;
     const begun = onOther(context, member, copy.directory, forMs, text);
+    member.held = true;
     const watch = (): void => {
       if (member.life === undefined || !member.suffered.has('data')) return;
       // Whoever starts anew has heard nothing: the copy must be gone before.
@@ -119,9 +120,37 @@ const old: FaultKind = {
       else context.world.setTimer(1, watch);
     };
     watch();
-    return begun;
+    return {
+      ...begun,
+      mend: () => {
+        member.held = false;
+        begun.mend?.();
+        startAbove(context, member, copy.boot + 1);
+      },
+    };
   },
 };
+
+/**
+ * Those that have heard the copy first refuse the right directory while its start has the same number, and say what to
+ * do: its operator starts it once more.
+ */
+function startAbove(context: FaultContext, member: SimMember, copyBoot: number): void {
+  const { cluster, world } = context;
+  const look = (): void => {
+    // It is on yet another directory, and gets its own back behind this.
+    if (member.suffered.has('data')) return;
+    const boot = member.life?.replica?.status().boot ?? 0;
+    if (boot > copyBoot) return;
+    if (boot > 0) {
+      context.detail(`${member.id} has the number ${boot} of its copy, and is started again`);
+      cluster.kill(member, false, false);
+      cluster.start(member);
+    }
+    world.setTimer(10, look);
+  };
+  look();
+}
 
 function heardByAll({ cluster }: FaultContext, member: SimMember, boot: number): boolean {
   return cluster.members.every((other) => {
