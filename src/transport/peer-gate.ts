@@ -30,15 +30,16 @@ const unheard: Start = { boot: 0, startId: 0 };
  * Judges who speaks, before anything of what is said is looked at. `check` is pure; `record` notes the newest start
  * heard of each member, in memory only: a member that was restarted has to hear it again.
  *
- * Of two starts with one boot the one heard first is taken, until a higher boot comes. Either may be the copy: also the
- * first, where the right directory was put back behind it. But what the first has said may have been counted already (a
- * vote, an acknowledgement), and it cannot be taken back; to count the other as the same start is what must not be. And
- * the first stays where both live: a stray copy must not bring down a member that works. The right one is let in again by
- * one more start of it. Where members have heard different ones first, each of the two is refused by some; that is as
- * with a copy of a lower boot that meets members which have not heard the later one yet.
+ * Of two starts with one boot the one heard first is taken, until a higher boot comes. Either may be the copy: also
+ * the first, where the right directory was put back behind it. But what the first has said (a vote, an
+ * acknowledgement) may have been counted already and cannot be taken back; to count the other as the same start is
+ * what must not be. And the first stays where both live: a stray copy must not bring down a member that works. The
+ * right one is let in again by one more start of it. Where members have heard different ones first, each of the two is
+ * refused by some only; so it is with a copy of a lower boot, too, where it meets a member that has not heard the
+ * later one.
  *
- * So within one life of this member a boot of a directory stands for one start. The core, the forwarder and whoever else
- * tells lives of a peer apart by their boots alone rely on it: nothing reaches them but through this gate.
+ * So within one life of this member a boot of a directory stands for one start. The core, the forwarder and whoever
+ * else tells lives of a peer apart by boots alone rely on it: nothing reaches them but through this gate.
  */
 export class PeerGate {
   readonly #local: LocalIdentity;

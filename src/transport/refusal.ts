@@ -15,7 +15,7 @@ const refusalCodes = {
   'own-member-id': 'FAILED_PRECONDITION',
   'unknown-member': 'FAILED_PRECONDITION',
   'wrong-directory': 'FAILED_PRECONDITION',
-  /** The caller's boot is lower than one seen, or one seen of another start: it runs on an old copy of its directory. */
+  /** The caller's boot is lower than one seen, or was seen of another start: it runs on an old copy of a directory. */
   'old-copy': 'FAILED_PRECONDITION',
   /** The caller has heard a later start of this member, or another of this boot: this member runs on an old copy. */
   'receiver-old-copy': 'FAILED_PRECONDITION',

@@ -87,8 +87,8 @@ export interface PeerStatus {
 /**
  * Carries batches between members. Order is kept within one connection; nothing is sent twice; loss is told by
  * `onUnreachable`. Every batch is checked on arrival: cluster id, sender known by member and directory id, addressee,
- * boot not lower than one seen (a stream that opens with a lower one is refused, a late batch dropped), the start id that
- * was first heard with this boot (likewise), a new boot that has found all that was acknowledged to this leader
+ * boot not lower than one seen (a stream that opens with a lower one is refused, a late batch dropped), the start id
+ * that was first heard with this boot (likewise), a new boot that has found all that was acknowledged to this leader
  * (otherwise it is an old copy, and refused), to_boot not of an earlier life of this member (dropped).
  */
 export interface Transport {

@@ -18,6 +18,7 @@ export function transportSuite(name: string, makeTwin: () => TransportTwin): voi
     sendingCases(bench);
     overflowCases(bench);
     identityCases(bench);
+    copyCases(bench);
     formCases(bench);
     snapshotCases(bench);
     stopCases(bench);
@@ -218,7 +219,9 @@ function identityCases(bench: Bench): void {
     expect(a.unreachable[0]?.reason).toMatch(/^wrong-addressee: /);
     expect(a.transport.status()[0]?.connected).toBe(false);
   });
+}
 
+function copyCases(bench: Bench): void {
   it('refuses an earlier boot than was heard: an old copy of the directory', async () => {
     const [a, b] = await bench.pair({}, { boot: 5 });
     await bench.twin.kill(b.transport);

@@ -84,10 +84,10 @@ const copied: FaultKind = {
 };
 
 /**
- * A member runs on an old copy of its directory: where every other member has heard a start of it whose number the copy
- * does not get beyond, or where the leader knows that it had acknowledged more. It must not outlast any of them, nor that
- * leader's time: whoever starts anew, or leads anew, knows nothing of it. Nor is it started twice: each start brings it
- * nearer to a number that nobody has heard.
+ * A member runs on an old copy of its directory: where every other member has heard a start of it whose number the
+ * copy does not get beyond, or where the leader knows that it had acknowledged more. It must not outlast any of them,
+ * nor that leader's time: whoever starts anew, or leads anew, knows nothing of it. Nor is it started twice: each start
+ * brings it nearer to a number that nobody has heard.
  */
 const old: FaultKind = {
   name: 'old-directory',
