@@ -1839,6 +1839,9 @@ export namespace rollcall {
                 /** ReadContext counter. */
                 counter: number;
 
+                /** ReadContext patient. */
+                patient: boolean;
+
                 /**
                  * Creates a new ReadContext instance using the specified properties.
                  * @param [properties] Properties to set
@@ -1900,6 +1903,9 @@ export namespace rollcall {
 
                     /** ReadContext counter */
                     counter?: (number|null);
+
+                    /** ReadContext patient */
+                    patient?: (boolean|null);
 
                     /** Unknown fields preserved while decoding when enabled */
                     $unknowns?: Uint8Array[];

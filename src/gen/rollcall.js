@@ -3073,6 +3073,7 @@ export const rollcall = $root.rollcall = (() => {
                 ReadContext.prototype.memberId = "";
                 ReadContext.prototype.boot = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
                 ReadContext.prototype.counter = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+                ReadContext.prototype.patient = false;
 
                 ReadContext.create = function(properties) {
                     return new ReadContext(properties);
@@ -3091,6 +3092,8 @@ export const rollcall = $root.rollcall = (() => {
                         writer.uint32(16).uint64(message.boot);
                     if (message.counter != null && $Object.hasOwnProperty.call(message, "counter") && (typeof message.counter === "object" ? message.counter.low || message.counter.high : message.counter !== 0))
                         writer.uint32(24).uint64(message.counter);
+                    if (message.patient != null && $Object.hasOwnProperty.call(message, "patient") && message.patient !== false)
+                        writer.uint32(32).bool(message.patient);
                     if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                         for (let i = 0; i < message.$unknowns.length; ++i)
                             writer.raw(message.$unknowns[i]);
@@ -3151,6 +3154,15 @@ export const rollcall = $root.rollcall = (() => {
                                     delete message.counter;
                                 continue;
                             }
+                        case 4: {
+                                if (wireType !== 0)
+                                    break;
+                                if (value = reader.bool())
+                                    message.patient = value;
+                                else
+                                    delete message.patient;
+                                continue;
+                            }
                         }
                         reader.skipType(wireType, _depth, tag);
                         if (!reader.discardUnknown) {
@@ -3201,6 +3213,9 @@ export const rollcall = $root.rollcall = (() => {
                                 message.counter = object.counter;
                             else if (typeof object.counter === "object")
                                 message.counter = new $util.LongBits(object.counter.low >>> 0, object.counter.high >>> 0).toNumber(true);
+                    if (object.patient != null)
+                        if (object.patient)
+                            message.patient = $Boolean(object.patient);
                     return message;
                 };
 
@@ -3224,6 +3239,7 @@ export const rollcall = $root.rollcall = (() => {
                             object.counter = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
                         } else
                             object.counter = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                        object.patient = false;
                     }
                     if (message.memberId != null && $Object.hasOwnProperty.call(message, "memberId"))
                         object.memberId = message.memberId;
@@ -3241,6 +3257,8 @@ export const rollcall = $root.rollcall = (() => {
                             object.counter = options.longs === $String ? $String(message.counter) : message.counter;
                         else
                             object.counter = options.longs === $String ? $util.Long.prototype.toString.call(message.counter) : options.longs === $Number ? new $util.LongBits(message.counter.low >>> 0, message.counter.high >>> 0).toNumber(true) : message.counter;
+                    if (message.patient != null && $Object.hasOwnProperty.call(message, "patient"))
+                        object.patient = message.patient;
                     return object;
                 };
 

@@ -106,7 +106,11 @@ function contextsAreFine(contexts: readonly ReadContext[]): boolean {
     contexts.length <= contextsPerMessageMax &&
     contexts.every(
       (context) =>
-        isObject(context) && isText(context.member) && isNumber(context.boot, 1) && isNumber(context.counter, 0),
+        isObject(context) &&
+        isText(context.member) &&
+        isNumber(context.boot, 1) &&
+        isNumber(context.counter, 0) &&
+        (context.patient === undefined || isTrue(context.patient)),
     )
   );
 }
@@ -125,6 +129,10 @@ function isText(value: string): boolean {
 
 function isFlag(value: boolean): boolean {
   return typeof value === 'boolean';
+}
+
+function isTrue(value: true): boolean {
+  return value === true;
 }
 
 function isHash(value: PrefixHash): boolean {

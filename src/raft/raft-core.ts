@@ -7,8 +7,8 @@ import { checkInvariants, watermarksOf } from './invariants.ts';
 import type { Watermarks } from './invariants.ts';
 import type { Prefix } from './raft-log.ts';
 import { isReady, takeReady } from './ready.ts';
-import { requestRead } from './reads.ts';
-import { advanceCommit, sendHeartbeats } from './replication.ts';
+import { beat, requestRead } from './reads.ts';
+import { advanceCommit } from './replication.ts';
 import { becomeFollower } from './roles.ts';
 import { statusOf } from './status.ts';
 import type { RaftStatus } from './status.ts';
@@ -122,7 +122,8 @@ export class RaftCore {
   /**
    * Asks for an index from which a read is linearizable (thesis, section 6.4), on any member. The answer comes in
    * `Ready.confirmedReads`, or in `Ready.voidedReads` when no leader is known, leader or term changed, or more than
-   * `pendingReadsMax` wait: then ask anew with another context. A context that is pending already is ignored.
+   * `pendingReadsMax` wait: then ask anew with another context. A context that is pending already is ignored. A patient
+   * one costs no messages of its own and waits for the next heartbeat of the leader at most.
    */
   readIndex(context: ReadContext): void {
     const { id, config } = this.#core;
@@ -240,6 +241,6 @@ export class RaftCore {
       return;
     }
     core.heartbeatElapsedTicks += 1;
-    if (core.heartbeatElapsedTicks >= core.config.heartbeatTicks) sendHeartbeats(core);
+    if (core.heartbeatElapsedTicks >= core.config.heartbeatTicks) beat(core);
   }
 }

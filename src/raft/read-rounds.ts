@@ -16,12 +16,15 @@ export function contextKey(context: ReadContext): string {
 /**
  * The reads of a leader (thesis, section 6.4): they wait, join a round, and are confirmed when a quorum has answered a
  * heartbeat of that round or a later one. A read joins only a round whose heartbeats go out after the read arrived;
- * joining one under way would let it miss what another leader has committed meanwhile.
+ * joining one under way would let it miss what another leader has committed meanwhile. Patient reads begin no round of
+ * their own: they go with the next one, or with the next heartbeat, which goes out anyway.
  */
 export class ReadRounds {
   readonly #pendingMax: number;
   readonly #roundsMax: number;
   #waiting: ReadContext[] = [];
+  /** How many of those waiting are not patient. */
+  #urgent = 0;
   // Invariant: numbers rise strictly, commits never fall.
   #rounds: Round[] = [];
   #keys = new Set<string>();
@@ -48,8 +51,13 @@ export class ReadRounds {
     return this.#rounds.length;
   }
 
-  /** Reads wait and one more round may be started for them. */
+  /** Reads wait that want a round of their own, and one more may be started for them. */
   get canStart(): boolean {
+    return this.#urgent > 0 && this.#rounds.length < this.#roundsMax;
+  }
+
+  /** Reads wait, patient ones or not, that a round which begins now would take along. */
+  get canJoin(): boolean {
     return this.#waiting.length > 0 && this.#rounds.length < this.#roundsMax;
   }
 
@@ -59,16 +67,17 @@ export class ReadRounds {
     if (this.#keys.size >= this.#pendingMax) return 'full';
     this.#keys.add(key);
     this.#waiting.push(context);
+    if (context.patient !== true) this.#urgent += 1;
     return 'added';
   }
 
   /** Starts a round with all waiting reads. Its number must go out with heartbeats from now on. */
   start(commit: number): void {
-    assert(this.canStart, () => `no round for ${this.#waiting.length} reads, ${this.#rounds.length} under way`);
+    assert(this.canJoin, () => `no round for ${this.#waiting.length} reads, ${this.#rounds.length} under way`);
     assert(commit >= (this.#rounds.at(-1)?.commit ?? 0), () => `commit fell to ${commit}`);
     this.#newest += 1;
     this.#rounds.push({ number: this.#newest, commit, contexts: this.#waiting });
-    this.#waiting = [];
+    this.#wait([]);
   }
 
   /** A quorum has answered round `answered`: it and all before it are confirmed. */
@@ -89,14 +98,14 @@ export class ReadRounds {
 
   /** Rounds under way are void; their reads wait for a new one, before those that came later. */
   restart(): void {
-    this.#waiting = [...this.#rounds.flatMap((round) => round.contexts), ...this.#waiting];
+    this.#wait([...this.#rounds.flatMap((round) => round.contexts), ...this.#waiting]);
     this.#rounds = [];
   }
 
   /** The member has started anew: nobody waits for the reads of its earlier boots. */
   forget(member: MemberId): void {
     const remains = (context: ReadContext): boolean => context.member !== member;
-    this.#waiting = this.#waiting.filter(remains);
+    this.#wait(this.#waiting.filter(remains));
     this.#rounds = this.#rounds.map((round) => ({ ...round, contexts: round.contexts.filter(remains) }));
     this.#keys = new Set(this.#all().map(contextKey));
   }
@@ -104,7 +113,7 @@ export class ReadRounds {
   /** Takes out every read, and starts numbering again: the term of this leader is over. */
   clear(): ReadContext[] {
     const contexts = this.#all();
-    this.#waiting = [];
+    this.#wait([]);
     this.#rounds = [];
     this.#keys.clear();
     this.#newest = 0;
@@ -120,6 +129,11 @@ export class ReadRounds {
       assert(previous < round.number && round.number <= this.#newest, () => `round ${round.number} after ${previous}`);
       previous = round.number;
     }
+  }
+
+  #wait(waiting: ReadContext[]): void {
+    this.#waiting = waiting;
+    this.#urgent = waiting.reduce((count, { patient }) => (patient === true ? count : count + 1), 0);
   }
 
   #all(): ReadContext[] {

@@ -39,8 +39,12 @@ export function canStartReadRound(core: CoreState): boolean {
 
 /** Leader: puts all waiting reads into a new round and sends its heartbeats. */
 export function startReadRound(core: CoreState): void {
-  if (!canStartReadRound(core)) return;
-  core.rounds.start(core.log.commit);
+  if (canStartReadRound(core)) beat(core);
+}
+
+/** Leader: the heartbeats that are due. What waits for a round goes with them. */
+export function beat(core: CoreState): void {
+  if (core.ownTermCommitted && core.rounds.canJoin) core.rounds.start(core.log.commit);
   sendHeartbeats(core);
   // A single voter is its own quorum.
   confirmReadRounds(core);

@@ -39,6 +39,8 @@ export interface ReadContext {
   readonly member: MemberId;
   readonly boot: number;
   readonly counter: number;
+  /** Starts no round of its own: it joins the next one, which begins with the next heartbeat at the latest. */
+  readonly patient?: true;
 }
 
 interface MessageHead {

@@ -69,6 +69,7 @@ export class Flusher {
     this.#state = state;
     this.#store = store;
     this.#paused = false;
+    this.changed();
   }
 
   /** A last flush of what is durable, then nothing more. */
@@ -79,14 +80,28 @@ export class Flusher {
     while (this.#running !== undefined) await this.#running;
   }
 
+  /** Something was applied. While nothing is, no timer runs. */
+  changed(): void {
+    if (this.#timer === undefined) this.#arm();
+  }
+
   #arm(): void {
     if (this.#stopped) return;
     this.#timer = this.#options.clock.setTimer(this.#options.flushIntervalMs, () => {
       this.#run().then(
-        () => this.#arm(),
+        () => {
+          this.#timer = undefined;
+          if (this.#isBehind) this.#arm();
+        },
         (error: unknown) => this.#options.onFatal(error),
       );
     });
+  }
+
+  /** There is more to flush, or to compact: the disk was behind, a peer was, or a snapshot was coming in. */
+  get #isBehind(): boolean {
+    const { log, logKeepBytes } = this.#options;
+    return this.#paused || this.#state.position.index > this.#store.mark.index || log.keptBytes >= logKeepBytes * 2;
   }
 
   async #run(): Promise<void> {

@@ -48,6 +48,12 @@ export class LeaseKeeper {
     return this.#slots.has(leaseId);
   }
 
+  /** How long it lives without a renewal, in ticks; 0 where it is not known. */
+  lengthTicks(leaseId: number): number {
+    const slot = this.#slots.get(leaseId);
+    return slot === undefined ? 0 : this.#at(this.#lengths, slot);
+  }
+
   /** Takes a lease in, or starts it anew in full: on becoming leader, on grant, attach and takeover. */
   begin(lease: Pick<LeaseInfo, 'leaseId' | 'epoch' | 'ttlMs'>, nowTick: number): void {
     const slot = this.#slots.get(lease.leaseId) ?? this.#allocate(lease.leaseId);

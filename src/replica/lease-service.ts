@@ -13,16 +13,19 @@ export const leaseBounds = {
   /** Leases that a new leader takes in, and ends of leases that are proposed, in one turn of the loop: about 1 ms. */
   leasesPerTurnMax: 2_000,
   expiriesPerTurnMax: 250,
+  /** Leases that live at least so many heartbeats have time to wait for the next one: it costs no round of its own. */
+  patientHeartbeatsMin: 20,
 } as const;
 
 export interface LeaseServiceOptions {
   readonly memberId: string;
   readonly tickMs: number;
+  readonly heartbeatTicks: number;
   /** A renewal that waits for the end of its lease is answered 'unavailable' after this long. */
   readonly timeoutTicks: number;
   readonly state: () => Registry;
-  /** A linearizable read barrier of this member, shared with reads. */
-  readonly barrier: () => Promise<void>;
+  /** A linearizable read barrier of this member, shared with reads. A patient one goes with the next heartbeat. */
+  readonly barrier: (patient: boolean) => Promise<void>;
   /** Proposes a command of the member itself, behind the clients' that wait. */
   readonly propose: (command: Uint8Array, onOutcome: (outcome: CallOutcome) => void) => void;
   /** Runs `work` in a later turn of the loop. */
@@ -121,7 +124,7 @@ export class LeaseService {
     const arrivalTick = this.#nowTick;
     for (const leaseId of leaseIds) this.#touch(leadership, leaseId, arrivalTick);
     try {
-      await this.#options.barrier();
+      await this.#options.barrier(leaseIds.every((leaseId) => this.#isPatient(leadership, leaseId)));
     } catch {
       return unavailable(leaseIds);
     }
@@ -170,6 +173,12 @@ export class LeaseService {
       if (lease !== undefined && !lease.ended) leadership.keeper.begin(lease, nowTick);
     }
     return leadership.keeper.touch(leaseId, nowTick);
+  }
+
+  /** A short lease cannot wait for a heartbeat: its client would think it lost. One that is not known costs nothing. */
+  #isPatient({ keeper }: Leadership, leaseId: number): boolean {
+    const lengthTicks = keeper.lengthTicks(leaseId);
+    return lengthTicks === 0 || lengthTicks >= leaseBounds.patientHeartbeatsMin * this.#options.heartbeatTicks;
   }
 
   #expireSome(leadership: Leadership): void {
@@ -239,7 +248,7 @@ export class LeaseService {
   #confirmAnew(leadership: Leadership): void {
     if (leadership.confirming) return;
     leadership.confirming = true;
-    this.#options.barrier().then(
+    this.#options.barrier(false).then(
       () => {
         leadership.confirming = false;
         leadership.confirmed = true;

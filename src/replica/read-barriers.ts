@@ -4,7 +4,7 @@ import { TickDeadlines } from './tick-deadlines.ts';
 
 /** Barriers and revision waits of one member that are open at once; more are refused as OVERLOADED. */
 const waitersMax = 65_536;
-/** Read rounds of this member under way at once; what comes meanwhile shares the next. */
+/** Read rounds of this member under way at once, but for a patient one; what comes meanwhile shares the next. */
 const contextsInFlightMax = 4;
 
 interface Waiter {
@@ -24,13 +24,17 @@ export interface ReadBarriersOptions {
 
 /**
  * Linearizable reads (raft thesis section 6.4) and waits for a revision. All barriers of one turn share one read
- * context; a barrier never joins a context that was sent before it came.
+ * context; a barrier never joins a context that was sent before it came. Patient ones, which nobody stands waiting for,
+ * go with the next heartbeat of the leader and cost no round of their own.
  */
 export class ReadBarriers {
   readonly #options: ReadBarriersOptions;
   readonly #deadlines: TickDeadlines<Waiter>;
   readonly #revisionDeadlines: TickDeadlines<Waiter>;
   #waiting: Waiter[] = [];
+  #patient: Waiter[] = [];
+  /** The context of patient barriers that is under way; 0 : none. */
+  #patientCounter = 0;
   /** Of void rounds. They ask again at the next tick: without a leader every round is void at once. */
   #voided: Waiter[] = [];
   readonly #inFlight = new Map<number, Waiter[]>();
@@ -53,6 +57,11 @@ export class ReadBarriers {
     return this.#wait(this.#deadlines, lateBarrier, (waiter) => this.#waiting.push(waiter));
   }
 
+  /** The same, up to a heartbeat of the leader later. */
+  patientBarrier(): Promise<void> {
+    return this.#wait(this.#deadlines, lateBarrier, (waiter) => this.#patient.push(waiter));
+  }
+
   /** Resolves once `revision` is applied here; MEMBER_BEHIND at the deadline. */
   revision(revision: number): Promise<void> {
     if (revision <= this.#revision) return Promise.resolve();
@@ -66,13 +75,12 @@ export class ReadBarriers {
 
   /** Sends what waits. Once a turn. */
   dispatch(): void {
-    if (this.#waiting.length === 0 || this.#inFlight.size >= contextsInFlightMax) return;
-    const waiters = this.#waiting.filter((waiter) => !waiter.settled);
-    this.#waiting = [];
-    if (waiters.length === 0) return;
-    const counter = ++this.#counter;
-    this.#inFlight.set(counter, waiters);
-    this.#options.readIndex({ member: this.#options.memberId, boot: this.#options.boot, counter });
+    const underWay = this.#inFlight.size - (this.#inFlight.has(this.#patientCounter) ? 1 : 0);
+    if (this.#waiting.length > 0 && underWay < contextsInFlightMax) {
+      // A round that begins anyway serves all.
+      this.#ask([...this.#waiting.splice(0), ...this.#patient.splice(0)], false);
+    }
+    if (this.#patient.length > 0 && !this.#inFlight.has(this.#patientCounter)) this.#ask(this.#patient.splice(0), true);
   }
 
   confirmed(read: ConfirmedRead): void {
@@ -131,6 +139,7 @@ export class ReadBarriers {
   failAll(error: RollcallError): void {
     const all = [
       ...this.#waiting.splice(0),
+      ...this.#patient.splice(0),
       ...this.#voided.splice(0),
       ...[...this.#inFlight.values()].flat(),
       ...this.#byIndex.flatMap((item) => item.waiters),
@@ -140,6 +149,16 @@ export class ReadBarriers {
     this.#byIndex = [];
     this.#byRevision = [];
     for (const waiter of all) this.#settle(waiter, () => waiter.reject(error));
+  }
+
+  #ask(asking: readonly Waiter[], patient: boolean): void {
+    const waiters = asking.filter((waiter) => !waiter.settled);
+    if (waiters.length === 0) return;
+    const counter = ++this.#counter;
+    if (patient) this.#patientCounter = counter;
+    this.#inFlight.set(counter, waiters);
+    const { memberId: member, boot, readIndex } = this.#options;
+    readIndex({ member, boot, counter, ...(patient ? { patient } : {}) });
   }
 
   #wait(deadlines: TickDeadlines<Waiter>, late: () => RollcallError, add: (waiter: Waiter) => void): Promise<void> {

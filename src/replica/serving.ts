@@ -79,7 +79,7 @@ export class Serving {
     const { clock, consensus, memberId, recovered, times } = options;
     this.#state = recovered.state;
     this.#applied = baseOf(recovered.directory.store.mark);
-    this.#freshness = new Freshness({ nowMs: () => clock.monotonicMs(), barrier: () => this.readBarrier() });
+    this.#freshness = new Freshness({ nowMs: () => clock.monotonicMs(), barrier: () => this.#patientBarrier() });
     this.#consensus = consensus;
     this.#forwarder = new Forwarder({
       forward: (to, boot, forwarded) => consensus.forward(to, boot, forwarded),
@@ -176,6 +176,14 @@ export class Serving {
   async readBarrier(): Promise<void> {
     this.refuseFenced();
     const barrier = this.#barriers.barrier();
+    this.#schedule();
+    return barrier;
+  }
+
+  /** For what nobody stands waiting for: renewals, and the age of stale answers. It goes with the next heartbeat. */
+  async #patientBarrier(): Promise<void> {
+    this.refuseFenced();
+    const barrier = this.#barriers.patientBarrier();
     this.#schedule();
     return barrier;
   }
@@ -343,9 +351,10 @@ export class Serving {
     return new LeaseService({
       memberId: this.#options.memberId,
       tickMs: this.#options.times.tickMs,
+      heartbeatTicks: this.#options.times.heartbeatTicks,
       timeoutTicks: this.#options.times.callTimeoutTicks,
       state: () => this.#state,
-      barrier: () => this.readBarrier(),
+      barrier: (patient) => (patient ? this.#patientBarrier() : this.readBarrier()),
       propose: (command, onOutcome) => {
         this.#calls.add(command, 'own', onOutcome);
         this.#schedule();
@@ -399,6 +408,7 @@ export class Serving {
       onSlice: (events, sessions) => {
         const { index, revision } = this.#state.position;
         this.#consensus.reportApplied(index);
+        this.#flusher.changed();
         this.#options.onApplied({ events, revision, sessions });
         this.#barriers.applied(index, revision);
         this.#leadIfReady();

@@ -102,8 +102,9 @@ function encodeBody(message: Message): Encoded {
 }
 
 function writeContexts(contexts: readonly ReadContext[]): void {
-  for (const { member, boot, counter } of contexts) {
-    writer.beginMessage(1).string(1, member).uint(2, boot).uint(3, counter).endMessage();
+  for (const { member, boot, counter, patient } of contexts) {
+    writer.beginMessage(1).string(1, member).uint(2, boot).uint(3, counter);
+    writer.bool(4, patient === true).endMessage();
   }
 }
 
@@ -311,15 +312,17 @@ function decodeContext(reader: WireReader): ReadContext {
   let member = '';
   let boot = 0;
   let counter = 0;
+  let patient = false;
   while (reader.next()) {
     if (reader.field === 1) member = readId(reader);
     else if (reader.field === 2) boot = reader.uint();
     else if (reader.field === 3) counter = reader.uint();
+    else if (reader.field === 4) patient = reader.bool();
     else reader.skip();
   }
   // An empty one would make a few bytes on the wire into many objects in memory.
   if (member === '' || boot === 0) throw new WireError('read context without member or boot', reader.offset);
-  return { member, boot, counter };
+  return { member, boot, counter, ...(patient ? { patient } : {}) };
 }
 
 /** A text of at most idLengthMax. */

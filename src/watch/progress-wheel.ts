@@ -15,9 +15,8 @@ export const progressMarksPerTickMax = 1_000;
 
 /**
  * Calls `due` for each entry that was sent nothing for its interval (at least 100 ms); it answers whether the entry
- * goes on. Late by at most two ticks while it is not
- * overloaded. One timer for all, and none while there is no entry. An entry that is sent to often is looked at once an
- * interval only.
+ * goes on. Late by at most two ticks while it is not overloaded. One timer for all, which goes to the next entry that
+ * may be due, and none while there is no entry. An entry that is sent to often is looked at once an interval only.
  */
 export class ProgressWheel<E extends ProgressEntry> {
   readonly #clock: Clock;
@@ -26,6 +25,8 @@ export class ProgressWheel<E extends ProgressEntry> {
   #size = 0;
   #timer: Timer | undefined;
   #nextSlot = 0;
+  /** Where the timer leads. */
+  #armedSlot = 0;
 
   constructor(clock: Clock, due: (entry: E) => boolean) {
     this.#clock = clock;
@@ -39,11 +40,9 @@ export class ProgressWheel<E extends ProgressEntry> {
   /** Nothing for an entry that wants no marks. */
   add(entry: E): void {
     if (entry.progressIntervalMs === 0 || entry.slot !== undefined) return;
-    if (this.#timer === undefined) {
-      this.#nextSlot = Math.floor(this.#clock.monotonicMs() / progressTickMs);
-      this.#arm();
-    }
-    this.#place(entry);
+    if (this.#timer === undefined) this.#nextSlot = Math.floor(this.#clock.monotonicMs() / progressTickMs);
+    const slot = this.#place(entry);
+    if (this.#timer === undefined || slot < this.#armedSlot) this.#arm(slot);
   }
 
   remove(entry: E): void {
@@ -54,13 +53,14 @@ export class ProgressWheel<E extends ProgressEntry> {
     this.#timer = undefined;
   }
 
-  #place(entry: E): void {
+  #place(entry: E): number {
     const slot = Math.max(this.#nextSlot, Math.ceil((entry.sentMs + entry.progressIntervalMs) / progressTickMs));
     let entries = this.#slots.get(slot);
     if (entries === undefined) this.#slots.set(slot, (entries = new Set()));
     entries.add(entry);
     entry.slot = slot;
     this.#size++;
+    return slot;
   }
 
   #take(entry: E): void {
@@ -72,14 +72,19 @@ export class ProgressWheel<E extends ProgressEntry> {
     this.#size--;
   }
 
-  #arm(): void {
-    this.#timer = this.#clock.setTimer(progressTickMs, () => this.#tick(), { unref: true });
+  #arm(slot: number): void {
+    this.#timer?.cancel();
+    this.#armedSlot = slot;
+    const ms = Math.max(progressTickMs, slot * progressTickMs - this.#clock.monotonicMs());
+    this.#timer = this.#clock.setTimer(ms, () => this.#tick(), { unref: true });
   }
 
   #tick(): void {
     const nowMs = this.#clock.monotonicMs();
     const lastSlot = Math.floor(nowMs / progressTickMs);
     let marks = 0;
+    // Slots that were passed without a timer are empty: it would have led to them.
+    this.#nextSlot = Math.max(this.#nextSlot, Math.min(lastSlot, this.#firstSlot()));
     while (this.#nextSlot <= lastSlot && marks < progressMarksPerTickMax) {
       const entries = this.#slots.get(this.#nextSlot);
       if (entries === undefined) {
@@ -98,7 +103,14 @@ export class ProgressWheel<E extends ProgressEntry> {
         this.#place(entry);
       }
     }
-    if (this.#size > 0) this.#arm();
+    if (this.#size > 0) this.#arm(this.#firstSlot());
     else this.#timer = undefined;
+  }
+
+  /** The earliest slot with entries. They are as few as the longest interval has ticks. */
+  #firstSlot(): number {
+    let first = Number.MAX_SAFE_INTEGER;
+    for (const slot of this.#slots.keys()) if (slot < first) first = slot;
+    return first;
   }
 }

@@ -57,6 +57,29 @@ describe('ReadRounds', () => {
     expect(rounds.add(read(3))).toBe('added');
   });
 
+  it('begins no round for patient reads alone, and takes them along with any', () => {
+    const rounds = new ReadRounds(100, 2);
+    const patient: ReadContext = { ...read(1), patient: true };
+    rounds.add(patient);
+    expect([rounds.canStart, rounds.canJoin]).toEqual([false, true]);
+    rounds.add(read(2));
+    expect(rounds.canStart).toBe(true);
+    rounds.start(4);
+    expect([rounds.canStart, rounds.canJoin]).toEqual([false, false]);
+    expect(counters(rounds.confirm(1).map(({ context }) => context))).toEqual([1, 2]);
+  });
+
+  it('remembers after a restart which of its reads are patient', () => {
+    const rounds = new ReadRounds(100, 2);
+    rounds.add({ ...read(1), patient: true });
+    rounds.start(4);
+    rounds.restart();
+    expect([rounds.canStart, rounds.canJoin]).toEqual([false, true]);
+    rounds.add(read(2));
+    rounds.forget('a');
+    expect([rounds.canStart, rounds.canJoin]).toEqual([false, false]);
+  });
+
   it('ignores a read that is pending already', () => {
     const rounds = new ReadRounds(10, 1);
     rounds.add(read(1));

@@ -49,6 +49,31 @@ describe('reads on a leader', () => {
     expect(drain(core)).toMatchObject([{ kind: 'read-index-reply', contexts: [read(1, 'b')], index: 1 }]);
   });
 
+  it('lets a patient read wait for the heartbeat, which is a round then', () => {
+    const core = servingLeader({ heartbeatTicks: 2 });
+    core.readIndex({ ...read(1), patient: true });
+    expect(drain(core)).toEqual([]);
+    core.tick();
+    expect(drain(core)).toEqual([]);
+    core.tick();
+    expect(drain(core)).toMatchObject([
+      { kind: 'heartbeat', round: 1 },
+      { kind: 'heartbeat', round: 1 },
+    ]);
+    core.step({ kind: 'heartbeat-reply', ...fromC, term: 1, round: 1 });
+    expect(core.ready().confirmedReads).toHaveLength(1);
+  });
+
+  it('takes a patient read of a peer along with the next round', () => {
+    const core = servingLeader();
+    core.step({ kind: 'read-index', ...fromB, term: 1, contexts: [{ ...read(1, 'b'), patient: true }] });
+    expect(drain(core)).toEqual([]);
+    core.readIndex(read(1));
+    expect(drain(core)).toHaveLength(2);
+    core.step({ kind: 'heartbeat-reply', ...fromC, term: 1, round: 1 });
+    expect(drain(core)).toContainEqual(expect.objectContaining({ kind: 'read-index-reply', to: 'b', index: 1 }));
+  });
+
   it('begins one round for all reads of a turn, and none without reads', () => {
     const core = servingLeader();
     for (let counter = 1; counter <= 100; counter++) core.readIndex(read(counter));

@@ -63,6 +63,45 @@ describe('Flusher', () => {
   });
 });
 
+describe('Flusher at rest', () => {
+  it('sets no timer while nothing is applied, and flushes what is applied then', async () => {
+    const clock = new ManualClock();
+    const state = new RegistryState();
+    const store = MemoryStateStore.empty(clock);
+    const log = {
+      durableIndex: 0,
+      keptBytes: 0,
+      compactable: () => Promise.resolve(undefined),
+      compact: () => Promise.resolve(),
+    };
+    const flusher = new Flusher(state, store, {
+      clock,
+      log,
+      flushIntervalMs: 100,
+      logKeepBytes: 1_000,
+      applied: () => ({ index: state.position.index, term: 1, hash }),
+      onFlushed: () => undefined,
+      onCompacted: () => undefined,
+      onFatal: (error) => {
+        throw error;
+      },
+    });
+    flusher.start();
+    await pass(clock, 200);
+    expect(clock.pendingCount).toBe(0);
+    state.apply(entry(1));
+    flusher.changed();
+    await pass(clock, 500);
+    // Applied before it is durable here: it is looked at again until it is.
+    expect(flusher.flushedIndex).toBe(0);
+    log.durableIndex = 1;
+    await pass(clock, 200);
+    expect(flusher.flushedIndex).toBe(1);
+    expect(clock.pendingCount).toBe(0);
+    await flusher.stop();
+  });
+});
+
 describe('ApplyLoop', () => {
   it('takes a new state also while too much of the old one is unflushed, and goes on behind it', async () => {
     const clock = new ManualClock();

@@ -16,6 +16,7 @@ class Bench {
   readonly proposals: { command: Uint8Array; onOutcome: (outcome: CallOutcome) => void }[] = [];
   readonly turns: (() => void)[] = [];
   readonly rounds: { confirm: () => void; fail: () => void }[] = [];
+  readonly patience: boolean[] = [];
   readonly leases: LeaseService;
   tick = 0;
   refuseAtOnce = false;
@@ -25,10 +26,12 @@ class Bench {
     this.leases = new LeaseService({
       memberId: 'a',
       tickMs: 50,
+      heartbeatTicks: 2,
       timeoutTicks: 39,
       state: () => this.state,
-      barrier: () =>
+      barrier: (patient) =>
         new Promise((resolve, reject) => {
+          this.patience.push(patient);
           this.rounds.push({ confirm: resolve, fail: () => reject(new Error('no quorum')) });
         }),
       propose: (command, onOutcome) => {
@@ -89,6 +92,16 @@ describe('LeaseService', () => {
     bench = new Bench();
     bench.leases.lead(term);
     bench.register('one');
+  });
+
+  it('waits for a heartbeat only with renewals of leases that have the time', async () => {
+    const name = { namespace: 'default', service: 's', id: 'long' };
+    const lifetime = { kind: 'ttl', ttlMs: 60_000 } as const;
+    bench.run({ kind: 'register', name, spec: new Uint8Array([1]), lifetime, ifAbsent: false, ifIncarnation: 0 });
+    const renewals = [[2], [1, 2], [1]].map((leaseIds) => bench.leases.renew(leaseIds));
+    for (const round of bench.rounds) round.confirm();
+    await Promise.all(renewals);
+    expect(bench.patience).toEqual([true, false, false]);
   });
 
   it('ends a lease that nobody renews, not before its time, and its instance goes', () => {

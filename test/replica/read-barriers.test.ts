@@ -40,6 +40,34 @@ describe('ReadBarriers', () => {
     expect(done).toEqual(['one: ok', 'two: ok']);
   });
 
+  it('asks patiently where only patient barriers wait, one context at a time', async () => {
+    const one = watch('one', barriers.patientBarrier());
+    barriers.dispatch();
+    const two = watch('two', barriers.patientBarrier());
+    barriers.dispatch();
+    expect(contexts).toEqual([{ member: 'a', boot: 3, counter: 1, patient: true }]);
+    // A barrier that does not wait asks at once, and takes the patient one along.
+    const three = watch('three', barriers.barrier());
+    barriers.dispatch();
+    expect(contexts[1]).toEqual({ member: 'a', boot: 3, counter: 2 });
+    barriers.confirmed({ context: { member: 'a', boot: 3, counter: 2 }, index: 0 });
+    await Promise.all([two, three]);
+    expect(done).toEqual(['three: ok', 'two: ok']);
+    barriers.confirmed({ context: { member: 'a', boot: 3, counter: 1, patient: true }, index: 0 });
+    await one;
+    expect(done).toEqual(['three: ok', 'two: ok', 'one: ok']);
+  });
+
+  it('leaves its rounds to the others while a patient context is under way', () => {
+    barriers.patientBarrier().catch(() => undefined);
+    barriers.dispatch();
+    for (let i = 0; i < 6; i++) {
+      barriers.barrier().catch(() => undefined);
+      barriers.dispatch();
+    }
+    expect(contexts).toHaveLength(1 + 4);
+  });
+
   it('takes no word of a round that was asked for before a restart', async () => {
     const one = watch('one', barriers.barrier());
     barriers.dispatch();
