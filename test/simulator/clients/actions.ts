@@ -167,7 +167,9 @@ function watch(host: ClientHost, draw: Draw): void {
           };
     const pauseMs = draw.chance(0.4) ? draw.within(200, 5_000) : 0;
     // A reader that is behind, and is to be told how fresh things are, is where marks could hide what waits.
-    const progressIntervalMs = draw.chance(pauseMs > 0 ? 0.8 : 0.4) ? draw.within(100, 2_000) : undefined;
+    const progressIntervalMs = draw.chance(pauseMs > 0 ? 0.8 : 0.4)
+      ? draw.within(100, 2_000) * process.world.ttlScale
+      : undefined;
     new SimWatch(process, { ...scope, since, stale: draw.chance(0.3), progressIntervalMs }, pauseMs);
   }
 }

@@ -145,7 +145,7 @@ export class Workload {
 
   #look(): void {
     for (const { processes } of this.hosts) for (const process of processes) process.tellLives();
-    this.#options.world.setTimer(lookEveryMs, () => this.#look());
+    this.#options.world.setTimer(lookEveryMs * this.#world.ttlScale, () => this.#look());
   }
 
   #act(draw: Draw): void {

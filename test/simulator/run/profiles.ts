@@ -14,7 +14,7 @@ export interface WorkMix {
   /** Actions of all clients together, in the safety phase. */
   readonly actions: number;
   readonly clients: number;
-  /** How many times as long as usual leases live. */
+  /** How many times as long as usual leases live, and marks of progress are apart. */
   readonly ttlScale: number;
   /** Shares: of unary writes, reads, leases, sessions and watches. */
   readonly writes: number;
@@ -41,18 +41,33 @@ export interface RunPlan {
 const even = { process: 1, network: 1, disk: 1, directory: 1, clock: 1 };
 const mixedWork = { ttlScale: 1, clients: 6, writes: 5, reads: 4, leases: 2, sessions: 4, watches: 1 };
 
+const dense = [50, 100, 200, 200] as const;
+
 interface Shape {
   readonly safetyMs: number;
+  /** One of these for each seed. */
+  readonly tickMs: readonly [number, ...number[]];
   readonly actions: number;
   readonly faults: number;
   readonly weights: FaultMix['weights'];
   readonly work: Omit<WorkMix, 'actions'>;
 }
 
+/** Every other seed of `mixed`: a quarter of an hour, in which what takes long has the time to meet what is rare. */
+const slowMixed: Shape = {
+  safetyMs: 900_000,
+  tickMs: [200, 200, 500],
+  actions: 1_200,
+  faults: 100,
+  weights: even,
+  work: { ...mixedWork, ttlScale: 4 },
+};
+
 const shapes: { readonly [Name in ProfileName]: Shape } = {
-  mixed: { safetyMs: 90_000, actions: 1_200, faults: 24, weights: even, work: mixedWork },
+  mixed: { safetyMs: 90_000, tickMs: dense, actions: 1_200, faults: 24, weights: even, work: mixedWork },
   soak: {
     safetyMs: 3_600_000,
+    tickMs: [500],
     actions: 600,
     faults: 40,
     weights: { process: 2, network: 2, disk: 1, directory: 0.5, clock: 1 },
@@ -60,6 +75,7 @@ const shapes: { readonly [Name in ProfileName]: Shape } = {
   },
   chaos: {
     safetyMs: 60_000,
+    tickMs: dense,
     actions: 800,
     faults: 60,
     weights: { process: 3, network: 3, disk: 1, directory: 0.3, clock: 1 },
@@ -67,6 +83,7 @@ const shapes: { readonly [Name in ProfileName]: Shape } = {
   },
   storage: {
     safetyMs: 60_000,
+    tickMs: dense,
     actions: 800,
     faults: 30,
     weights: { process: 2, network: 0.3, disk: 4, directory: 3, clock: 0 },
@@ -74,6 +91,7 @@ const shapes: { readonly [Name in ProfileName]: Shape } = {
   },
   leases: {
     safetyMs: 90_000,
+    tickMs: dense,
     actions: 800,
     faults: 20,
     weights: { process: 3, network: 2, disk: 0.5, directory: 0.2, clock: 3 },
@@ -81,17 +99,18 @@ const shapes: { readonly [Name in ProfileName]: Shape } = {
   },
   watch: {
     safetyMs: 60_000,
+    tickMs: dense,
     actions: 1_200,
     faults: 16,
     weights: even,
     work: { ...mixedWork, writes: 8, reads: 1, leases: 1, sessions: 2, watches: 6 },
   },
-  swarm: { safetyMs: 90_000, actions: 1_150, faults: 30, weights: even, work: mixedWork },
+  swarm: { safetyMs: 90_000, tickMs: dense, actions: 1_150, faults: 30, weights: even, work: mixedWork },
 };
 
 /** Draws what one run is like. Most clusters have three members; some five, some one thread more. */
 export function planRun(seed: number, profile: ProfileName, random: Random): RunPlan {
-  const shape = shapes[profile];
+  const shape = profile === 'mixed' && random.below('pace', 2) === 0 ? slowMixed : shapes[profile];
   const below = (limit: number): number => random.below('plan', limit);
   const pick = <T>(items: readonly [T, ...T[]]): T => items[below(items.length)] ?? items[0];
   const swarm = profile === 'swarm';
@@ -105,7 +124,7 @@ export function planRun(seed: number, profile: ProfileName, random: Random): Run
     ids: below(8) === 0 ? ['a', 'b', 'c', 'd', 'e'] : ['a', 'b', 'c'],
     safetyMs: shape.safetyMs,
     setup: {
-      times: replicaTimes(profile === 'soak' ? 500 : pick([50, 100, 200, 200]), 2, 10, 20),
+      times: replicaTimes(pick(shape.tickMs), 2, 10, 20),
       segmentBytes: 64 * 1024,
       logKeepBytes: small ? pick([8, 16, 32]) * 1024 : 1024 * 1024,
       flushIntervalMs: pick([50, 100, 200, 1_000]),
