@@ -52,6 +52,14 @@ export const reasonCodes = {
   MEMBER_BEHIND: 'UNAVAILABLE',
   /** The member's state differs from the majority's; it serves nothing. */
   MEMBER_FENCED: 'UNAVAILABLE',
+  /** The change of the members is not possible: `problem` among the facts says why, the text what to do. */
+  MEMBERSHIP_REFUSED: 'FAILED_PRECONDITION',
+  /** The change would leave fewer live voters than a majority; it goes through where it is forced. */
+  QUORUM_AT_RISK: 'FAILED_PRECONDITION',
+  /** Another change of the members is not finished yet. */
+  CHANGE_UNDER_WAY: 'UNAVAILABLE',
+  /** The other member did not take over within an election timeout; the old leader goes on. */
+  TRANSFER_FAILED: 'UNAVAILABLE',
   /** The member is starting or stopping. */
   NOT_SERVING: 'UNAVAILABLE',
   DEADLINE: 'DEADLINE_EXCEEDED',

@@ -157,6 +157,13 @@ function hintOf(error: ClientError, takesStale: boolean): string {
     case 'HISTORY_CHANGED':
     case 'OUT_OF_HISTORY':
       return 'begin anew without the old revision';
+    case 'MEMBERSHIP_REFUSED':
+    case 'CHANGE_UNDER_WAY':
+      return 'see who is there, and what is under way: `rollcall cluster members`';
+    case 'QUORUM_AT_RISK':
+      return `bring the silent members back, or add others first: \`${status}\`; --force does it all the same`;
+    case 'TRANSFER_FAILED':
+      return `see how far the others are: \`${status}\``;
     case 'INVALID_FIELD':
     case 'MALFORMED_MESSAGE':
     case 'REQUEST_ID_REUSED':
