@@ -8,6 +8,7 @@ import type { Command, CommandResult } from '../state-machine/types.ts';
 import type { MembershipRecord } from '../storage/entry-log.ts';
 import type { Identity, InitialMember } from '../storage/identity.ts';
 import type { FormState, PeerAddress } from '../transport/types.ts';
+import type { ClusterAdmin } from './cluster-admin.ts';
 import type { ConsensusEvents, ConsensusPort } from './consensus-port.ts';
 import type { ReplicaObserver } from './events.ts';
 import { unknownAgeMs } from './freshness.ts';
@@ -51,6 +52,7 @@ type Phase = ReplicaStatus['phase'];
 export class MemberReplica implements Replica {
   readonly memberId: MemberId;
   readonly electionTimeoutMs: number;
+  readonly admin: ClusterAdmin = refusingAdmin;
   readonly #options: MemberReplicaOptions;
   readonly #startedMs: number;
   readonly #appliedListeners = new Set<(turn: AppliedTurn) => void>();
@@ -359,6 +361,19 @@ export class MemberReplica implements Replica {
     assert(this.#identity !== undefined, 'a listening member has an identity');
     return formStateOf(this.#options.storage.identity.current ?? this.#identity, this.#membership);
   }
+}
+
+/** Membership is as it was formed: every order is refused. */
+const refusingAdmin: ClusterAdmin = {
+  membership: () => {
+    throw takesNoOrders();
+  },
+  changeMembership: () => Promise.reject(takesNoOrders()),
+  transferLeadership: () => Promise.reject(takesNoOrders()),
+};
+
+function takesNoOrders(): RollcallError {
+  return new RollcallError('NOT_SERVING', 'this member takes no orders about the cluster', { retryAfterMs: 1_000 });
 }
 
 /** Rejects where `work` takes longer; it is left to itself then. */

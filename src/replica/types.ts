@@ -3,6 +3,7 @@ import type { Command, CommandResult, SessionChange } from '../state-machine/typ
 import type { MemberId, Role } from '../raft/types.ts';
 import type { PeerStatus } from '../transport/types.ts';
 import type { WatchTurn } from '../watch/types.ts';
+import type { ClusterAdmin } from './cluster-admin.ts';
 
 /** Renewal of one lease, as answered. */
 export interface RenewResult {
@@ -51,6 +52,8 @@ export interface Replica {
   readonly memberId: MemberId;
   /** The applied state of this member. Read it synchronously after a barrier; never keep what it returns mutable. */
   readonly state: Registry;
+  /** What operators do to the cluster itself. */
+  readonly admin: ClusterAdmin;
   /**
    * Proposes through the leader (handed on where that is another member) and resolves with what apply answered.
    *

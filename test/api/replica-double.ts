@@ -7,6 +7,7 @@ import type { Registry } from '../../src/state-machine/interfaces.ts';
 import type { Command, CommandResult } from '../../src/state-machine/types.ts';
 import { WatchHub } from '../../src/watch/watch-hub.ts';
 import { RegistryDriver } from '../watch/registry-driver.ts';
+import { ScriptedAdmin } from './scripted-admin.ts';
 
 /** For tests that open no session. */
 export const noSessions: SessionOpener = {
@@ -25,6 +26,7 @@ export class ReplicaDouble implements Replica {
   readonly driver = new RegistryDriver();
   readonly clock = new ManualClock();
   readonly hub: WatchHub;
+  readonly admin = new ScriptedAdmin();
   readonly commands: Command[] = [];
   /** With each command: until when its caller waits. */
   readonly deadlines: (number | undefined)[] = [];
