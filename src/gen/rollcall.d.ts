@@ -1961,6 +1961,9 @@ export namespace rollcall {
                 /** RaftMessage readIndexReply. */
                 readIndexReply?: (rollcall.raft.v1.ReadIndexReply.$Properties|null);
 
+                /** RaftMessage timeoutNow. */
+                timeoutNow?: (rollcall.raft.v1.TimeoutNow.$Properties|null);
+
                 /** RaftMessage fromBoot. */
                 fromBoot: number;
 
@@ -1968,7 +1971,7 @@ export namespace rollcall {
                 toBoot: number;
 
                 /** RaftMessage kind. */
-                kind?: ("voteRequest"|"voteReply"|"append"|"appendReply"|"heartbeat"|"heartbeatReply"|"readIndex"|"readIndexReply");
+                kind?: ("voteRequest"|"voteReply"|"append"|"appendReply"|"heartbeat"|"heartbeatReply"|"readIndex"|"readIndexReply"|"timeoutNow");
 
                 /**
                  * Creates a new RaftMessage instance using the specified properties.
@@ -2050,6 +2053,9 @@ export namespace rollcall {
                     /** RaftMessage readIndexReply */
                     readIndexReply?: (rollcall.raft.v1.ReadIndexReply.$Properties|null);
 
+                    /** RaftMessage timeoutNow */
+                    timeoutNow?: (rollcall.raft.v1.TimeoutNow.$Properties|null);
+
                     /** RaftMessage fromBoot */
                     fromBoot?: (number|null);
 
@@ -2057,7 +2063,7 @@ export namespace rollcall {
                     toBoot?: (number|null);
 
                     /** RaftMessage kind */
-                    kind?: ("voteRequest"|"voteReply"|"append"|"appendReply"|"heartbeat"|"heartbeatReply"|"readIndex"|"readIndexReply");
+                    kind?: ("voteRequest"|"voteReply"|"append"|"appendReply"|"heartbeat"|"heartbeatReply"|"readIndex"|"readIndexReply"|"timeoutNow");
 
                     /** Unknown fields preserved while decoding when enabled */
                     $unknowns?: Uint8Array[];
@@ -2074,11 +2080,12 @@ export namespace rollcall {
                   heartbeatReply?: rollcall.raft.v1.HeartbeatReply.$Shape|null;
                   readIndex?: rollcall.raft.v1.ReadIndexRequest.$Shape|null;
                   readIndexReply?: rollcall.raft.v1.ReadIndexReply.$Shape|null;
+                  timeoutNow?: rollcall.raft.v1.TimeoutNow.$Shape|null;
                   fromBoot?: number|null;
                   toBoot?: number|null;
                   $unknowns?: Uint8Array[];
                 } & (
-                  ({ kind?: undefined; voteRequest?: null; voteReply?: null; append?: null; appendReply?: null; heartbeat?: null; heartbeatReply?: null; readIndex?: null; readIndexReply?: null }|{ kind?: "voteRequest"; voteRequest: rollcall.raft.v1.VoteRequest.$Shape; voteReply?: null; append?: null; appendReply?: null; heartbeat?: null; heartbeatReply?: null; readIndex?: null; readIndexReply?: null }|{ kind?: "voteReply"; voteRequest?: null; voteReply: rollcall.raft.v1.VoteReply.$Shape; append?: null; appendReply?: null; heartbeat?: null; heartbeatReply?: null; readIndex?: null; readIndexReply?: null }|{ kind?: "append"; voteRequest?: null; voteReply?: null; append: rollcall.raft.v1.AppendRequest.$Shape; appendReply?: null; heartbeat?: null; heartbeatReply?: null; readIndex?: null; readIndexReply?: null }|{ kind?: "appendReply"; voteRequest?: null; voteReply?: null; append?: null; appendReply: rollcall.raft.v1.AppendReply.$Shape; heartbeat?: null; heartbeatReply?: null; readIndex?: null; readIndexReply?: null }|{ kind?: "heartbeat"; voteRequest?: null; voteReply?: null; append?: null; appendReply?: null; heartbeat: rollcall.raft.v1.Heartbeat.$Shape; heartbeatReply?: null; readIndex?: null; readIndexReply?: null }|{ kind?: "heartbeatReply"; voteRequest?: null; voteReply?: null; append?: null; appendReply?: null; heartbeat?: null; heartbeatReply: rollcall.raft.v1.HeartbeatReply.$Shape; readIndex?: null; readIndexReply?: null }|{ kind?: "readIndex"; voteRequest?: null; voteReply?: null; append?: null; appendReply?: null; heartbeat?: null; heartbeatReply?: null; readIndex: rollcall.raft.v1.ReadIndexRequest.$Shape; readIndexReply?: null }|{ kind?: "readIndexReply"; voteRequest?: null; voteReply?: null; append?: null; appendReply?: null; heartbeat?: null; heartbeatReply?: null; readIndex?: null; readIndexReply: rollcall.raft.v1.ReadIndexReply.$Shape })
+                  ({ kind?: undefined; voteRequest?: null; voteReply?: null; append?: null; appendReply?: null; heartbeat?: null; heartbeatReply?: null; readIndex?: null; readIndexReply?: null; timeoutNow?: null }|{ kind?: "voteRequest"; voteRequest: rollcall.raft.v1.VoteRequest.$Shape; voteReply?: null; append?: null; appendReply?: null; heartbeat?: null; heartbeatReply?: null; readIndex?: null; readIndexReply?: null; timeoutNow?: null }|{ kind?: "voteReply"; voteRequest?: null; voteReply: rollcall.raft.v1.VoteReply.$Shape; append?: null; appendReply?: null; heartbeat?: null; heartbeatReply?: null; readIndex?: null; readIndexReply?: null; timeoutNow?: null }|{ kind?: "append"; voteRequest?: null; voteReply?: null; append: rollcall.raft.v1.AppendRequest.$Shape; appendReply?: null; heartbeat?: null; heartbeatReply?: null; readIndex?: null; readIndexReply?: null; timeoutNow?: null }|{ kind?: "appendReply"; voteRequest?: null; voteReply?: null; append?: null; appendReply: rollcall.raft.v1.AppendReply.$Shape; heartbeat?: null; heartbeatReply?: null; readIndex?: null; readIndexReply?: null; timeoutNow?: null }|{ kind?: "heartbeat"; voteRequest?: null; voteReply?: null; append?: null; appendReply?: null; heartbeat: rollcall.raft.v1.Heartbeat.$Shape; heartbeatReply?: null; readIndex?: null; readIndexReply?: null; timeoutNow?: null }|{ kind?: "heartbeatReply"; voteRequest?: null; voteReply?: null; append?: null; appendReply?: null; heartbeat?: null; heartbeatReply: rollcall.raft.v1.HeartbeatReply.$Shape; readIndex?: null; readIndexReply?: null; timeoutNow?: null }|{ kind?: "readIndex"; voteRequest?: null; voteReply?: null; append?: null; appendReply?: null; heartbeat?: null; heartbeatReply?: null; readIndex: rollcall.raft.v1.ReadIndexRequest.$Shape; readIndexReply?: null; timeoutNow?: null }|{ kind?: "readIndexReply"; voteRequest?: null; voteReply?: null; append?: null; appendReply?: null; heartbeat?: null; heartbeatReply?: null; readIndex?: null; readIndexReply: rollcall.raft.v1.ReadIndexReply.$Shape; timeoutNow?: null }|{ kind?: "timeoutNow"; voteRequest?: null; voteReply?: null; append?: null; appendReply?: null; heartbeat?: null; heartbeatReply?: null; readIndex?: null; readIndexReply?: null; timeoutNow: rollcall.raft.v1.TimeoutNow.$Shape })
                 );
             }
 
@@ -2109,6 +2116,9 @@ export namespace rollcall {
 
                 /** VoteRequest lastTerm. */
                 lastTerm: number;
+
+                /** VoteRequest transfer. */
+                transfer: boolean;
 
                 /**
                  * Creates a new VoteRequest instance using the specified properties.
@@ -2171,6 +2181,9 @@ export namespace rollcall {
 
                     /** VoteRequest lastTerm */
                     lastTerm?: (number|null);
+
+                    /** VoteRequest transfer */
+                    transfer?: (boolean|null);
 
                     /** Unknown fields preserved while decoding when enabled */
                     $unknowns?: Uint8Array[];
@@ -2846,6 +2859,86 @@ export namespace rollcall {
 
                 /** Shape of a ReadIndexReply. */
                 type $Shape = rollcall.raft.v1.ReadIndexReply.$Properties;
+            }
+
+            /**
+             * Properties of a TimeoutNow.
+             * @deprecated Use rollcall.raft.v1.TimeoutNow.$Properties instead.
+             */
+            interface ITimeoutNow extends rollcall.raft.v1.TimeoutNow.$Properties {
+            }
+
+            /** Represents a TimeoutNow. */
+            class TimeoutNow {
+
+                /**
+                 * Constructs a new TimeoutNow.
+                 * @param [properties] Properties to set
+                 */
+                constructor(properties?: rollcall.raft.v1.TimeoutNow.$Properties);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+
+                /**
+                 * Creates a new TimeoutNow instance using the specified properties.
+                 * @param [properties] Properties to set
+                 * @returns TimeoutNow instance
+                 */
+                static create(properties: rollcall.raft.v1.TimeoutNow.$Shape): rollcall.raft.v1.TimeoutNow & rollcall.raft.v1.TimeoutNow.$Shape;
+                static create(properties?: rollcall.raft.v1.TimeoutNow.$Properties): rollcall.raft.v1.TimeoutNow;
+
+                /**
+                 * Encodes the specified TimeoutNow message. Does not implicitly {@link rollcall.raft.v1.TimeoutNow.verify|verify} messages.
+                 * @param message TimeoutNow message or plain object to encode
+                 * @param [writer] Writer to encode to
+                 * @returns Writer
+                 */
+                static encode(message: rollcall.raft.v1.TimeoutNow.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+                /**
+                 * Decodes a TimeoutNow message from the specified reader or buffer.
+                 * @param reader Reader or buffer to decode from
+                 * @param [length] Message length if known beforehand
+                 * @returns {rollcall.raft.v1.TimeoutNow & rollcall.raft.v1.TimeoutNow.$Shape} TimeoutNow
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.raft.v1.TimeoutNow & rollcall.raft.v1.TimeoutNow.$Shape;
+
+                /**
+                 * Creates a TimeoutNow message from a plain object. Also converts values to their respective internal types.
+                 * @param object Plain object
+                 * @returns TimeoutNow
+                 */
+                static fromObject(object: { [k: string]: any }): rollcall.raft.v1.TimeoutNow;
+
+                /**
+                 * Creates a plain object from a TimeoutNow message. Also converts values to other types if specified.
+                 * @param message TimeoutNow
+                 * @param [options] Conversion options
+                 * @returns Plain object
+                 */
+                static toObject(message: rollcall.raft.v1.TimeoutNow, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+                /**
+                 * Converts this TimeoutNow to JSON.
+                 * @returns JSON object
+                 */
+                toJSON(): { [k: string]: any };
+            }
+
+            namespace TimeoutNow {
+
+                /** Properties of a TimeoutNow. */
+                interface $Properties {
+
+                    /** Unknown fields preserved while decoding when enabled */
+                    $unknowns?: Uint8Array[];
+                }
+
+                /** Shape of a TimeoutNow. */
+                type $Shape = rollcall.raft.v1.TimeoutNow.$Properties;
             }
 
             /**

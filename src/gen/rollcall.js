@@ -3287,13 +3287,14 @@ export const rollcall = $root.rollcall = (() => {
                 RaftMessage.prototype.heartbeatReply = null;
                 RaftMessage.prototype.readIndex = null;
                 RaftMessage.prototype.readIndexReply = null;
+                RaftMessage.prototype.timeoutNow = null;
                 RaftMessage.prototype.fromBoot = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
                 RaftMessage.prototype.toBoot = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
                 let $oneOfFields;
 
                 $Object.defineProperty(RaftMessage.prototype, "kind", {
-                    get: $util.oneOfGetter($oneOfFields = ["voteRequest", "voteReply", "append", "appendReply", "heartbeat", "heartbeatReply", "readIndex", "readIndexReply"]),
+                    get: $util.oneOfGetter($oneOfFields = ["voteRequest", "voteReply", "append", "appendReply", "heartbeat", "heartbeatReply", "readIndex", "readIndexReply", "timeoutNow"]),
                     set: $util.oneOfSetter($oneOfFields)
                 });
 
@@ -3330,6 +3331,8 @@ export const rollcall = $root.rollcall = (() => {
                         writer.uint32(80).uint64(message.fromBoot);
                     if (message.toBoot != null && $Object.hasOwnProperty.call(message, "toBoot") && (typeof message.toBoot === "object" ? message.toBoot.low || message.toBoot.high : message.toBoot !== 0))
                         writer.uint32(88).uint64(message.toBoot);
+                    if (message.timeoutNow != null && $Object.hasOwnProperty.call(message, "timeoutNow"))
+                        $root.rollcall.raft.v1.TimeoutNow.encode(message.timeoutNow, writer.uint32(98).fork(), _depth + 1).ldelim();
                     if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                         for (let i = 0; i < message.$unknowns.length; ++i)
                             writer.raw(message.$unknowns[i]);
@@ -3428,6 +3431,13 @@ export const rollcall = $root.rollcall = (() => {
                                 message.kind = "readIndexReply";
                                 continue;
                             }
+                        case 12: {
+                                if (wireType !== 2)
+                                    break;
+                                message.timeoutNow = $root.rollcall.raft.v1.TimeoutNow.decode(reader, reader.size(), $undefined, _depth + 1, message.timeoutNow);
+                                message.kind = "timeoutNow";
+                                continue;
+                            }
                         case 10: {
                                 if (wireType !== 0)
                                     break;
@@ -3522,6 +3532,11 @@ export const rollcall = $root.rollcall = (() => {
                         if (!$util.isObject(object.readIndexReply))
                             throw $TypeError(".rollcall.raft.v1.RaftMessage.readIndexReply: object expected");
                         message.readIndexReply = $root.rollcall.raft.v1.ReadIndexReply.fromObject(object.readIndexReply, _depth + 1);
+                    }
+                    if (object.timeoutNow != null) {
+                        if (!$util.isObject(object.timeoutNow))
+                            throw $TypeError(".rollcall.raft.v1.RaftMessage.timeoutNow: object expected");
+                        message.timeoutNow = $root.rollcall.raft.v1.TimeoutNow.fromObject(object.timeoutNow, _depth + 1);
                     }
                     if (object.fromBoot != null)
                         if (typeof object.fromBoot === "object" ? object.fromBoot.low || object.fromBoot.high : $Number(object.fromBoot) !== 0)
@@ -3632,6 +3647,11 @@ export const rollcall = $root.rollcall = (() => {
                             object.toBoot = options.longs === $String ? $String(message.toBoot) : message.toBoot;
                         else
                             object.toBoot = options.longs === $String ? $util.Long.prototype.toString.call(message.toBoot) : options.longs === $Number ? new $util.LongBits(message.toBoot.low >>> 0, message.toBoot.high >>> 0).toNumber(true) : message.toBoot;
+                    if (message.timeoutNow != null && $Object.hasOwnProperty.call(message, "timeoutNow")) {
+                        object.timeoutNow = $root.rollcall.raft.v1.TimeoutNow.toObject(message.timeoutNow, options, _depth + 1);
+                        if (options.oneofs)
+                            object.kind = "timeoutNow";
+                    }
                     return object;
                 };
 
@@ -3654,6 +3674,7 @@ export const rollcall = $root.rollcall = (() => {
                 VoteRequest.prototype.preVote = false;
                 VoteRequest.prototype.lastIndex = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
                 VoteRequest.prototype.lastTerm = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+                VoteRequest.prototype.transfer = false;
 
                 VoteRequest.create = function(properties) {
                     return new VoteRequest(properties);
@@ -3672,6 +3693,8 @@ export const rollcall = $root.rollcall = (() => {
                         writer.uint32(16).uint64(message.lastIndex);
                     if (message.lastTerm != null && $Object.hasOwnProperty.call(message, "lastTerm") && (typeof message.lastTerm === "object" ? message.lastTerm.low || message.lastTerm.high : message.lastTerm !== 0))
                         writer.uint32(24).uint64(message.lastTerm);
+                    if (message.transfer != null && $Object.hasOwnProperty.call(message, "transfer") && message.transfer !== false)
+                        writer.uint32(32).bool(message.transfer);
                     if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                         for (let i = 0; i < message.$unknowns.length; ++i)
                             writer.raw(message.$unknowns[i]);
@@ -3732,6 +3755,15 @@ export const rollcall = $root.rollcall = (() => {
                                     delete message.lastTerm;
                                 continue;
                             }
+                        case 4: {
+                                if (wireType !== 0)
+                                    break;
+                                if (value = reader.bool())
+                                    message.transfer = value;
+                                else
+                                    delete message.transfer;
+                                continue;
+                            }
                         }
                         reader.skipType(wireType, _depth, tag);
                         if (!reader.discardUnknown) {
@@ -3782,6 +3814,9 @@ export const rollcall = $root.rollcall = (() => {
                                 message.lastTerm = object.lastTerm;
                             else if (typeof object.lastTerm === "object")
                                 message.lastTerm = new $util.LongBits(object.lastTerm.low >>> 0, object.lastTerm.high >>> 0).toNumber(true);
+                    if (object.transfer != null)
+                        if (object.transfer)
+                            message.transfer = $Boolean(object.transfer);
                     return message;
                 };
 
@@ -3805,6 +3840,7 @@ export const rollcall = $root.rollcall = (() => {
                             object.lastTerm = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
                         } else
                             object.lastTerm = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                        object.transfer = false;
                     }
                     if (message.preVote != null && $Object.hasOwnProperty.call(message, "preVote"))
                         object.preVote = message.preVote;
@@ -3822,6 +3858,8 @@ export const rollcall = $root.rollcall = (() => {
                             object.lastTerm = options.longs === $String ? $String(message.lastTerm) : message.lastTerm;
                         else
                             object.lastTerm = options.longs === $String ? $util.Long.prototype.toString.call(message.lastTerm) : options.longs === $Number ? new $util.LongBits(message.lastTerm.low >>> 0, message.lastTerm.high >>> 0).toNumber(true) : message.lastTerm;
+                    if (message.transfer != null && $Object.hasOwnProperty.call(message, "transfer"))
+                        object.transfer = message.transfer;
                     return object;
                 };
 
@@ -5090,6 +5128,96 @@ export const rollcall = $root.rollcall = (() => {
                 };
 
                 return ReadIndexReply;
+            })();
+
+            v1.TimeoutNow = (function() {
+
+                const TimeoutNow = function (properties) {
+                    if (properties)
+                        for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                            if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                                this[keys[i]] = properties[keys[i]];
+                };
+
+                TimeoutNow.create = function(properties) {
+                    return new TimeoutNow(properties);
+                };
+
+                TimeoutNow.encode = function (message, writer, _depth) {
+                    if (!writer)
+                        writer = $Writer.create();
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                        for (let i = 0; i < message.$unknowns.length; ++i)
+                            writer.raw(message.$unknowns[i]);
+                    return writer;
+                };
+
+                TimeoutNow.decode = function (reader, length, _end, _depth, _target) {
+                    if (!(reader instanceof $Reader))
+                        reader = $Reader.create(reader);
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let end, message;
+                    if (length === $undefined)
+                        end = reader.len;
+                    else {
+                        end = reader.pos + length;
+                        if (end > reader.len)
+                            throw $RangeError("index out of range");
+                        length = reader.len;
+                        reader.len = end;
+                    }
+                    message = _target || new $root.rollcall.raft.v1.TimeoutNow();
+                    while (reader.pos < end) {
+                        let start = reader.pos;
+                        let tag = reader.tag();
+                        if (tag === _end) {
+                            _end = $undefined;
+                            break;
+                        }
+                        reader.skipType(tag & 7, _depth, tag);
+                        if (!reader.discardUnknown) {
+                            $util.makeProp(message, "$unknowns", false);
+                            (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                        }
+                    }
+                    if (length !== $undefined) {
+                        if (reader.pos !== end)
+                            throw $RangeError("index out of range");
+                        reader.len = length;
+                    }
+                    if (_end !== $undefined)
+                        throw $Error("missing end group");
+                    return message;
+                };
+
+                TimeoutNow.fromObject = function (object, _depth) {
+                    if (object instanceof $root.rollcall.raft.v1.TimeoutNow)
+                        return object;
+                    if (!$util.isObject(object))
+                        throw $TypeError(".rollcall.raft.v1.TimeoutNow: object expected");
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    return new $root.rollcall.raft.v1.TimeoutNow();
+                };
+
+                TimeoutNow.toObject = function () {
+                    return {};
+                };
+
+                TimeoutNow.prototype.toJSON = function() {
+                    return TimeoutNow.toObject(this, $protobuf.util.toJSONOptions);
+                };
+
+                return TimeoutNow;
             })();
 
             v1.SnapshotChunk = (function() {

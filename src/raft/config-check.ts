@@ -1,13 +1,12 @@
 import { assert } from '../base/assert.ts';
 import type { RaftConfig, RaftInitial } from './config.ts';
+import { checkMembership } from './membership.ts';
 import { peerNumberMax } from './message-check.ts';
 
 /** Asserts the relations between settings that the core relies on. */
 export function checkConfig(config: RaftConfig): void {
   const { heartbeatTicks, electionTicksMin, electionTicksMax } = config;
   assert(config.id !== '', 'a member has a name');
-  assert(config.voters.includes(config.id), () => `${config.id} is not among the voters ${config.voters.join(', ')}`);
-  assert(!config.voters.includes(''), 'every voter has a name');
   assert(isCount(config.boot) && config.boot <= peerNumberMax, () => `boot number is ${config.boot}`);
   // A follower must miss more than one heartbeat before it doubts its leader, and timeouts must differ (section 5.2).
   assert(
@@ -35,6 +34,7 @@ export function checkInitial(initial: RaftInitial): void {
   for (const value of [hardState.term, base.index, base.term, commit, applied]) {
     assert(Number.isSafeInteger(value) && value >= 0 && value <= peerNumberMax, () => `${value} in the initial state`);
   }
+  checkMembership(initial.membership);
   assert(hardState.vote === '' || hardState.term > 0, () => `vote for ${hardState.vote} in term 0`);
 }
 

@@ -1,4 +1,5 @@
 import type { Random } from '../base/random.ts';
+import type { Membership } from './membership.ts';
 import type { Entry, HardState, LogBase, MemberId } from './types.ts';
 
 /** Settings of one core. All times are in ticks; the host decides how long a tick is (50 ms by default). */
@@ -6,8 +7,6 @@ export interface RaftConfig {
   readonly id: MemberId;
   /** Boot number of this start, greater than that of every earlier start of the same directory; >= 1. */
   readonly boot: number;
-  /** All voters, this member among them. Order does not matter. */
-  readonly voters: readonly MemberId[];
   readonly random: Random;
   /** Default 2. */
   readonly heartbeatTicks: number;
@@ -33,6 +32,8 @@ export interface RaftConfig {
 export interface RaftInitial {
   readonly hardState: HardState;
   readonly base: LogBase;
+  /** As of the base. Of no voters on a member that is about to join a cluster and has heard nothing of it yet. */
+  readonly membership: Membership;
   /** Contiguous from base.index + 1, already durable. */
   readonly entries: readonly Entry[];
   /** Greatest commit index known to be on disk, base.index <= commit <= last index. */

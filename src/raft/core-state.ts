@@ -5,12 +5,16 @@ import type { DropReason } from './drops.ts';
 import { Durability } from './durability.ts';
 import { Outbox } from './outbox.ts';
 import { PeerBoots } from './peer-boots.ts';
+import { CatchUp } from './catch-up.ts';
+import { JointQuorum } from './joint-quorum.ts';
+import { membersOf } from './membership.ts';
+import type { Membership } from './membership.ts';
+import { MembershipLog } from './membership-log.ts';
 import { Progress } from './progress.ts';
-import { Quorum } from './quorum.ts';
 import { RaftLog } from './raft-log.ts';
 import { ReadForwards } from './read-forwards.ts';
 import { ReadRounds } from './read-rounds.ts';
-import type { ConfirmedRead, LogBase, MemberId, Message, ReadContext, Role } from './types.ts';
+import type { ConfirmedRead, Entry, LogBase, MemberId, Message, ReadContext, Role, TransferEnd } from './types.ts';
 import { Votes } from './votes.ts';
 
 /** A message as the roles write it; sender and boots are added when it is sent. */
@@ -20,16 +24,24 @@ export type Draft = Message extends infer M
     : never
   : never;
 
+/** Leadership on its way to another member. */
+export interface Transfer {
+  readonly to: MemberId;
+  readonly sinceTick: number;
+}
+
 /**
  * Everything that one core knows. The rules live in the files of the roles, which work on this; outside src/raft nobody
  * sees it.
  */
 export class CoreState {
   readonly config: RaftConfig;
-  readonly quorum: Quorum;
-  /** All voters but this member, in a fixed order. */
-  readonly peers: readonly MemberId[];
   readonly log: RaftLog;
+  readonly memberships: MembershipLog;
+  /** Of the membership in force. */
+  quorum: JointQuorum;
+  /** All members of the membership in force but this one, learners among them, in a fixed order. */
+  peers: readonly MemberId[];
   readonly durability: Durability;
   readonly boots = new PeerBoots();
   readonly drops = new DropCounter();
@@ -65,6 +77,19 @@ export class CoreState {
   /** Follower: the greatest index acknowledged to the leader of this term. */
   acknowledgedIndex = 0;
 
+  /** The leader of this term was suspected, which may happen once a term: it is not tried again when it was wrong. */
+  suspectedTerm = 0;
+  /** The suspicion stands: nothing was heard of the leader since. */
+  suspects = false;
+
+  /** Leadership is being handed over; after this leader has stepped down, until it is known who leads. */
+  transfer: Transfer | undefined = undefined;
+  transfersEnded: TransferEnd[] = [];
+
+  /** As handed to the host. */
+  handedMembership: Membership | undefined = undefined;
+  handedCommittedMembership: Membership | undefined = undefined;
+
   /** A snapshot at which the log has restarted, not yet handed to the host. */
   snapshotToPersist: LogBase | undefined = undefined;
   confirmedReads: ConfirmedRead[] = [];
@@ -73,9 +98,10 @@ export class CoreState {
 
   constructor(config: RaftConfig, initial: RaftInitial) {
     this.config = config;
-    this.quorum = new Quorum(config.voters);
-    this.peers = this.quorum.voters.filter((voter) => voter !== config.id);
     this.log = new RaftLog(initial.base, initial.entries, initial.commit, initial.applied);
+    this.memberships = new MembershipLog(initial.base.index, initial.membership, initial.entries);
+    this.quorum = quorumOf(this.memberships.inForce);
+    this.peers = othersOf(this.memberships.inForce, config.id);
     this.durability = new Durability(this.log.lastIndex);
     this.rounds = new ReadRounds(config.pendingReadsMax, config.readRoundsMax);
     this.forwards = new ReadForwards(config.pendingReadsMax);
@@ -115,6 +141,7 @@ export class CoreState {
       this.#outbox.dropHeld(this.durability.durableHardVersion);
       this.verifiedIndex = 0;
       this.acknowledgedIndex = 0;
+      this.suspects = false;
     }
     this.durability.hardStateChanged();
   }
@@ -147,7 +174,61 @@ export class CoreState {
     this.drops.add(reason);
   }
 
-  newProgress(): Progress {
-    return new Progress(this.config, this.log.lastIndex + 1, this.ticks);
+  /** Without a vote under the membership in force a member neither campaigns nor leads on. */
+  get mayCampaign(): boolean {
+    return this.eligible && this.quorum.has(this.id);
   }
+
+  newProgress(peer: MemberId): Progress {
+    const progress = new Progress(this.config, this.log.lastIndex + 1, this.ticks);
+    if (!this.quorum.has(peer)) progress.catchUp = new CatchUp(this.log.lastIndex, this.ticks);
+    return progress;
+  }
+
+  /** Replaces the log from the first of `entries` on, and with it what it says of the membership. */
+  replaceEntries(entries: readonly Entry[]): void {
+    const before = this.memberships.inForce;
+    this.memberships.cutTo((entries[0]?.index ?? this.log.lastIndex + 1) - 1);
+    this.log.replaceFrom(entries);
+    this.memberships.append(entries);
+    if (this.memberships.inForce !== before) this.adoptMembership();
+  }
+
+  /** The log restarts at a snapshot. */
+  restartLog(base: LogBase, membership: Membership): void {
+    this.durability.restartAt(base.index, this.log.commit);
+    this.log.restartAt(base);
+    this.memberships.restartAt(base.index, membership);
+    this.snapshotToPersist = base;
+    this.adoptMembership();
+  }
+
+  /** The membership in force has changed: who counts, and whom a leader feeds. */
+  adoptMembership(): void {
+    const { inForce } = this.memberships;
+    this.quorum = quorumOf(inForce);
+    this.peers = othersOf(inForce, this.id);
+    if (this.role !== 'leader') return;
+    for (const peer of this.progress.keys()) if (!this.peers.includes(peer)) this.progress.delete(peer);
+    this.snapshotsWanted = this.snapshotsWanted.filter((peer) => this.peers.includes(peer));
+    for (const peer of this.peers) {
+      const known = this.progress.get(peer);
+      if (known === undefined) this.progress.set(peer, this.newProgress(peer));
+      else if (this.quorum.has(peer)) known.catchUp = undefined;
+      else known.catchUp ??= new CatchUp(this.log.lastIndex, this.ticks);
+    }
+  }
+}
+
+function quorumOf({ voters, outgoing }: Membership): JointQuorum {
+  return new JointQuorum(
+    voters.map(({ id }) => id),
+    outgoing.map(({ id }) => id),
+  );
+}
+
+function othersOf(membership: Membership, id: MemberId): MemberId[] {
+  return membersOf(membership)
+    .map((member) => member.id)
+    .filter((member) => member !== id);
 }

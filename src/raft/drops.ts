@@ -1,5 +1,6 @@
 /**
- * Why a message was not taken. `malformed`: a field cannot be true. `unknown-member`: from or to no voter.
+ * Why a message was not taken. `malformed`: a field cannot be true. `unknown-member`: an answer of no member, or of
+ * whom it cannot come.
  * `not-addressed`: for another member. `old-boot`: from an earlier life of the sender. `other-boot`: to an earlier
  * life of this member. `stale-term`: an answer or request of a term that is over. `leader-alive`: a vote request
  * while a leader is heard. `unexpected`: this role has no use for it. `two-leaders`: a second leader of one term,

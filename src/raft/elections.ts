@@ -1,5 +1,5 @@
 import type { CoreState } from './core-state.ts';
-import { becomeCandidate, becomeFollower, becomeLeader, becomePreCandidate } from './roles.ts';
+import { becomeCandidate, becomeFollower, becomeLeader, becomePreCandidate, loseLeader } from './roles.ts';
 import type { VoteReply, VoteRequest } from './types.ts';
 
 /** Begins with a pre-vote; the term is raised only by who could win in it (thesis, section 9.6). */
@@ -8,6 +8,34 @@ export function campaign(core: CoreState): void {
   core.votes.record(core.id, true);
   if (countVotes(core)) return;
   sendVoteRequests(core, true);
+}
+
+/** The leader hands over to this member: it campaigns without a pre-vote (thesis, section 3.10). */
+export function campaignAtOnce(core: CoreState): void {
+  if (!core.mayCampaign) return;
+  becomeCandidate(core);
+  sendVoteRequests(core, false, true);
+}
+
+/**
+ * The host has evidence that the leader is gone: forgets it, so that this member grants pre-votes, and asks for them
+ * itself where `campaigns`. Once a term; returns false where nothing was done.
+ */
+export function suspectLeader(core: CoreState, campaigns: boolean): boolean {
+  if (core.role !== 'follower' || core.leader === '' || core.suspectedTerm >= core.term) return false;
+  core.suspectedTerm = core.term;
+  core.suspects = true;
+  loseLeader(core);
+  if (campaigns) retrySuspicion(core);
+  return true;
+}
+
+/** Asks for pre-votes again, since others may have come to suspect the leader meanwhile. */
+export function retrySuspicion(core: CoreState): boolean {
+  const waits = core.role === 'follower' || core.role === 'pre-candidate';
+  if (!core.suspects || !waits || core.leader !== '' || !core.mayCampaign) return false;
+  campaign(core);
+  return true;
 }
 
 /** Candidate: the own vote counts once it is durable, like any other. */
@@ -77,8 +105,12 @@ function countVotes(core: CoreState): boolean {
   return true;
 }
 
-function sendVoteRequests(core: CoreState, preVote: boolean): void {
+function sendVoteRequests(core: CoreState, preVote: boolean, transfer = false): void {
   const term = preVote ? core.term + 1 : core.term;
   const { lastIndex, lastTerm } = core.log;
-  for (const peer of core.peers) core.send({ kind: 'vote-request', to: peer, term, preVote, lastIndex, lastTerm });
+  for (const voter of core.quorum.voters) {
+    if (voter === core.id) continue;
+    const draft = { kind: 'vote-request', to: voter, term, preVote, lastIndex, lastTerm } as const;
+    core.send(transfer ? { ...draft, transfer } : draft);
+  }
 }

@@ -1,3 +1,5 @@
+import { membershipProblem } from './membership.ts';
+import type { MemberRecord, Membership } from './membership.ts';
 import { contextsPerMessageMax } from './read-forwards.ts';
 import type { AppendRequest, Entry, LogBase, Message, PrefixHash, ReadContext } from './types.ts';
 
@@ -28,7 +30,9 @@ function bodyIsFine(message: Message): boolean {
         message.term >= 1 &&
         isNumber(message.lastIndex, 0) &&
         isNumber(message.lastTerm, 0) &&
-        message.lastTerm < message.term
+        message.lastTerm < message.term &&
+        // The leader asks for a real vote alone.
+        (message.transfer === undefined || (isTrue(message.transfer) && !message.preVote))
       );
     case 'vote-reply':
       return isFlag(message.preVote) && isFlag(message.granted);
@@ -49,7 +53,9 @@ function bodyIsFine(message: Message): boolean {
     case 'heartbeat-reply':
       return isNumber(message.round, 0);
     case 'snapshot':
-      return message.term >= 1 && baseIsFine(message.snapshot, message.term);
+      return message.term >= 1 && baseIsFine(message.snapshot, message.term) && membershipIsFine(message.membership);
+    case 'timeout-now':
+      return message.term >= 1;
     case 'read-index':
       return contextsAreFine(message.contexts) && contextsAreOf(message.contexts, message.from, message.fromBoot);
     case 'read-index-reply':
@@ -97,6 +103,22 @@ function entryIsFine(entry: Entry): boolean {
 
 function baseIsFine(base: LogBase, term: number): boolean {
   return isObject(base) && isNumber(base.index, 1) && isNumber(base.term, 1) && base.term <= term && isHash(base.hash);
+}
+
+/** Checked by its very codec, which looks at the type of nothing: so that is done here. */
+function membershipIsFine(membership: Membership): boolean {
+  if (!isObject(membership)) return false;
+  const { voters, outgoing, learners, learnersNext, removedIds } = membership;
+  const shapes =
+    [voters, outgoing, learners, learnersNext].every((list) => isList(list) && list.every(recordIsFine)) &&
+    [...learners, ...learnersNext].every((learner) => isFlag(learner.autoPromote)) &&
+    isList(removedIds) &&
+    removedIds.every(isText);
+  return shapes && voters.length > 0 && membershipProblem(membership) === undefined;
+}
+
+function recordIsFine(record: MemberRecord): boolean {
+  return isObject(record) && isText(record.id) && isText(record.directoryId) && isText(record.peerAddress);
 }
 
 function contextsAreFine(contexts: readonly ReadContext[]): boolean {

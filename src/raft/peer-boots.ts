@@ -1,6 +1,9 @@
 import { assert } from '../base/assert.ts';
 import type { MemberId } from './types.ts';
 
+/** Peers that are remembered, of all memberships since the start. */
+const peersMax = 1024;
+
 export type BootNews = 'first' | 'older' | 'same' | 'newer';
 
 /**
@@ -14,6 +17,11 @@ export class PeerBoots {
   /** 0 where the peer was not heard yet. */
   of(peer: MemberId): number {
     return this.#boots.get(peer) ?? 0;
+  }
+
+  /** Whether one more peer may be heard that is no member as far as is known here. */
+  hasRoomFor(peer: MemberId): boolean {
+    return this.#boots.has(peer) || this.#boots.size < peersMax;
   }
 
   /** Takes note of a boot; `first` when nothing was heard of the peer before. */

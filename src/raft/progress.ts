@@ -1,4 +1,5 @@
 import { assert } from '../base/assert.ts';
+import type { CatchUp } from './catch-up.ts';
 import { Inflights } from './inflights.ts';
 
 /**
@@ -20,6 +21,8 @@ export interface ProgressLimits {
  */
 export class Progress {
   readonly inflights: Inflights;
+  /** Learners only. */
+  catchUp: CatchUp | undefined = undefined;
   #state: ProgressState = 'probe';
   /** The follower's log is durable and equal to the leader's up to here. */
   #match = 0;

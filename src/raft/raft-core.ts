@@ -2,18 +2,25 @@ import { assert, assertSafeInteger } from '../base/assert.ts';
 import type { RaftConfig, RaftInitial } from './config.ts';
 import { checkConfig, checkInitial } from './config-check.ts';
 import { CoreState } from './core-state.ts';
-import { campaign, countOwnVote } from './elections.ts';
+import { campaign, countOwnVote, retrySuspicion, suspectLeader } from './elections.ts';
 import { checkInvariants, watermarksOf } from './invariants.ts';
 import type { Watermarks } from './invariants.ts';
+import type { Membership } from './membership.ts';
+import type { MembershipChange } from './membership-plan.ts';
 import type { Prefix } from './raft-log.ts';
 import { isReady, takeReady } from './ready.ts';
 import { beat, requestRead } from './reads.ts';
+import { changeMembership, noteCatchUp, promoteLearners, settleMembership } from './reconfigure.ts';
+import type { MembershipChangeResult } from './reconfigure.ts';
 import { advanceCommit } from './replication.ts';
 import { becomeFollower } from './roles.ts';
 import { statusOf } from './status.ts';
 import type { RaftStatus } from './status.ts';
 import { acknowledgeDurable } from './step-follower.ts';
 import { stepMessage } from './step.ts';
+import { isFeatureLevelData, isSystemData } from './system-entries.ts';
+import { expireTransfer, startTransfer, urgeTransfer } from './transfer.ts';
+import type { TransferResult } from './transfer.ts';
 import type { Entry, MemberId, Message, ProposeResult, ReadContext, Ready, Role, SoftState } from './types.ts';
 
 /** What became of a snapshot that a leader's host was asked to stream to a peer. `index`: the snapshot's. */
@@ -81,13 +88,14 @@ export class RaftCore {
   tick(): void {
     const core = this.#core;
     core.ticks += 1;
+    expireTransfer(core);
     if (core.role === 'leader') {
       this.#tickLeader();
       return;
     }
     core.electionElapsedTicks += 1;
     core.forwards.resendSince(core.ticks - core.config.electionTicksMin);
-    if (core.eligible && core.electionElapsedTicks >= core.electionTimeoutTicks) campaign(core);
+    if (core.mayCampaign && core.electionElapsedTicks >= core.electionTimeoutTicks) campaign(core);
   }
 
   /**
@@ -104,12 +112,15 @@ export class RaftCore {
   /**
    * Appends an entry to the leader's log. Accepted does not mean committed: it is when `Ready.committed` holds an entry
    * with this index and this term, and never will be if one with this index and another term comes. The core keeps
-   * `data`; nobody may change it.
+   * `data`; nobody may change it. The first byte is not one of a system entry (system-entries.ts), but that of a
+   * feature level.
    */
   propose(data: Uint8Array): ProposeResult {
     const core = this.#core;
+    assert(!isSystemData(data) || isFeatureLevelData(data), () => `commands begin with byte ${data[0]}`);
     if (!core.eligible) return { accepted: false, reason: 'ineligible' };
     if (core.role !== 'leader') return { accepted: false, reason: 'not-leader' };
+    if (core.transfer !== undefined) return { accepted: false, reason: 'transferring' };
     const { uncommittedBytes } = core.log;
     // What is larger than the bound goes when nothing else waits, or it could never go.
     if (uncommittedBytes > 0 && data.length > 0 && uncommittedBytes + data.length > core.config.uncommittedBytesMax) {
@@ -117,6 +128,58 @@ export class RaftCore {
     }
     const { index, term } = core.log.append(core.term, data);
     return { accepted: true, index, term };
+  }
+
+  /**
+   * Appends the membership that `changes` lead to, all of them together, through a joint state where the voters change;
+   * that state the leader leaves by itself. Done when `Ready.committedMembership` is the one that was wanted.
+   *
+   * @param options.force Also makes voters of members that have not caught up. Whether enough voters are reachable is
+   *   for the caller to judge (`keepsQuorum`): nothing is refused for that here.
+   */
+  proposeMembershipChange(
+    changes: readonly MembershipChange[],
+    options: { readonly force: boolean } = { force: false },
+  ): MembershipChangeResult {
+    return changeMembership(this.#core, changes, options.force);
+  }
+
+  /**
+   * Leader: hands over to a voter. Proposals are refused from now on until `Ready.transfersEnded` tells how it ended,
+   * after `electionTicksMin` ticks at the latest. Asked again for the same member it changes nothing; for another one,
+   * that takes the place of the first.
+   */
+  transferLeadership(to: MemberId): TransferResult {
+    return startTransfer(this.#core, to);
+  }
+
+  /**
+   * The host has evidence that the leader is gone. Forgets it, so that this member grants pre-votes to others that
+   * suspect it too, and asks for pre-votes at once unless `campaigns` is false (`retrySuspicion` does it later). Term
+   * and vote stay, and any word of the leader ends it. Once for the leader of a term: returns false where it was
+   * suspected before, and where none is known.
+   */
+  suspectLeader(campaigns = true): boolean {
+    return suspectLeader(this.#core, campaigns);
+  }
+
+  /**
+   * The evidence still stands: asks for pre-votes again, or for the first time. Returns false where no suspicion stands
+   * any more, or this member may not campaign.
+   */
+  retrySuspicion(): boolean {
+    return retrySuspicion(this.#core);
+  }
+
+  /** The membership in force: that of the newest entry which says one, committed or not. */
+  get membership(): Membership {
+    return this.#core.memberships.inForce;
+  }
+
+  /** The membership as of an index that is committed and kept, the base included; undefined outside of these. */
+  membershipAt(index: number): Membership | undefined {
+    const { log, memberships } = this.#core;
+    return index < log.base.index || index > log.commit ? undefined : memberships.at(index);
   }
 
   /**
@@ -154,7 +217,9 @@ export class RaftCore {
     core.durability.report(sequence);
     countOwnVote(core);
     acknowledgeDurable(core);
-    if (core.role === 'leader') advanceCommit(core);
+    if (core.role !== 'leader') return;
+    advanceCommit(core);
+    settleMembership(core);
   }
 
   /** The state machine has applied everything up to `index`, all of which was handed out. */
@@ -210,6 +275,7 @@ export class RaftCore {
     const { durableIndex } = this.#core.durability;
     assert(index <= durableIndex, () => `compaction to ${index}, durable is ${durableIndex}`);
     this.#core.log.compact(index);
+    this.#core.memberships.compactTo(index);
   }
 
   /** What this peer has acknowledged to this member as the leader of the present term; 0 where it does not lead. */
@@ -240,7 +306,11 @@ export class RaftCore {
       becomeFollower(core, core.term, '');
       return;
     }
+    for (const progress of core.progress.values()) noteCatchUp(core, progress);
+    promoteLearners(core);
     core.heartbeatElapsedTicks += 1;
-    if (core.heartbeatElapsedTicks >= core.config.heartbeatTicks) beat(core);
+    if (core.heartbeatElapsedTicks < core.config.heartbeatTicks) return;
+    beat(core);
+    urgeTransfer(core);
   }
 }

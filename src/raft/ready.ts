@@ -12,6 +12,9 @@ export function isReady(core: CoreState, handedSoftState: SoftState | undefined)
     core.confirmedReads.length > 0 ||
     core.voidedReads.length > 0 ||
     core.snapshotsWanted.length > 0 ||
+    core.transfersEnded.length > 0 ||
+    core.memberships.inForce !== core.handedMembership ||
+    core.memberships.at(core.log.commit) !== core.handedCommittedMembership ||
     (core.forwards.hasQueued && core.leader !== '') ||
     canStartReadRound(core) ||
     hasAppendsToSend(core) ||
@@ -26,19 +29,35 @@ export function takeReady(core: CoreState, handedSoftState: SoftState | undefine
   forwardReads(core);
   const softState = softStateChanged(core, handedSoftState) ? softStateOf(core) : undefined;
   const persist = takePersist(core);
+  const memberships = takeMemberships(core);
   const ready: Ready = {
     ...(softState === undefined ? {} : { softState }),
     ...(persist === undefined ? {} : { persist }),
+    ...memberships,
     messages: core.takeMessages(),
     committed: mayApply(core) ? core.log.takeCommitted(core.config.applyBytesMax) : [],
     confirmedReads: core.confirmedReads,
     voidedReads: core.voidedReads,
     snapshotsWanted: core.snapshotsWanted,
+    transfersEnded: core.transfersEnded,
   };
   core.confirmedReads = [];
   core.voidedReads = [];
   core.snapshotsWanted = [];
+  core.transfersEnded = [];
   return ready;
+}
+
+function takeMemberships(core: CoreState): Pick<Ready, 'membership' | 'committedMembership'> {
+  const membership = core.memberships.inForce;
+  const committedMembership = core.memberships.at(core.log.commit);
+  const taken = {
+    ...(membership === core.handedMembership ? {} : { membership }),
+    ...(committedMembership === core.handedCommittedMembership ? {} : { committedMembership }),
+  };
+  core.handedMembership = membership;
+  core.handedCommittedMembership = committedMembership;
+  return taken;
 }
 
 function softStateOf(core: CoreState): SoftState {
@@ -75,7 +94,9 @@ function takePersist(core: CoreState): Persist | undefined {
   return {
     sequence,
     ...(hardStateChanged ? { hardState: { term: core.term, vote: core.vote } } : {}),
-    ...(snapshotToPersist === undefined ? {} : { snapshot: snapshotToPersist }),
+    ...(snapshotToPersist === undefined
+      ? {}
+      : { snapshot: snapshotToPersist, snapshotMembership: core.memberships.at(snapshotToPersist.index) }),
     entries,
     commit: log.commit,
   };

@@ -1,6 +1,7 @@
 import { assert } from '../base/assert.ts';
 import type { CoreState } from './core-state.ts';
 import { voidReads } from './reads.ts';
+import { newLeaderKnown } from './transfer.ts';
 import type { MemberId } from './types.ts';
 
 /**
@@ -15,12 +16,13 @@ export function becomeFollower(core: CoreState, term: number, leader: MemberId):
   if (term > core.term) core.changeHardState(term, '');
   core.role = 'follower';
   core.leader = leader;
+  if (leader !== '') newLeaderKnown(core);
   core.drawElectionTimeout();
 }
 
 /** Asks whether an election could be won, and changes neither term nor vote (thesis, section 9.6). */
 export function becomePreCandidate(core: CoreState): void {
-  assert(core.role !== 'leader' && core.eligible, () => `a ${core.role} may not campaign`);
+  assert(core.role !== 'leader' && core.mayCampaign, () => `a ${core.role} may not campaign`);
   leaveRole(core);
   voidForwards(core);
   core.role = 'pre-candidate';
@@ -30,7 +32,7 @@ export function becomePreCandidate(core: CoreState): void {
 
 /** Opens a new term with the own vote, which counts once it is durable. */
 export function becomeCandidate(core: CoreState): void {
-  assert(core.role !== 'leader' && core.eligible, () => `a ${core.role} may not campaign`);
+  assert(core.role !== 'leader' && core.mayCampaign, () => `a ${core.role} may not campaign`);
   leaveRole(core);
   voidForwards(core);
   core.changeHardState(core.term + 1, core.id);
@@ -47,7 +49,8 @@ export function becomeLeader(core: CoreState): void {
   core.leader = core.id;
   core.electionElapsedTicks = 0;
   core.heartbeatElapsedTicks = 0;
-  for (const peer of core.peers) core.progress.set(peer, core.newProgress());
+  for (const peer of core.peers) core.progress.set(peer, core.newProgress(peer));
+  newLeaderKnown(core);
   // Entries of earlier terms are committed only along with one of this term (5.4.2), so there must be one at once.
   core.log.append(core.term, new Uint8Array(0));
 }

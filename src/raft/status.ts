@@ -1,6 +1,8 @@
-import type { CoreState } from './core-state.ts';
+import type { CoreState, Transfer } from './core-state.ts';
 import type { DropReason } from './drops.ts';
+import type { Membership } from './membership.ts';
 import type { ProgressState } from './progress.ts';
+import { isActive, isCaughtUp } from './reconfigure.ts';
 import type { LogBase, MemberId, Role } from './types.ts';
 
 /** What a leader knows of one peer. */
@@ -13,6 +15,9 @@ export interface PeerStatus {
   readonly recentlyActive: boolean;
   readonly inflightMessages: number;
   readonly inflightBytes: number;
+  readonly learner: boolean;
+  /** Could be a voter without holding up any commit: a learner that keeps pace, a voter that holds what is committed. */
+  readonly caughtUp: boolean;
 }
 
 /** A snapshot of one core, for metrics and operators. */
@@ -26,6 +31,11 @@ export interface RaftStatus {
   /** '' where unknown. */
   readonly leader: MemberId;
   readonly eligible: boolean;
+  /** In force, and the index of the entry that says it. */
+  readonly membership: Membership;
+  readonly membershipIndex: number;
+  /** Leadership on its way to another member, since a tick of this core; undefined where it stays. */
+  readonly transfer: Transfer | undefined;
   readonly ownTermCommitted: boolean;
   readonly base: LogBase;
   readonly applied: number;
@@ -54,6 +64,9 @@ export function statusOf(core: CoreState): RaftStatus {
     vote: core.vote,
     leader: core.leader,
     eligible: core.eligible,
+    membership: core.memberships.inForce,
+    membershipIndex: core.memberships.index,
+    transfer: core.transfer,
     ownTermCommitted: core.ownTermCommitted,
     base: log.base,
     applied: log.applied,
@@ -76,8 +89,10 @@ function peersOf(core: CoreState): PeerStatus[] {
     state: progress.state,
     match: progress.match,
     next: progress.next,
-    recentlyActive: core.ticks - progress.heardTick < core.config.electionTicksMin,
+    recentlyActive: isActive(core, progress),
     inflightMessages: progress.inflights.count,
     inflightBytes: progress.inflights.bytes,
+    learner: !core.quorum.has(id),
+    caughtUp: isCaughtUp(core, id),
   }));
 }

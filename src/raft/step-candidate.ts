@@ -12,6 +12,7 @@ export function stepCandidate(core: CoreState, message: Exclude<Message, VoteReq
     case 'append':
     case 'heartbeat':
     case 'snapshot':
+    case 'timeout-now':
       // Somebody leads this term: the election is decided (section 5.2).
       becomeFollower(core, message.term, message.from);
       stepFollower(core, message);

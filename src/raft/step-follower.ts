@@ -2,7 +2,9 @@ import { assert, InvariantError, unreachable } from '../base/assert.ts';
 import { extendPrefixHash } from '../base/hash.ts';
 import type { CoreState } from './core-state.ts';
 import type { Prefix } from './raft-log.ts';
+import { campaignAtOnce } from './elections.ts';
 import { takeReadReply, voidReads } from './reads.ts';
+import { newLeaderKnown } from './transfer.ts';
 import type { AppendRequest, Entry, Heartbeat, Message, SnapshotMessage, VoteRequest } from './types.ts';
 
 /** A message of the own term for a follower. */
@@ -16,6 +18,9 @@ export function stepFollower(core: CoreState, message: Exclude<Message, VoteRequ
       return;
     case 'snapshot':
       if (hearLeader(core, message.from)) takeSnapshot(core, message);
+      return;
+    case 'timeout-now':
+      if (hearLeader(core, message.from)) campaignAtOnce(core);
       return;
     case 'read-index':
       // The asker will learn of another leader, or of none.
@@ -52,7 +57,10 @@ function hearLeader(core: CoreState, leader: string): boolean {
     core.drop('two-leaders');
     return false;
   }
+  const isNews = core.leader === '';
   core.leader = leader;
+  if (isNews) newLeaderKnown(core);
+  core.suspects = false;
   core.electionElapsedTicks = 0;
   return true;
 }
@@ -133,7 +141,7 @@ function takeEntries(core: CoreState, leader: string, entries: readonly Entry[])
     );
     core.durability.cutTo(first.index - 1);
   }
-  log.replaceFrom(fresh);
+  core.replaceEntries(fresh);
 }
 
 /** Each entry must carry the hash of the prefix that it ends: nothing damaged on its way here is ever stored. */
@@ -189,9 +197,7 @@ function takeSnapshot(core: CoreState, message: SnapshotMessage): void {
     acknowledge(core, snapshot.index);
     return;
   }
-  core.durability.restartAt(snapshot.index, log.commit);
-  log.restartAt(snapshot);
-  core.snapshotToPersist = snapshot;
+  core.restartLog(snapshot, message.membership);
   verified(core, snapshot.index);
 }
 

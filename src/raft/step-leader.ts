@@ -1,7 +1,9 @@
 import { must, unreachable } from '../base/assert.ts';
 import type { CoreState } from './core-state.ts';
 import { confirmReadRounds, takeReadRequest } from './reads.ts';
+import { noteCatchUp, settleMembership } from './reconfigure.ts';
 import { advanceCommit } from './replication.ts';
+import { urgeTransfer } from './transfer.ts';
 import type { AppendReply, HeartbeatReply, Message, VoteRequest } from './types.ts';
 
 /** A message of the own term for a leader. */
@@ -19,6 +21,7 @@ export function stepLeader(core: CoreState, message: Exclude<Message, VoteReques
     case 'append':
     case 'heartbeat':
     case 'snapshot':
+    case 'timeout-now':
       core.drop('two-leaders');
       return;
     case 'vote-reply':
@@ -44,7 +47,12 @@ function takeAppendReply(core: CoreState, reply: AppendReply): void {
     progress.refused(reply.rejectedIndex, core.log.agreementBelow(reply.hintIndex, reply.hintTerm).index);
     return;
   }
-  if (progress.acknowledged(reply.matchIndex, core.log.base.index)) advanceCommit(core);
+  const raised = progress.acknowledged(reply.matchIndex, core.log.base.index);
+  noteCatchUp(core, progress);
+  if (!raised) return;
+  advanceCommit(core);
+  settleMembership(core);
+  urgeTransfer(core);
 }
 
 function takeHeartbeatReply(core: CoreState, reply: HeartbeatReply): void {

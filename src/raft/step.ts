@@ -31,8 +31,36 @@ export function stepMessage(core: CoreState, message: Message): void {
 function addressProblem(core: CoreState, message: Message): DropReason | undefined {
   if (!isWellFormed(message)) return 'malformed';
   if (message.to !== core.id) return 'not-addressed';
-  if (message.from === core.id || !core.quorum.has(message.from)) return 'unknown-member';
+  if (message.from === core.id || !mayConcern(core, message)) return 'unknown-member';
   return undefined;
+}
+
+/**
+ * Members of the membership in force are heard. Of others only requests are, since this log may lack the entry by which
+ * the sender came (thesis, section 4.1): a leader must be able to send it, and a candidate may need this very vote.
+ * What they answer counts for nothing. That they belong to this cluster at all was seen by the transport.
+ */
+function mayConcern(core: CoreState, { kind, from }: Message): boolean {
+  if (core.peers.includes(from)) return true;
+  switch (kind) {
+    case 'vote-request':
+      // A used-up id comes back never, and without its vote nobody waits for it.
+      return !core.memberships.inForce.removedIds.includes(from) && core.boots.hasRoomFor(from);
+    case 'append':
+    case 'heartbeat':
+    case 'snapshot':
+      return core.boots.hasRoomFor(from);
+    case 'timeout-now':
+    case 'read-index-reply':
+      return from === core.leader;
+    case 'vote-reply':
+    case 'append-reply':
+    case 'heartbeat-reply':
+    case 'read-index':
+      return false;
+    default:
+      return unreachable(kind);
+  }
 }
 
 /** What a peer said in an earlier life, or what was assumed of it, counts no more: it may have lost what it knew. */
@@ -80,6 +108,7 @@ function isReply(message: Message): boolean {
     case 'append':
     case 'heartbeat':
     case 'snapshot':
+    case 'timeout-now':
     case 'read-index':
       return false;
     default:
@@ -107,6 +136,7 @@ function answerEarlierTerm(core: CoreState, message: Message): void {
     case 'read-index':
       voidReads(core, message.contexts);
       return;
+    case 'timeout-now':
     case 'vote-reply':
     case 'append-reply':
     case 'heartbeat-reply':
@@ -121,7 +151,7 @@ function answerEarlierTerm(core: CoreState, message: Message): void {
 /** A higher term than the own one. Returns whether the message is still to be taken. */
 function followHigherTerm(core: CoreState, message: Message): boolean {
   if (message.kind === 'vote-request') {
-    if (leaderIsAlive(core)) {
+    if (leaderIsAlive(core) && message.transfer !== true) {
       // A member that lost touch, or was removed, must not disturb a leader that others hear (thesis, 4.2.3).
       core.drop('leader-alive');
       if (message.preVote) refuseVote(core, message);
@@ -132,9 +162,13 @@ function followHigherTerm(core: CoreState, message: Message): boolean {
   }
   // A granted pre-vote repeats the term that was asked for.
   if (message.kind === 'vote-reply' && message.preVote && message.granted) return true;
-  const fromLeader = message.kind === 'append' || message.kind === 'heartbeat' || message.kind === 'snapshot';
-  becomeFollower(core, message.term, fromLeader ? message.from : '');
+  becomeFollower(core, message.term, isOfLeader(message) ? message.from : '');
   return true;
+}
+
+/** Only the leader of a term says this. */
+function isOfLeader({ kind }: Message): boolean {
+  return kind === 'append' || kind === 'heartbeat' || kind === 'snapshot' || kind === 'timeout-now';
 }
 
 function stepRole(core: CoreState, message: Message): void {

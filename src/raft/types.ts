@@ -1,3 +1,5 @@
+import type { Membership } from './membership.ts';
+
 /**
  * What travels into and out of the Raft core: entries, messages between members, and the bundle (`Ready`) that the
  * core hands to its host. Everything here is a plain value; nothing here does I/O.
@@ -59,6 +61,8 @@ export interface VoteRequest extends MessageHead {
   readonly preVote: boolean;
   readonly lastIndex: number;
   readonly lastTerm: number;
+  /** A real vote that the leader itself has asked for: answered although a leader is heard (thesis, section 4.2.3). */
+  readonly transfer?: true;
 }
 
 /** A granted pre-vote reply repeats the asked term; a refused one carries the voter's own term. */
@@ -108,6 +112,13 @@ export interface HeartbeatReply extends MessageHead {
 export interface SnapshotMessage extends MessageHead {
   readonly kind: 'snapshot';
   readonly snapshot: LogBase;
+  /** In force at the snapshot's index. */
+  readonly membership: Membership;
+}
+
+/** The leader hands over: the addressee, who holds all of its log, is to campaign at once (thesis, section 3.10). */
+export interface TimeoutNow extends MessageHead {
+  readonly kind: 'timeout-now';
 }
 
 export interface ReadIndexRequest extends MessageHead {
@@ -130,6 +141,7 @@ export type Message =
   | Heartbeat
   | HeartbeatReply
   | SnapshotMessage
+  | TimeoutNow
   | ReadIndexRequest
   | ReadIndexReply;
 
@@ -151,6 +163,8 @@ export interface Persist {
   readonly hardState?: HardState;
   /** The log restarts at this base: everything before and after it in the log is dropped. */
   readonly snapshot?: LogBase;
+  /** With a snapshot: the membership at its index. */
+  readonly snapshotMembership?: Membership;
   /** Contiguous; the first may lie at or below the last index handed out before (it supersedes from there). */
   readonly entries: readonly Entry[];
   /** Commit index known when this was handed out; to be written into the frame. */
@@ -163,8 +177,22 @@ export interface ConfirmedRead {
   readonly index: number;
 }
 
+/**
+ * How an attempt to hand over ended. `transferred`: the addressee leads. `timed-out`: it did not within one election
+ * timeout. `replaced`: another was asked to lead instead. `not-voter`: it lost its vote meanwhile. `other-leader`:
+ * somebody else was elected.
+ */
+export interface TransferEnd {
+  readonly to: MemberId;
+  readonly outcome: 'transferred' | 'timed-out' | 'replaced' | 'not-voter' | 'other-leader';
+}
+
 export interface Ready {
   readonly softState?: SoftState;
+  /** The membership in force, whenever it is another than was handed out before: whom to connect to. */
+  readonly membership?: Membership;
+  /** That of the newest committed entry that says one, whenever it is another than was handed out before. */
+  readonly committedMembership?: Membership;
   readonly persist?: Persist;
   /** Safe to send at once: what depends on unsynced state is held back inside the core until `reportDurable`. */
   readonly messages: readonly Message[];
@@ -174,8 +202,10 @@ export interface Ready {
   readonly voidedReads: readonly ReadContext[];
   /** Peers that need a snapshot; the host streams one and answers with `reportSnapshot`. */
   readonly snapshotsWanted: readonly MemberId[];
+  /** What became of `transferLeadership`, in order. */
+  readonly transfersEnded: readonly TransferEnd[];
 }
 
 export type ProposeResult =
   | { readonly accepted: true; readonly index: number; readonly term: number }
-  | { readonly accepted: false; readonly reason: 'not-leader' | 'uncommitted-full' | 'ineligible' };
+  | { readonly accepted: false; readonly reason: 'not-leader' | 'uncommitted-full' | 'ineligible' | 'transferring' };

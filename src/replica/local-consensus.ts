@@ -35,7 +35,6 @@ export interface LocalConsensusOptions {
 interface Opened {
   readonly log: EntryLog;
   readonly hardState: HardStateFile;
-  readonly membership: MembershipRecord;
   readonly boot: number;
   readonly initial: RaftInitial;
 }
@@ -113,12 +112,13 @@ export class LocalConsensus implements ConsensusPort {
     const initial: RaftInitial = {
       hardState: { term, vote },
       base: recovered.base,
+      membership: recovered.membership,
       entries: recovered.entries,
       commit: Math.max(recovered.commit, state.index),
       applied: state.index,
     };
     const { membership, torn, entries, base } = recovered;
-    this.#opened = { log, hardState, membership, boot: boot + 1, initial };
+    this.#opened = { log, hardState, boot: boot + 1, initial };
     return { boot: boot + 1, membership, entries: entries.length, lastIndex: base.index + entries.length, torn };
   }
 
@@ -200,9 +200,13 @@ export class LocalConsensus implements ConsensusPort {
   }
 
   async compact(base: LogBase): Promise<void> {
-    const { log, membership } = must(this.#opened, 'log of a member that compacts');
+    const { log } = must(this.#opened, 'log of a member that compacts');
+    const { core, consensus } = must(this.#running, 'core of a member that compacts');
+    const membership = core.membershipAt(base.index);
+    // A snapshot has restarted the log above it meanwhile.
+    if (membership === undefined) return;
     await log.compact(base, membership);
-    this.#running?.consensus.compact(base.index);
+    consensus.compact(base.index);
   }
 
   /** The core's falls as soon as an entry is superseded, the log's where it is written anew: neither is ahead. */
@@ -250,14 +254,13 @@ export class LocalConsensus implements ConsensusPort {
     return must(this.#events, 'serving side of a consensus side');
   }
 
-  #makeCore({ boot, membership, initial }: Opened): RaftCore {
+  #makeCore({ boot, initial }: Opened): RaftCore {
     const { memberId, random, times } = this.#options;
     return new RaftCore(
       {
         ...raftDefaults,
         id: memberId,
         boot,
-        voters: membership.voters.map((voter) => voter.id),
         random,
         heartbeatTicks: times.heartbeatTicks,
         electionTicksMin: times.electionTicksMin,

@@ -73,6 +73,7 @@ export class SnapshotExchange {
       toBoot: boot,
       term: incoming.term,
       snapshot: incoming.snapshot,
+      membership: received.membership,
     };
     assert(this.#offered === undefined, 'one snapshot is offered at a time');
     this.#offered = { base: incoming.snapshot, staged: received.staged };

@@ -43,6 +43,7 @@ const kinds = {
   'heartbeat-reply': 7,
   'read-index': 8,
   'read-index-reply': 9,
+  'timeout-now': 12,
 } as const;
 
 /** One encoding at a time: each ends with `finish`. */
@@ -73,6 +74,7 @@ function encodeBody(message: Message): Encoded {
   switch (message.kind) {
     case 'vote-request':
       writer.bool(1, message.preVote).uint(2, message.lastIndex).uint(3, message.lastTerm);
+      writer.bool(4, message.transfer === true);
       break;
     case 'vote-reply':
       writer.bool(1, message.preVote).bool(2, message.granted);
@@ -93,6 +95,8 @@ function encodeBody(message: Message): Encoded {
     case 'read-index-reply':
       writeContexts(message.contexts);
       writer.uint(2, message.index);
+      break;
+    case 'timeout-now':
       break;
     default:
       unreachable(message);
@@ -158,7 +162,7 @@ export function decodeMessage(reader: WireReader, envelope: Envelope): Message {
     if (field === 1) term = reader.uint();
     else if (field === 10) fromBoot = reader.uint();
     else if (field === 11) toBoot = reader.uint();
-    else if (field <= 9) {
+    else if (field <= 9 || field === kinds['timeout-now']) {
       if (body !== undefined) throw new WireError('second kind in one message', reader.offset);
       kind = field;
       body = reader.message();
@@ -188,6 +192,9 @@ function decodeBody(kind: number, head: Head, body: WireReader): Message {
       return decodeReadIndex(head, body);
     case kinds['read-index-reply']:
       return decodeReadIndexReply(head, body);
+    case kinds['timeout-now']:
+      while (body.next()) body.skip();
+      return { kind: 'timeout-now', ...head };
     default:
       throw new WireError(`message of kind ${kind}`, body.offset);
   }
@@ -197,13 +204,16 @@ function decodeVoteRequest(head: Head, reader: WireReader): VoteRequest {
   let preVote = false;
   let lastIndex = 0;
   let lastTerm = 0;
+  let transfer = false;
   while (reader.next()) {
     if (reader.field === 1) preVote = reader.bool();
     else if (reader.field === 2) lastIndex = reader.uint();
     else if (reader.field === 3) lastTerm = reader.uint();
+    else if (reader.field === 4) transfer = reader.bool();
     else reader.skip();
   }
-  return { kind: 'vote-request', ...head, preVote, lastIndex, lastTerm };
+  const request = { kind: 'vote-request', ...head, preVote, lastIndex, lastTerm } as const;
+  return transfer ? { ...request, transfer } : request;
 }
 
 function decodeVoteReply(head: Head, reader: WireReader): VoteReply {

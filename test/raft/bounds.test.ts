@@ -3,7 +3,10 @@ import { InvariantError } from '../../src/base/assert.ts';
 import { heldMessagesMax } from '../../src/raft/outbox.ts';
 import type { Message } from '../../src/raft/types.ts';
 import { bytesOf } from './network.ts';
+import { membershipOf } from './memberships.ts';
 import { ackFromB, appendFrom, coreWith, drain, emptyBase, entriesOf, fromB, makeLeader } from './single.ts';
+
+const membership = membershipOf(['a', 'b', 'c']);
 
 const dataSizes = (messages: readonly Message[]): number[][] =>
   messages.flatMap((message) =>
@@ -132,7 +135,7 @@ describe('a breach of the prefix hash', () => {
   it('stops the member at a snapshot that ends with another hash than its log holds there', () => {
     const core = coreWith([1, 1]);
     const snapshot = { ...second, hash: other };
-    expect(() => core.step({ kind: 'snapshot', ...fromB, term: 2, snapshot })).toThrow(InvariantError);
+    expect(() => core.step({ kind: 'snapshot', ...fromB, term: 2, snapshot, membership })).toThrow(InvariantError);
   });
 
   it('stops the member at an entry in place of a committed one', () => {
@@ -164,7 +167,6 @@ describe('settings and disk', () => {
     { heartbeatTicks: 0 },
     { electionTicksMin: 20 },
     { electionTicksMax: 10.5 },
-    { voters: ['b', 'c'] },
     { voters: ['a', 'a'] },
     { boot: 0 },
     { inflightMessagesMax: 0 },

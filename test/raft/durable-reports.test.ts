@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { bytesOf } from './network.ts';
+import { membershipOf } from './memberships.ts';
 import { ackFromB, appendFrom, coreWith, drain, emptyBase, entriesOf, fromB, fromC, makeLeader } from './single.ts';
+
+const membership = membershipOf(['a', 'b', 'c']);
 
 describe('what waits for the disk', () => {
   it('keeps a vote back until it is durable', () => {
@@ -132,7 +135,7 @@ describe('what waits for the disk', () => {
   it('hands out nothing to apply above a snapshot that is not durable', () => {
     const core = coreWith();
     const base = { index: 5, term: 1, hash: '0123456789abcdef' };
-    core.step({ kind: 'snapshot', ...fromB, term: 1, snapshot: base });
+    core.step({ kind: 'snapshot', ...fromB, term: 1, snapshot: base, membership });
     core.step(appendFrom(1, base, entriesOf([1], base), 6));
     const ready = core.ready();
     expect(ready.persist).toMatchObject({ snapshot: base, entries: [{ index: 6 }], commit: 6 });

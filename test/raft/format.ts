@@ -1,8 +1,12 @@
 import { unreachable } from '../../src/base/assert.ts';
+import { decodeMembership, isMembershipData } from '../../src/raft/system-entries.ts';
 import type { Entry, Message, Persist, ReadContext } from '../../src/raft/types.ts';
+import { membershipText } from './memberships.ts';
 
 /** `3/2 "x"` is entry 3 of term 2 with data x; an empty entry has no data. */
 export function entryText(entry: Entry): string {
+  if (isMembershipData(entry.data))
+    return `${entry.index}/${entry.term} (${membershipText(decodeMembership(entry.data))})`;
   const data = Buffer.from(entry.data).toString();
   return data === '' ? `${entry.index}/${entry.term}` : `${entry.index}/${entry.term} "${data}"`;
 }
@@ -23,7 +27,7 @@ export function messageText(message: Message): string {
 function bodyText(message: Message): string {
   switch (message.kind) {
     case 'vote-request':
-      return `${message.preVote ? 'pre ' : ''}last=${message.lastIndex}/${message.lastTerm}`;
+      return `${message.preVote ? 'pre ' : ''}${message.transfer === true ? 'asked ' : ''}last=${message.lastIndex}/${message.lastTerm}`;
     case 'vote-reply':
       return `${message.preVote ? 'pre ' : ''}${message.granted ? 'granted' : 'refused'}`;
     case 'append': {
@@ -43,6 +47,8 @@ function bodyText(message: Message): string {
       return message.contexts.map(contextText).join(' ');
     case 'read-index-reply':
       return `index=${message.index} ${message.contexts.map(contextText).join(' ')}`;
+    case 'timeout-now':
+      return '';
     default:
       return unreachable(message);
   }

@@ -1,7 +1,10 @@
+import { must } from '../../src/base/assert.ts';
 import type { Random } from '../../src/base/random.ts';
 import { raftDefaults } from '../../src/raft/config.ts';
 import type { RaftConfig } from '../../src/raft/config.ts';
+import type { Membership } from '../../src/raft/membership.ts';
 import { RaftCore } from '../../src/raft/raft-core.ts';
+import { isSystemData } from '../../src/raft/system-entries.ts';
 import type {
   ConfirmedRead,
   Entry,
@@ -11,10 +14,11 @@ import type {
   ReadContext,
   Ready,
   SoftState,
+  TransferEnd,
 } from '../../src/raft/types.ts';
 import { Disk } from './disk.ts';
 
-export type Settings = Partial<Omit<RaftConfig, 'id' | 'boot' | 'voters' | 'random'>>;
+export type Settings = Partial<Omit<RaftConfig, 'id' | 'boot' | 'random'>>;
 
 /** What a test cluster may want to see of each member, as it happens. */
 export interface Observer {
@@ -41,11 +45,14 @@ export class Member {
   confirmed: ConfirmedRead[] = [];
   voided: ReadContext[] = [];
   snapshotsWanted: MemberId[] = [];
+  /** As handed out last. */
+  membership: Membership | undefined;
+  committedMembership: Membership | undefined;
+  transfersEnded: TransferEnd[] = [];
   /** Handed out to be applied up to here, in this boot. */
   appliedIndex = 0;
   /** Writes and reports each step at once. */
   writesAtOnce = true;
-  readonly #voters: readonly MemberId[];
   readonly #random: Random;
   readonly #settings: Settings;
   readonly #observers: readonly Observer[];
@@ -53,13 +60,13 @@ export class Member {
 
   constructor(
     id: MemberId,
-    voters: readonly MemberId[],
+    membership: Membership,
     random: Random,
     settings: Settings,
     observers: readonly Observer[],
   ) {
     this.id = id;
-    this.#voters = voters;
+    this.disk.membership = membership;
     this.#random = random;
     this.#settings = settings;
     this.#observers = observers;
@@ -81,10 +88,13 @@ export class Member {
     this.confirmed = [];
     this.voided = [];
     this.snapshotsWanted = [];
+    this.membership = undefined;
+    this.committedMembership = undefined;
+    this.transfersEnded = [];
     this.appliedIndex = initial.applied;
     const { id } = this;
     const config = { ...raftDefaults, ...this.#settings, id, boot: this.disk.boot };
-    this.core = new RaftCore({ ...config, voters: this.#voters, random: this.#random }, initial);
+    this.core = new RaftCore({ ...config, random: this.#random }, initial);
   }
 
   /** Stops at once. The first `written` of the steps under way are on disk all the same, though never reported. */
@@ -117,6 +127,9 @@ export class Member {
       for (const observer of this.#observers) observer.handed?.(this, ready.persist);
       if (ready.persist.snapshot !== undefined) this.appliedIndex = ready.persist.snapshot.index;
     }
+    this.membership = ready.membership ?? this.membership;
+    this.committedMembership = ready.committedMembership ?? this.committedMembership;
+    this.transfersEnded.push(...ready.transfersEnded);
     this.#apply(ready);
     this.voided.push(...ready.voidedReads);
     for (const observer of this.#observers) for (const read of ready.voidedReads) observer.voided?.(this, read);
@@ -151,8 +164,9 @@ export class Member {
 
   /** Drops the log up to `index` in core and on disk. */
   compact(index: number): void {
+    const membership = must(this.raft.membershipAt(index), `membership at ${index}`);
     this.raft.compact(index);
-    this.disk.compact(index);
+    this.disk.compact(index, membership);
   }
 
   /** Applied data as text. */
@@ -166,7 +180,7 @@ export class Member {
         throw new Error(`${this.id} was handed entry ${entry.index} after ${this.appliedIndex}`);
       }
       this.appliedIndex = entry.index;
-      if (entry.data.length > 0) this.applied.push(entry);
+      if (entry.data.length > 0 && !isSystemData(entry.data)) this.applied.push(entry);
       for (const observer of this.#observers) observer.applied?.(this, entry);
     }
     if (ready.committed.length > 0) this.raft.reportApplied(this.appliedIndex);
@@ -175,7 +189,9 @@ export class Member {
 
 /** What a core hands out although hasReady() said that there was nothing would be lost on a host. */
 function mustBeEmpty(ready: Ready): void {
-  const lists = [ready.messages, ready.committed, ready.confirmedReads, ready.voidedReads, ready.snapshotsWanted];
+  const { messages, committed, confirmedReads, voidedReads, snapshotsWanted, transfersEnded } = ready;
+  const lists = [messages, committed, confirmedReads, voidedReads, snapshotsWanted, transfersEnded];
   const empty = lists.every((list) => list.length === 0) && ready.persist === undefined;
-  if (!empty || ready.softState !== undefined) throw new Error(`hasReady() missed ${JSON.stringify(ready)}`);
+  const news = [ready.softState, ready.membership, ready.committedMembership].some((part) => part !== undefined);
+  if (!empty || news) throw new Error(`hasReady() missed ${JSON.stringify(ready)}`);
 }

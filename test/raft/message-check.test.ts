@@ -3,9 +3,12 @@ import { describe, expect, it } from 'vitest';
 import { InvariantError } from '../../src/base/assert.ts';
 import { isWellFormed, peerNumberMax } from '../../src/raft/message-check.ts';
 import { contextsPerMessageMax } from '../../src/raft/read-forwards.ts';
+import { noMembership } from '../../src/raft/membership.ts';
 import type { Message } from '../../src/raft/types.ts';
+import { learnerOf, membershipOf } from './memberships.ts';
 import { ackFromB, appendFrom, coreWith, drain, emptyBase, entriesOf, fromB, makeLeader } from './single.ts';
 
+const membership = membershipOf(['a', 'b'], { learners: [learnerOf('c')] });
 const context = { member: 'b', boot: 1, counter: 1 };
 const hash = '0123456789abcdef';
 
@@ -20,9 +23,11 @@ const good: readonly Message[] = [
   { ...ackFromB(3, 0), accepted: false, rejectedIndex: 5, hintIndex: 5, hintTerm: 3 } as Message,
   { kind: 'heartbeat', ...fromB, term: 1, commit: 0, round: 0 },
   { kind: 'heartbeat-reply', ...fromB, term: 0, round: 0 },
-  { kind: 'snapshot', ...fromB, term: 2, snapshot: { index: 3, term: 2, hash } },
+  { kind: 'snapshot', ...fromB, term: 2, snapshot: { index: 3, term: 2, hash }, membership },
   { kind: 'read-index', ...fromB, term: 1, contexts: [context] },
   { kind: 'read-index-reply', ...fromB, term: 1, contexts: [{ ...context, member: 'a' }], index: 3 },
+  { kind: 'timeout-now', ...fromB, term: 1 },
+  { kind: 'vote-request', ...fromB, term: 1, preVote: false, lastIndex: 0, lastTerm: 0, transfer: true },
 ];
 
 /** Values that a decoder could let through, none of which any field may have. */
@@ -54,8 +59,10 @@ describe('isWellFormed', () => {
   it('refuses nonsense in every field of every kind', () => {
     for (const message of good) {
       for (const path of pathsOf(message)) {
-        const isName = ['from', 'to', 'member'].includes(path.at(-1) ?? '');
+        const isName = ['from', 'to', 'member', 'id', 'peerAddress'].includes(path.at(-1) ?? '');
         for (const value of isName ? [...nonsense.filter((value) => value !== '7'), ''] : nonsense) {
+          // Left out, it says that nobody has asked.
+          if (path.at(-1) === 'transfer' && value === undefined) continue;
           const broken = withField(message, path, value) as Message;
           expect([path, value, isWellFormed(broken)]).toEqual([path, value, false]);
         }
@@ -76,12 +83,19 @@ describe('isWellFormed', () => {
     ['entries of a later term than the leader', appendFrom(1, emptyBase, entriesOf([2]))],
     ['a previous entry of a later term', appendFrom(1, { index: 1, term: 2, hash }, [])],
     ['an append of term 0', appendFrom(0, emptyBase, [])],
-    ['a snapshot of a later term', { kind: 'snapshot', ...fromB, term: 1, snapshot: { index: 3, term: 2, hash } }],
+    [
+      'a snapshot of a later term',
+      { kind: 'snapshot', ...fromB, term: 1, snapshot: { index: 3, term: 2, hash }, membership },
+    ],
     ['a hint above the refused entry', { ...ackFromB(1, 0), accepted: false, rejectedIndex: 1, hintIndex: 2 }],
     ['a candidate whose log is of its own future', { ...good[0], lastTerm: 1 }],
     ['a read of another member', { ...good[10], contexts: [{ ...context, member: 'c' }] }],
     ['a read of another boot', { ...good[10], contexts: [{ ...context, boot: 2 }] }],
     ['an answer to a read of another member', { ...good[11], contexts: [context] }],
+    ['a pre-vote that was asked for', { ...good[0], transfer: true }],
+    ['a hand-over of term 0', { ...good[12], term: 0 }],
+    ['a snapshot of a cluster without voters', { ...good[9], membership: noMembership }],
+    ['a snapshot of what is no membership', { ...good[9], membership: { ...membership, removedIds: ['a'] } }],
     ['no reads', { ...good[10], contexts: [] }],
     ['too many reads', { ...good[10], contexts: Array.from({ length: contextsPerMessageMax + 1 }, () => context) }],
     ['an unknown kind', { ...good[7], kind: 'gossip' }],
@@ -95,7 +109,8 @@ describe('a core', () => {
     const core = coreWith();
     const heartbeat = { kind: 'heartbeat', ...fromB, term: 5, commit: 0, round: 0 } as const;
     core.step({ ...heartbeat, commit: -1 });
-    core.step({ ...heartbeat, from: 'stranger' });
+    // Who leads may be a member that this one has yet to hear of; what a stranger answers is of no account.
+    core.step({ kind: 'heartbeat-reply', ...fromB, from: 'stranger', term: 5, round: 0 });
     core.step({ ...heartbeat, from: 'a' });
     core.step({ ...heartbeat, to: 'b' });
     expect(core.status()).toMatchObject({

@@ -1,7 +1,10 @@
 import type { Random } from '../../src/base/random.ts';
+import { must } from '../../src/base/assert.ts';
+import type { Membership } from '../../src/raft/membership.ts';
 import type { MemberId, Message, ProposeResult } from '../../src/raft/types.ts';
 import { Checkers } from './checkers.ts';
 import { Member } from './member.ts';
+import { membershipOf } from './memberships.ts';
 import type { Observer, Settings } from './member.ts';
 
 export const bytesOf = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
@@ -25,6 +28,8 @@ class FixedRandom implements Random {
 
 export interface NetworkOptions {
   readonly members?: readonly MemberId[];
+  /** At the start; all members are voters where it is not given. */
+  readonly membership?: Membership;
   readonly settings?: Settings;
   /** By default member number n times out after electionTicksMin + 2 + 3n ticks. */
   readonly randomOf?: (id: MemberId) => Random;
@@ -48,9 +53,10 @@ export class Network {
     this.ids = options.members ?? ['a', 'b', 'c'];
     this.checkers = new Checkers(this.ids);
     const observers = options.observer === undefined ? [this.checkers] : [this.checkers, options.observer];
+    const membership = options.membership ?? membershipOf(this.ids);
     this.ids.forEach((id, number) => {
       const random = options.randomOf?.(id) ?? new FixedRandom(2 + 3 * number);
-      this.#members.set(id, new Member(id, this.ids, random, options.settings ?? {}, observers));
+      this.#members.set(id, new Member(id, membership, random, options.settings ?? {}, observers));
     });
   }
 
@@ -193,7 +199,8 @@ export class Network {
     const { boot } = this.member(from).disk;
     const snapshot = { index, term: prefix.term, hash: prefix.hash };
     const head = { from, to, fromBoot: boot, toBoot: this.member(to).disk.boot, term: leader.term };
-    this.hand({ kind: 'snapshot', ...head, snapshot });
+    const membership = must(leader.membershipAt(index), `membership at ${index}`);
+    this.hand({ kind: 'snapshot', ...head, snapshot, membership });
     this.collect();
     leader.reportSnapshot(to, { ok: true, index });
   }

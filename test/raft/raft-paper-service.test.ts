@@ -2,7 +2,10 @@ import { describe, expect, it } from 'vitest';
 import type { Message } from '../../src/raft/types.ts';
 import { entryText } from './format.ts';
 import { Network } from './network.ts';
+import { membershipOf } from './memberships.ts';
 import { ackFromB, appendFrom, coreWith, drain, entriesOf, fromB, makeLeader } from './single.ts';
+
+const membership = membershipOf(['a', 'b', 'c']);
 
 // Sections 7 and 8. One test for each claim of "In Search of an Understandable Consensus Algorithm (Extended
 // Version)", the section above it. Member a is the one under test; b and c are its peers, most often played by the
@@ -60,7 +63,7 @@ describe('section 7, log compaction', () => {
   // follower discards its entire log".
   it('restarts its log at a snapshot that it does not hold', () => {
     const core = coreWith([1, 1, 1, 1, 1]);
-    core.step({ kind: 'snapshot', ...fromB, term: 3, snapshot: { ...base, index: 4 } });
+    core.step({ kind: 'snapshot', ...fromB, term: 3, snapshot: { ...base, index: 4 }, membership });
     expect(core.status()).toMatchObject({ lastIndex: 4, commit: 4, applied: 4, base: { index: 4, hash: base.hash } });
     const ready = core.ready();
     expect(ready.persist).toMatchObject({ snapshot: { index: 4 }, entries: [] });
@@ -75,7 +78,7 @@ describe('section 7, log compaction', () => {
     const core = coreWith([1, 1, 1, 1]);
     const prefix = core.prefixAt(3);
     if (prefix === undefined) throw new Error('entry 3 is missing');
-    core.step({ kind: 'snapshot', ...fromB, term: 1, snapshot: { index: 3, term: 1, hash: prefix.hash } });
+    core.step({ kind: 'snapshot', ...fromB, term: 1, snapshot: { index: 3, term: 1, hash: prefix.hash }, membership });
     expect(core.status()).toMatchObject({ lastIndex: 4, commit: 3, base: { index: 0 } });
     expect(drain(core)).toMatchObject([{ accepted: true, matchIndex: 3 }]);
   });
@@ -83,7 +86,7 @@ describe('section 7, log compaction', () => {
   // Figure 13, step 1: "Reply immediately if term < currentTerm".
   it('refuses a snapshot of an earlier term', () => {
     const core = coreWith([], { hardState: { term: 5, vote: '' } });
-    core.step({ kind: 'snapshot', ...fromB, term: 4, snapshot: base });
+    core.step({ kind: 'snapshot', ...fromB, term: 4, snapshot: base, membership });
     expect(core.status()).toMatchObject({ lastIndex: 0, commit: 0 });
     expect(drain(core)).toMatchObject([{ kind: 'heartbeat-reply', term: 5 }]);
   });
@@ -91,7 +94,7 @@ describe('section 7, log compaction', () => {
   // 7, section 5.2 in figure 13: a snapshot, like an append, comes from the leader of its term.
   it('recognises the leader by its snapshot', () => {
     const core = coreWith();
-    core.step({ kind: 'snapshot', ...fromB, term: 2, snapshot: base });
+    core.step({ kind: 'snapshot', ...fromB, term: 2, snapshot: base, membership });
     expect([core.leader, core.term]).toEqual(['b', 2]);
   });
 });

@@ -4,6 +4,7 @@ import { raftDefaults } from '../../src/raft/config.ts';
 import type { RaftConfig, RaftInitial } from '../../src/raft/config.ts';
 import { RaftCore } from '../../src/raft/raft-core.ts';
 import type { AppendRequest, Entry, LogBase, Message } from '../../src/raft/types.ts';
+import { membershipOf } from './memberships.ts';
 import { bytesOf } from './network.ts';
 
 export const emptyBase: LogBase = { index: 0, term: 0, hash: emptyPrefixHash };
@@ -24,13 +25,13 @@ export function entriesOf(terms: readonly number[], base: LogBase = emptyBase): 
 export function coreWith(
   terms: readonly number[] = [],
   initial: Partial<RaftInitial> = {},
-  config: Partial<RaftConfig> = {},
+  { voters = ['a', 'b', 'c'], ...config }: Partial<RaftConfig> & { readonly voters?: readonly string[] } = {},
 ): RaftCore {
   const entries = entriesOf(terms);
   const hardState = { term: terms.at(-1) ?? 0, vote: '' };
   return new RaftCore(
-    { ...raftDefaults, id: 'a', boot: 1, voters: ['a', 'b', 'c'], random: new SeededRandom(1), ...config },
-    { hardState, base: emptyBase, entries, commit: 0, applied: 0, ...initial },
+    { ...raftDefaults, id: 'a', boot: 1, random: new SeededRandom(1), ...config },
+    { hardState, base: emptyBase, membership: membershipOf(voters), entries, commit: 0, applied: 0, ...initial },
   );
 }
 

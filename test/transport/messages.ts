@@ -45,6 +45,15 @@ export const messages: fc.Arbitrary<Message> = fc.oneof(
     lastIndex: numbers,
     lastTerm: numbers,
   }),
+  fc.record({
+    kind: kind('vote-request'),
+    ...head,
+    preVote: fc.constant(false),
+    lastIndex: numbers,
+    lastTerm: numbers,
+    transfer: fc.constant(true as const),
+  }),
+  fc.record({ kind: kind('timeout-now'), ...head }),
   fc.record({ kind: kind('vote-reply'), ...head, preVote: fc.boolean(), granted: fc.boolean() }),
   fc.record({
     kind: kind('append'),

@@ -15,6 +15,7 @@ import {
   encodeSnapshotHead,
   type PeerIdentity,
 } from '../../src/transport/peer-codec.ts';
+import { noMembership } from '../../src/raft/membership.ts';
 import type { Message } from '../../src/raft/types.ts';
 import { envelope, heartbeat } from './messages.ts';
 
@@ -46,7 +47,7 @@ describe('a batch is refused', () => {
   const entry = (writer: WireWriter): WireWriter => writer.beginMessage(4);
   const cases: readonly (readonly [string, Uint8Array, string])[] = [
     ['a message of no kind', raw((w) => w.uint(1, 3).uint(10, 7)), 'no known kind'],
-    ['an unknown kind', raw((w) => w.uint(10, 7).beginMessage(12).endMessage()), 'no known kind'],
+    ['an unknown kind', raw((w) => w.uint(10, 7).beginMessage(13).endMessage()), 'no known kind'],
     [
       'two kinds',
       raw((w) => w.uint(10, 7).beginMessage(6).endMessage().beginMessage(7).endMessage()),
@@ -162,7 +163,14 @@ describe('a snapshot', () => {
   const head = { identity, term: 3, snapshot: { index: 5, term: 2, hash: '0123456789abcdef' } };
 
   it('is never a message of a batch', () => {
-    const message: Message = { kind: 'snapshot', ...envelope, toBoot: 1, term: 3, snapshot: head.snapshot };
+    const message: Message = {
+      kind: 'snapshot',
+      ...envelope,
+      toBoot: 1,
+      term: 3,
+      snapshot: head.snapshot,
+      membership: noMembership,
+    };
     expect(() => encodeItems([message], [])).toThrow(InvariantError);
   });
 

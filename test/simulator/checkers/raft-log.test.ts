@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { noMembership } from '../../../src/raft/membership.ts';
 import type { AppendRequest, Entry, Message } from '../../../src/raft/types.ts';
 import { Story, expectBreach } from './story-kit.ts';
 
@@ -52,7 +53,12 @@ describe('the checker of logs', () => {
     expectBreach(entries, 'raft-logs', 'a sends entries in term 3, whose leader is b');
     const snapshot = new Story();
     snapshot.lead('b', 3);
-    snapshot.sent({ ...head('a', 'b', 3), kind: 'snapshot', snapshot: { index: 1, term: 1, hash: '1-1' } });
+    snapshot.sent({
+      ...head('a', 'b', 3),
+      kind: 'snapshot',
+      snapshot: { index: 1, term: 1, hash: '1-1' },
+      membership: noMembership,
+    });
     expectBreach(snapshot, 'raft-logs', 'a sends a snapshot in term 3');
     const followed = new Story();
     followed.lead('b', 3);
@@ -93,7 +99,12 @@ describe('the checker of logs', () => {
     expectBreach(prev, 'raft-logs', 'leader a of term 1 has entry 1 of term 1 with hash ff');
     const snapshot = new Story();
     snapshot.sent(append(1, [entry(1, 1)]));
-    snapshot.sent({ ...head('a', 'b', 1), kind: 'snapshot', snapshot: { index: 1, term: 1, hash: 'ff' } });
+    snapshot.sent({
+      ...head('a', 'b', 1),
+      kind: 'snapshot',
+      snapshot: { index: 1, term: 1, hash: 'ff' },
+      membership: noMembership,
+    });
     expectBreach(snapshot, 'raft-logs', 'a sends a snapshot has entry 1 of term 1 with hash ff');
   });
 

@@ -120,7 +120,20 @@ function put(out: string[], name: string, value: unknown, zeros: Zeros): void {
   } else if (value instanceof Map) putMap(out, name, value, zeros);
   else if (value instanceof Set) out.push('(', [...value].map(String).sort().join(','), ')');
   else if (value instanceof Uint8Array) out.push(Buffer.from(value).toString('hex'), ' ');
+  else if ('voters' in value) out.push(membershipName(value), ' ');
   else putFields(out, value as Record<string, unknown>, zeros);
+}
+
+/** Memberships are never changed: each is written out once. */
+const membershipNames = new WeakMap<object, string>();
+
+function membershipName(membership: object): string {
+  let name = membershipNames.get(membership);
+  if (name === undefined) {
+    name = JSON.stringify(membership, (key, held: unknown) => (key === 'directoryId' ? undefined : held));
+    membershipNames.set(membership, name);
+  }
+  return name;
 }
 
 function putFields(out: string[], fields: Record<string, unknown>, zeros: Zeros): void {
@@ -149,6 +162,8 @@ function relative(name: string, value: number, zeros: Zeros): number {
   switch (name) {
     case '_heardTick':
     case 'sentTick':
+    case 'sinceTick':
+    case '_sinceTick':
       return Math.min(zeros.ticks - value, ageMaxTicks);
     case '_hardVersion':
     case '_handedHardVersion':

@@ -13,6 +13,9 @@ import type {
   Persist,
   ReadContext,
 } from '../../../src/raft/types.ts';
+import { noMembership, votersOnly } from '../../../src/raft/membership.ts';
+import type { Membership } from '../../../src/raft/membership.ts';
+import { recordOf } from '../../raft/memberships.ts';
 import { copyOf } from './glass-core.ts';
 
 /** What may happen to one member. Everything else that a host does follows at once. */
@@ -47,6 +50,8 @@ export interface Output {
 export interface Disk {
   readonly hardState: HardState;
   readonly base: LogBase;
+  /** As of the base. */
+  readonly membership: Membership;
   readonly entries: readonly Entry[];
   readonly commit: number;
   readonly boot: number;
@@ -55,6 +60,7 @@ export interface Disk {
 const emptyDisk: Disk = {
   hardState: { term: 0, vote: '' },
   base: { index: 0, term: 0, hash: emptyPrefixHash },
+  membership: noMembership,
   entries: [],
   commit: 0,
   boot: 0,
@@ -90,7 +96,6 @@ const readyCallsMax = 1_000;
 /** One member: a core and the host that drives it, with a disk as slow as the explorer wants it. */
 export class Host {
   readonly id: MemberId;
-  readonly #voters: readonly MemberId[];
   readonly #Core: typeof RaftCore;
   core: RaftCore;
   disk: Disk;
@@ -105,9 +110,8 @@ export class Host {
   constructor(Core: typeof RaftCore, id: MemberId, voters: readonly MemberId[], from?: Host) {
     this.#Core = Core;
     this.id = id;
-    this.#voters = voters;
     if (from === undefined) {
-      this.disk = { ...emptyDisk, boot: 1 };
+      this.disk = { ...emptyDisk, membership: votersOnly(voters.map(recordOf)), boot: 1 };
       this.core = this.#start();
       this.#drain([]);
       return;
@@ -122,7 +126,7 @@ export class Host {
 
   /** A copy that goes its own way. Only for cores that can be copied (glass-core.ts). */
   copy(): Host {
-    return new Host(this.#Core, this.id, this.#voters, this);
+    return new Host(this.#Core, this.id, [], this);
   }
 
   /** Makes it happen, and then whatever the core has ready. */
@@ -173,8 +177,9 @@ export class Host {
     const { hardState, base, entries, boot } = this.disk;
     const commit = Math.max(this.disk.commit, base.index);
     // The state machine is rebuilt from the snapshot that the log begins at.
-    const initial: RaftInitial = { hardState, base, entries, commit, applied: base.index };
-    const config: RaftConfig = { ...settings, id, boot, voters: this.#voters, random: evenTimeouts };
+    const { membership } = this.disk;
+    const initial: RaftInitial = { hardState, base, membership, entries, commit, applied: base.index };
+    const config: RaftConfig = { ...settings, id, boot, random: evenTimeouts };
     this.appliedIndex = base.index;
     return new this.#Core(config, initial);
   }
@@ -211,9 +216,11 @@ export class Host {
     const kept = index - this.disk.base.index;
     const last = must(this.disk.entries[kept - 1], `entry ${index} on the disk of ${this.id}`);
     const base = { index, term: last.term, hash: last.hash };
+    const membership = must(this.core.membershipAt(index), `membership at ${index}`);
     this.disk = {
       ...this.disk,
       base,
+      membership,
       entries: this.disk.entries.slice(kept),
       commit: Math.max(this.disk.commit, index),
     };
@@ -228,7 +235,8 @@ export class Host {
     const head = { from: this.id, to: peer, fromBoot: boot, toBoot: peerBoots[peer] ?? 0, term };
     // Streamed and synced there; that the other core has yet to hear of it is what may be late or lost.
     this.core.reportSnapshot(peer, { ok: true, index: snapshot.index });
-    return [{ kind: 'snapshot', ...head, snapshot }];
+    const membership = must(this.core.membershipAt(snapshot.index), `membership at ${snapshot.index}`);
+    return [{ kind: 'snapshot', ...head, snapshot, membership }];
   }
 
   #drain(asked: readonly ReadContext[]): Output {
@@ -266,6 +274,7 @@ export class Host {
 /** The disk after one step is on it, whole. */
 function written(disk: Disk, step: Persist): Disk {
   const base = step.snapshot ?? disk.base;
+  const membership = step.snapshotMembership ?? disk.membership;
   let entries = step.snapshot === undefined ? disk.entries : [];
   const first = step.entries[0];
   if (first !== undefined) {
@@ -276,5 +285,5 @@ function written(disk: Disk, step: Persist): Disk {
     entries = [...entries.slice(0, first.index - base.index - 1), ...step.entries];
   }
   const commit = Math.max(disk.commit, step.commit);
-  return { hardState: step.hardState ?? disk.hardState, base, entries, commit, boot: disk.boot };
+  return { hardState: step.hardState ?? disk.hardState, base, membership, entries, commit, boot: disk.boot };
 }

@@ -88,7 +88,7 @@ function messageText(message: Message): string {
 function bodyText(message: Message): string {
   switch (message.kind) {
     case 'vote-request':
-      return `${message.preVote ? ' (pre)' : ''} last ${message.lastIndex}/${message.lastTerm}`;
+      return `${message.preVote ? ' (pre)' : ''}${message.transfer === true ? ' (asked)' : ''} last ${message.lastIndex}/${message.lastTerm}`;
     case 'vote-reply':
       return `${message.preVote ? ' (pre)' : ''} ${message.granted ? 'granted' : 'refused'}`;
     case 'append':
@@ -106,6 +106,8 @@ function bodyText(message: Message): string {
       return ` ${message.contexts.length} reads`;
     case 'read-index-reply':
       return ` ${message.contexts.length} reads at ${message.index}`;
+    case 'timeout-now':
+      return '';
     default:
       return unreachable(message);
   }
