@@ -13,7 +13,7 @@ import { beat, requestRead } from './reads.ts';
 import { changeMembership, noteCatchUp, promoteLearners, settleMembership } from './reconfigure.ts';
 import type { MembershipChangeResult } from './reconfigure.ts';
 import { advanceCommit } from './replication.ts';
-import { becomeFollower } from './roles.ts';
+import { becomeFollower, loseLeader } from './roles.ts';
 import { statusOf } from './status.ts';
 import type { RaftStatus } from './status.ts';
 import { acknowledgeDurable } from './step-follower.ts';
@@ -95,7 +95,10 @@ export class RaftCore {
     }
     core.electionElapsedTicks += 1;
     core.forwards.resendSince(core.ticks - core.config.electionTicksMin);
-    if (core.mayCampaign && core.electionElapsedTicks >= core.electionTimeoutTicks) campaign(core);
+    if (core.electionElapsedTicks < core.electionTimeoutTicks) return;
+    if (core.mayCampaign) campaign(core);
+    // A learner, or who was removed: somebody else will lead, and its reads must not wait for who does no more.
+    else if (core.leader !== '' && !core.quorum.has(core.id)) loseLeader(core);
   }
 
   /**

@@ -16,7 +16,7 @@ export interface PeerStatus {
   readonly inflightMessages: number;
   readonly inflightBytes: number;
   readonly learner: boolean;
-  /** Could be a voter without holding up any commit: a learner that keeps pace, a voter that holds what is committed. */
+  /** Could vote without holding up any commit: a learner that keeps pace, a voter that holds what is committed. */
   readonly caughtUp: boolean;
 }
 

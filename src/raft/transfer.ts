@@ -22,7 +22,7 @@ export function startTransfer(core: CoreState, to: MemberId): TransferResult {
   return { accepted: true };
 }
 
-/** Leader: tells the member that is to lead to campaign, if it holds the whole log. May be said again: it may be lost. */
+/** Leader: tells the member that is to lead to campaign, if it holds the whole log. Said again, as it may be lost. */
 export function urgeTransfer(core: CoreState): void {
   const { transfer } = core;
   if (transfer === undefined || core.role !== 'leader') return;

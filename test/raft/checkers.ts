@@ -1,4 +1,9 @@
+import { isDeepStrictEqual } from 'node:util';
+import { holds, isJoint, isVoter, leaveJoint } from '../../src/raft/membership.ts';
+import type { Membership } from '../../src/raft/membership.ts';
+import { decodeMembership, isMembershipData } from '../../src/raft/system-entries.ts';
 import type { ConfirmedRead, Entry, MemberId, Message, ReadContext, SoftState } from '../../src/raft/types.ts';
+import { membershipText } from './memberships.ts';
 import type { Member, Observer } from './member.ts';
 
 interface Known {
@@ -8,7 +13,10 @@ interface Known {
 
 /** Observes a cluster from outside and throws when it breaks one of the promises of the algorithm (figure 3). */
 export class Checkers implements Observer {
-  readonly #majority: number;
+  /** That of the newest applied entry which says one. */
+  #membership: Membership;
+  #membershipIndex = 0;
+  readonly #memberships = new Map<number, Membership>();
   readonly #leaders = new Map<number, MemberId>();
   readonly #votes = new Map<string, MemberId>();
   /** What was applied at each index, ever, by anybody. */
@@ -20,8 +28,17 @@ export class Checkers implements Observer {
   #greatestCommit = 0;
   #confirmedReads = 0;
 
-  constructor(ids: readonly MemberId[]) {
-    this.#majority = Math.floor(ids.length / 2) + 1;
+  constructor(membership: Membership) {
+    this.#membership = membership;
+  }
+
+  /** As applied by anybody. */
+  get membership(): Membership {
+    return this.#membership;
+  }
+
+  get membershipChanges(): number {
+    return this.#memberships.size;
   }
 
   /** Greatest index that anybody has applied. */
@@ -45,7 +62,9 @@ export class Checkers implements Observer {
       throw new Error(`${known} and ${member.id} lead term ${state.term}`);
     this.#leaders.set(state.term, member.id);
     // Leader completeness: whatever anybody has applied is in the log of a leader of a later term.
-    const { base, term } = member.raft.status();
+    const { base, membership, term } = member.raft.status();
+    // One that is removed leads on until that is committed.
+    if (known === undefined && !isVoter(membership, member.id)) throw new Error(`${member.id} leads without a vote`);
     if (term !== state.term) return;
     for (const [index, applied] of this.#applied) {
       if (index < base.index) continue;
@@ -54,6 +73,14 @@ export class Checkers implements Observer {
         throw new Error(`leader ${member.id} of term ${term} lacks entry ${index} that was applied`);
       }
     }
+  }
+
+  /** A snapshot says the membership at its index (C5). */
+  snapshotSent(member: Member, index: number, membership: Membership): void {
+    const newest = Math.max(...[...this.#memberships.keys()].filter((known) => known <= index));
+    const expected = this.#memberships.get(newest);
+    if (expected === undefined || isDeepStrictEqual(membership, expected)) return;
+    throw new Error(`the snapshot of ${member.id} at ${index} says ${membershipText(membership)}`);
   }
 
   /** On the wire: one leader a term, one vote a term and voter, nothing that is not on the sender's disk. */
@@ -86,6 +113,7 @@ export class Checkers implements Observer {
       throw new Error(`${member.id} applied ${entry.hash} at ${entry.index}, another member ${known.hash}`);
     }
     this.#applied.set(entry.index, { term: entry.term, hash: entry.hash });
+    if (isMembershipData(entry.data)) this.#sawMembership(entry);
     this.#greatestCommit = Math.max(this.#greatestCommit, entry.index);
   }
 
@@ -128,9 +156,27 @@ export class Checkers implements Observer {
       if (base.index >= this.#greatestCommit) return true;
       return entries[this.#greatestCommit - base.index - 1]?.hash === newest.hash;
     });
-    if (holders.length < this.#majority) {
+    // Whoever committed it needed these: alone once the joint state is left, else together with the old half.
+    const { voters } = this.#membership;
+    if (holders.filter(({ id }) => holds(voters, id)).length * 2 <= voters.length) {
       throw new Error(`entry ${this.#greatestCommit} is applied and on ${holders.length} disks`);
     }
+  }
+
+  /** One step at a time: into a joint state, out of it to what it leads to, or without one where voters stay. */
+  #sawMembership({ index, data }: Entry): void {
+    if (index <= this.#membershipIndex) return;
+    const next = decodeMembership(data);
+    const now = this.#membership;
+    const idsOf = (members: readonly { readonly id: MemberId }[]): string => members.map(({ id }) => id).join(' ');
+    const expected = isJoint(now) ? idsOf(leaveJoint(now).voters) : idsOf(now.voters);
+    const stays = isJoint(next) ? idsOf(next.outgoing) : idsOf(next.voters);
+    if (next.voters.length === 0 || stays !== expected || (isJoint(now) && isJoint(next))) {
+      throw new Error(`entry ${index} makes ${membershipText(next)} of ${membershipText(now)}`);
+    }
+    this.#membership = next;
+    this.#membershipIndex = index;
+    this.#memberships.set(index, next);
   }
 
   #voted(member: Member, term: number, candidate: MemberId): void {

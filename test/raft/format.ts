@@ -5,8 +5,9 @@ import { membershipText } from './memberships.ts';
 
 /** `3/2 "x"` is entry 3 of term 2 with data x; an empty entry has no data. */
 export function entryText(entry: Entry): string {
-  if (isMembershipData(entry.data))
+  if (isMembershipData(entry.data)) {
     return `${entry.index}/${entry.term} (${membershipText(decodeMembership(entry.data))})`;
+  }
   const data = Buffer.from(entry.data).toString();
   return data === '' ? `${entry.index}/${entry.term}` : `${entry.index}/${entry.term} "${data}"`;
 }

@@ -1,6 +1,9 @@
 import type { Random } from '../../src/base/random.ts';
 import { must } from '../../src/base/assert.ts';
+import { holds, membersOf, noMembership } from '../../src/raft/membership.ts';
 import type { Membership } from '../../src/raft/membership.ts';
+import type { MembershipChange } from '../../src/raft/membership-plan.ts';
+import type { MembershipChangeResult } from '../../src/raft/reconfigure.ts';
 import type { MemberId, Message, ProposeResult } from '../../src/raft/types.ts';
 import { Checkers } from './checkers.ts';
 import { Member } from './member.ts';
@@ -27,6 +30,7 @@ class FixedRandom implements Random {
 }
 
 export interface NetworkOptions {
+  /** Those that are not in the membership wait with an empty disk. */
   readonly members?: readonly MemberId[];
   /** At the start; all members are voters where it is not given. */
   readonly membership?: Membership;
@@ -42,22 +46,34 @@ export interface NetworkOptions {
  * one, disks may be held back. The checkers watch all of it.
  */
 export class Network {
-  readonly ids: readonly MemberId[];
+  readonly ids: MemberId[] = [];
   readonly checkers: Checkers;
   /** Sent and neither delivered nor lost, oldest first. */
   wire: Message[] = [];
+  readonly #options: NetworkOptions;
   readonly #members = new Map<MemberId, Member>();
   readonly #cuts = new Set<string>();
 
   constructor(options: NetworkOptions = {}) {
-    this.ids = options.members ?? ['a', 'b', 'c'];
-    this.checkers = new Checkers(this.ids);
-    const observers = options.observer === undefined ? [this.checkers] : [this.checkers, options.observer];
-    const membership = options.membership ?? membershipOf(this.ids);
-    this.ids.forEach((id, number) => {
-      const random = options.randomOf?.(id) ?? new FixedRandom(2 + 3 * number);
-      this.#members.set(id, new Member(id, membership, random, options.settings ?? {}, observers));
-    });
+    const ids = options.members ?? ['a', 'b', 'c'];
+    this.#options = options;
+    const membership = options.membership ?? membershipOf(ids);
+    this.checkers = new Checkers(membership);
+    for (const id of ids) this.#add(id, holds(membersOf(membership), id) ? membership : noMembership);
+  }
+
+  #add(id: MemberId, membership: Membership): void {
+    const { observer, randomOf, settings = {} } = this.#options;
+    const observers = observer === undefined ? [this.checkers] : [this.checkers, observer];
+    const random = randomOf?.(id) ?? new FixedRandom(2 + 3 * this.ids.length);
+    this.ids.push(id);
+    this.#members.set(id, new Member(id, membership, random, settings, observers));
+  }
+
+  /** Starts a member with an empty disk, which knows of no cluster yet. */
+  join(id: MemberId): Member {
+    this.#add(id, noMembership);
+    return this.member(id);
   }
 
   member(id: MemberId): Member {
@@ -160,6 +176,11 @@ export class Network {
     return this.member(id).raft.propose(bytesOf(text));
   }
 
+  /** Proposes changes of the membership. */
+  change(id: MemberId, changes: readonly MembershipChange[], force = false): MembershipChangeResult {
+    return this.member(id).raft.proposeMembershipChange(changes, { force });
+  }
+
   /** Loses every message from one of `ids` to a member outside, and back, until healed. */
   isolate(...ids: readonly MemberId[]): void {
     for (const inside of ids) {
@@ -200,6 +221,7 @@ export class Network {
     const snapshot = { index, term: prefix.term, hash: prefix.hash };
     const head = { from, to, fromBoot: boot, toBoot: this.member(to).disk.boot, term: leader.term };
     const membership = must(leader.membershipAt(index), `membership at ${index}`);
+    this.checkers.snapshotSent(this.member(from), index, membership);
     this.hand({ kind: 'snapshot', ...head, snapshot, membership });
     this.collect();
     leader.reportSnapshot(to, { ok: true, index });

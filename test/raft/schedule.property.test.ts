@@ -8,7 +8,16 @@ const eventsPerSchedule = 1500;
 
 describe('random schedules of a cluster', () => {
   it(`keep the promises of Raft (seeds ${firstSeed} to ${firstSeed + count - 1})`, { timeout: 36_000_000 }, () => {
-    const total = { leaders: 0, commit: 0, reads: 0, crashes: 0, snapshots: 0 };
+    const total = {
+      leaders: 0,
+      commit: 0,
+      reads: 0,
+      crashes: 0,
+      snapshots: 0,
+      changes: 0,
+      transfers: 0,
+      suspicions: 0,
+    };
     for (let seed = firstSeed; seed < firstSeed + count; seed++) {
       try {
         const result = runSchedule(seed, eventsPerSchedule);
@@ -17,6 +26,9 @@ describe('random schedules of a cluster', () => {
         total.reads += result.reads;
         total.crashes += result.crashes;
         total.snapshots += result.snapshots;
+        total.changes += result.changes;
+        total.transfers += result.transfers;
+        total.suspicions += result.suspicions;
       } catch (error) {
         throw new Error(`seed ${seed}: repeat with ROLLCALL_RAFT_SEED=${seed} ROLLCALL_RAFT_SCHEDULES=1`, {
           cause: error,

@@ -1,6 +1,9 @@
 import { SeededRandom } from '../../src/base/random.ts';
 import type { MemberId } from '../../src/raft/types.ts';
+import { isJoint, isVoter, membersOf } from '../../src/raft/membership.ts';
+import type { MembershipChange } from '../../src/raft/membership-plan.ts';
 import type { Member } from './member.ts';
+import { membershipOf, membershipText, recordOf } from './memberships.ts';
 import { bytesOf, Network } from './network.ts';
 
 export interface ScheduleResult {
@@ -9,6 +12,9 @@ export interface ScheduleResult {
   readonly reads: number;
   readonly crashes: number;
   readonly snapshots: number;
+  readonly changes: number;
+  readonly transfers: number;
+  readonly suspicions: number;
 }
 
 /** Likelihood of each event, out of 1,000; the rest of the draws delivers messages. */
@@ -23,6 +29,9 @@ interface Weights {
   readonly unreachable: number;
   readonly compact: number;
   readonly partition: number;
+  readonly change: number;
+  readonly transfer: number;
+  readonly suspect: number;
 }
 
 /**
@@ -34,6 +43,8 @@ export function runSchedule(seed: number, events: number): ScheduleResult {
   return new Schedule(seed).run(events);
 }
 
+const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
+
 class Schedule {
   readonly #random: SeededRandom;
   readonly #net: Network;
@@ -42,6 +53,7 @@ class Schedule {
   #proposed = 0;
   #crashes = 0;
   #snapshots = 0;
+  #suspicions = 0;
 
   constructor(seed: number) {
     this.#random = new SeededRandom(seed);
@@ -68,9 +80,15 @@ class Schedule {
       unreachable: this.#below(10),
       compact: this.#below(30),
       partition: this.#below(8),
+      // One life in four has a fixed membership.
+      change: this.#below(4) === 0 ? 0 : 10 + this.#below(60),
+      transfer: this.#below(25),
+      suspect: this.#below(12),
     };
+    const changes = this.#weights.change > 0;
     this.#net = new Network({
-      members: ['a', 'b', 'c', 'd', 'e'].slice(0, count),
+      members: names.slice(0, changes ? names.length : count),
+      membership: membershipOf(names.slice(0, count)),
       settings,
       randomOf: (id) => new SeededRandom(seed * 8 + id.charCodeAt(0)),
     });
@@ -88,7 +106,11 @@ class Schedule {
     net.checkers.check(net.members);
     this.#recover();
     const { leadersSeen: leaders, greatestCommit: commit, confirmedReads: reads } = net.checkers;
-    return { leaders, commit, reads, crashes: this.#crashes, snapshots: this.#snapshots };
+    const ends = net.members.flatMap((member) => member.transfersEnded);
+    const transfers = ends.filter(({ outcome }) => outcome === 'transferred').length;
+    const changes = net.checkers.membershipChanges;
+    const counts = { crashes: this.#crashes, snapshots: this.#snapshots, suspicions: this.#suspicions };
+    return { leaders, commit, reads, ...counts, changes, transfers };
   }
 
   #event(): void {
@@ -112,6 +134,9 @@ class Schedule {
     else if (falls(weights.unreachable)) member.core.reportUnreachable(this.#pick(this.#net.ids));
     else if (falls(weights.compact)) this.#compact(member);
     else if (falls(weights.partition)) this.#partition(member);
+    else if (falls(weights.change)) this.#change(this.#below(8) > 0 ? (this.#net.leader ?? member) : member);
+    else if (falls(weights.transfer)) (this.#net.leader ?? member).raft.transferLeadership(this.#pick(this.#net.ids));
+    else if (falls(weights.suspect)) this.#suspect(member);
     else this.#deliver();
     // Only now and then, so that several inputs meet in one Ready.
     if (this.#below(3) > 0) this.#net.collect();
@@ -128,6 +153,41 @@ class Schedule {
     this.#net.checkers.readAsked(member.read());
     if (this.#below(20) === 0) member.raft.restartRounds();
     if (this.#below(50) === 0) member.raft.setEligible(this.#below(2) === 0);
+  }
+
+  #change(member: Member): void {
+    const changes = Array.from({ length: 1 + this.#below(3) }, () => this.#drawChange());
+    const { commit, ownTermCommitted, membershipIndex, membership } = member.raft.status();
+    const result = member.raft.proposeMembershipChange(changes, { force: this.#below(3) === 0 });
+    if (result.outcome !== 'accepted') return;
+    // One at a time (C1), and only after an entry of the own term (C2).
+    if (membershipIndex > commit || isJoint(membership) || !ownTermCommitted) {
+      throw new Error(`${member.id} takes a change at ${result.index} behind one at ${membershipIndex}`);
+    }
+  }
+
+  #drawChange(): MembershipChange {
+    const id = this.#pick(names);
+    switch (this.#below(8)) {
+      case 0:
+      case 1:
+      case 2:
+        return { kind: 'add-learner', member: recordOf(id), autoPromote: this.#below(2) === 0 };
+      case 3:
+      case 4:
+        return { kind: 'promote', id };
+      case 5:
+        return { kind: 'demote', id };
+      case 6:
+        return { kind: 'remove', id };
+      default:
+        return { kind: 'replace', id, by: recordOf(this.#pick(names)) };
+    }
+  }
+
+  #suspect(member: Member): void {
+    if (member.raft.suspectLeader(this.#below(2) === 0)) this.#suspicions += 1;
+    else member.raft.retrySuspicion();
   }
 
   #crash(member: Member): void {
@@ -201,7 +261,7 @@ class Schedule {
     for (let tick = 0; tick < 400; tick++) {
       this.#tickAll();
       leader = net.leader;
-      if (leader?.raft.status().ownTermCommitted === true && leader.raft.status().uncommittedBytes === 0) break;
+      if (leader !== undefined && this.#isSettled(leader)) break;
     }
     if (leader === undefined) throw new Error('no leader after the faults ended');
     const proposed = leader.raft.propose(bytesOf('probe'));
@@ -210,7 +270,10 @@ class Schedule {
     for (let tick = 0; tick < 60; tick++) this.#tickAll();
     if (!proposed.accepted || net.checkers.greatestCommit <= before) throw new Error('nothing is committed any more');
     if (leader.core === undefined || leader.raft.role !== 'leader') throw new Error('the leader did not stay');
-    for (const member of net.members) this.#mustEqual(member, leader);
+    const { membership } = leader.raft;
+    if (isJoint(membership) || !isVoter(membership, leader.id))
+      throw new Error(`left at ${membershipText(membership)}`);
+    for (const { id } of membersOf(membership)) this.#mustEqual(net.member(id), leader);
     for (const context of asked) {
       const member = net.member(context.member);
       const answered = [...member.confirmed.map((read) => read.context), ...member.voided];
@@ -219,6 +282,11 @@ class Schedule {
       }
       if (member.raft.status().pendingReads > 0) throw new Error(`reads wait for ever on ${member.id}`);
     }
+  }
+
+  #isSettled(leader: Member): boolean {
+    const { membership, ownTermCommitted, uncommittedBytes } = leader.raft.status();
+    return ownTermCommitted && uncommittedBytes === 0 && !isJoint(membership) && isVoter(membership, leader.id);
   }
 
   #tickAll(): void {

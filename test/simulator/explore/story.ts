@@ -1,5 +1,5 @@
 import { unreachable } from '../../../src/base/assert.ts';
-import type { Entry, Message } from '../../../src/raft/types.ts';
+import type { Entry, Message, VoteRequest } from '../../../src/raft/types.ts';
 import type { Move, Step } from './cluster.ts';
 import type { Input } from './host.ts';
 import type { View } from './view.ts';
@@ -85,10 +85,15 @@ function messageText(message: Message): string {
   return `${message.kind} term ${message.term}${bodyText(message)}`;
 }
 
+function voteKind({ preVote, transfer }: VoteRequest): string {
+  if (preVote) return ' (pre)';
+  return transfer === true ? ' (asked)' : '';
+}
+
 function bodyText(message: Message): string {
   switch (message.kind) {
     case 'vote-request':
-      return `${message.preVote ? ' (pre)' : ''}${message.transfer === true ? ' (asked)' : ''} last ${message.lastIndex}/${message.lastTerm}`;
+      return `${voteKind(message)} last ${message.lastIndex}/${message.lastTerm}`;
     case 'vote-reply':
       return `${message.preVote ? ' (pre)' : ''} ${message.granted ? 'granted' : 'refused'}`;
     case 'append':
