@@ -25,6 +25,8 @@ const repeatable: readonly Reason[] = [...write, 'REQUEST_ID_REUSED'];
 const read: readonly Reason[] = ['NO_LEADER', 'MEMBER_BEHIND'];
 const pagedRead: readonly Reason[] = [...read, 'OUT_OF_HISTORY'];
 
+const change: readonly Reason[] = ['MEMBERSHIP_REFUSED', 'QUORUM_AT_RISK', 'CHANGE_UNDER_WAY', ...write];
+
 /** By the method's name as in `Registry.Register`. The generator refuses a method that is missing here. */
 export const methodErrors: Readonly<Record<string, MethodErrors>> = {
   'Registry.Register': {
@@ -58,4 +60,12 @@ export const methodErrors: Readonly<Record<string, MethodErrors>> = {
       'answers are not read.',
   },
   'Cluster.Status': { reasons: [], note: 'Answered also where the member serves nothing else.' },
+  'Cluster.ListMembers': { reasons: [] },
+  'Cluster.AddMember': { reasons: change },
+  'Cluster.PromoteMember': { reasons: change },
+  'Cluster.RemoveMember': { reasons: change },
+  'Cluster.ReplaceMember': { reasons: change },
+  'Cluster.TransferLeadership': {
+    reasons: ['MEMBERSHIP_REFUSED', 'CHANGE_UNDER_WAY', 'TRANSFER_FAILED', ...write],
+  },
 };

@@ -38,6 +38,9 @@ export const apiBounds = {
   pageTokenBytesMax: 1_024,
   progressIntervalMsMin: 100,
   batchItemsMax: 1_000,
+  memberIdBytesMax: 128,
+  /** host:port of a member. */
+  memberAddressBytesMax: 256,
 
   filterTagsMax: 16,
   filterMetadataMax: 16,

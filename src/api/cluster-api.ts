@@ -1,7 +1,9 @@
 import type { Clock } from '../base/clock.ts';
+import { RollcallError } from '../base/errors.ts';
+import type { RecordedMember, RecordedMembership } from '../replica/cluster-admin.ts';
 import type { Replica, ReplicaStatus } from '../replica/types.ts';
 import type { WatchHub } from '../watch/watch-hub.ts';
-import type { ClusterApi, ClusterStatus, MemberStatus } from './types.ts';
+import type { ChangeMembershipRequest, ClusterApi, ClusterStatus, MemberStatus } from './types.ts';
 
 export interface ClusterApiOptions {
   readonly replica: Replica;
@@ -14,7 +16,7 @@ export interface ClusterApiOptions {
   readonly clientAddress: string;
 }
 
-/** What one member knows of itself and of the others. */
+/** What one member knows of itself and of the others, and what operators order of the cluster. */
 export class ReplicaClusterApi implements ClusterApi {
   readonly #options: ClusterApiOptions;
 
@@ -26,13 +28,46 @@ export class ReplicaClusterApi implements ClusterApi {
     const { replica, hub, version } = this.#options;
     const status = replica.status();
     const { instances, services, leases, sessions } = replica.state.counts();
-    const members = [this.#self(status), ...this.#peers(status)].toSorted((a, b) => (a.memberId < b.memberId ? -1 : 1));
+    const recorded = new Map(this.#recorded().map((member) => [member.memberId, member]));
+    const self = this.#self(status, recorded.get(status.memberId));
+    const peers = this.#peers(status, recorded);
+    const seen = new Set([self, ...peers].map(({ memberId }) => memberId));
+    const unseen = [...recorded.values()].filter(({ memberId }) => !seen.has(memberId));
+    const members = [self, ...peers, ...unseen.map((member) => neverSeen(member, status))];
     const { watches } = hub.counts();
     const sessionStreams = this.#options.sessionStreams();
-    return { replica: status, members, version, instances, services, leases, sessions, watches, sessionStreams };
+    const counts = { instances, services, leases, sessions, watches, sessionStreams };
+    return {
+      replica: status,
+      members: members.toSorted((a, b) => (a.memberId < b.memberId ? -1 : 1)),
+      version,
+      ...counts,
+    };
   }
 
-  #self(status: ReplicaStatus): MemberStatus {
+  async listMembers(): Promise<RecordedMembership> {
+    return this.#options.replica.admin.membership();
+  }
+
+  changeMembership({ order, force }: ChangeMembershipRequest): Promise<RecordedMembership> {
+    return this.#options.replica.admin.changeMembership(order, force);
+  }
+
+  transferLeadership(to: string): Promise<string> {
+    return this.#options.replica.admin.transferLeadership(to);
+  }
+
+  /** None before the member knows of a cluster: its status is told all the same. */
+  #recorded(): readonly RecordedMember[] {
+    try {
+      return this.#options.replica.admin.membership().members;
+    } catch (error) {
+      if (error instanceof RollcallError) return [];
+      throw error;
+    }
+  }
+
+  #self(status: ReplicaStatus, recorded: RecordedMember | undefined): MemberStatus {
     const { peerAddress, clientAddress } = this.#options;
     const leads = status.role === 'leader';
     return {
@@ -43,10 +78,11 @@ export class ReplicaClusterApi implements ClusterApi {
       matchIndex: leads ? status.durableIndex : 0,
       replicationState: '',
       lastContactMs: 0,
+      kind: recorded?.kind,
     };
   }
 
-  #peers(status: ReplicaStatus): MemberStatus[] {
+  #peers(status: ReplicaStatus, recorded: ReadonlyMap<string, RecordedMember>): MemberStatus[] {
     const { clock, replica } = this.#options;
     const nowMs = clock.monotonicMs();
     return status.peers.map((peer) => {
@@ -61,7 +97,14 @@ export class ReplicaClusterApi implements ClusterApi {
         matchIndex: peer.matchIndex,
         replicationState: peer.replicationState,
         lastContactMs,
+        kind: recorded.get(peer.memberId)?.kind,
       };
     });
   }
+}
+
+/** A member of which only the log has told until now. */
+function neverSeen({ memberId, peerAddress, kind }: RecordedMember, { uptimeMs }: ReplicaStatus): MemberStatus {
+  const nothing = { clientAddress: '', reachable: false, matchIndex: 0, replicationState: '' };
+  return { memberId, peerAddress, ...nothing, lastContactMs: uptimeMs, kind };
 }

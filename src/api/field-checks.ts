@@ -9,7 +9,7 @@ const nameAlphabet = /^[a-z0-9.-]*$/;
 const protocolAlphabet = /^[a-z0-9+.-]*$/;
 /** Printable ASCII without space, '/' and '"'. */
 const idAlphabet = /^[!#-.0-~]*$/;
-const requestIdAlphabet = /^[!-~]*$/;
+const visibleAscii = /^[!-~]*$/;
 const hostLabel = /^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?$/;
 
 /** Refuses more than `bytesMax` bytes of UTF-8. */
@@ -97,10 +97,33 @@ export function checkProtocol(field: string, protocol: string): void {
 export function checkAddress(field: string, address: string): void {
   checkPresent(field, address);
   if (isIPv4(address)) return;
-  if (isIPv6(address) && !address.includes('%')) return;
+  if (isPlainIPv6(address)) return;
   if (isHostName(address)) return;
   const allowed = 'an IPv4 address, an IPv6 address without brackets and zone, or an RFC 1123 host name';
   throw invalidField(field, `is ${quoted(address)}, allowed is ${allowed}`);
+}
+
+/** May be empty where `required` is false. */
+export function checkMemberId(field: string, id: string, required = true): void {
+  if (required) checkPresent(field, id);
+  checkBytesMax(field, id, apiBounds.memberIdBytesMax);
+  checkPattern(field, id, visibleAscii, 'printable ASCII characters without space');
+}
+
+/** `host:port` at which a member is reached: a host as above, an IPv6 address in brackets, and a port of 1 to 65535. */
+export function checkHostPort(field: string, address: string): void {
+  checkPresent(field, address);
+  checkBytesMax(field, address, apiBounds.memberAddressBytesMax);
+  const [, inBrackets, plain = '', portText = ''] = /^(?:\[([^\]]*)\]|([^:[\]]*)):(\d{1,5})$/.exec(address) ?? [];
+  const port = Number(portText);
+  const isHost = inBrackets === undefined ? isIPv4(plain) || isHostName(plain) : isPlainIPv6(inBrackets);
+  if (isHost && port >= 1 && port <= apiBounds.portMax) return;
+  const allowed = `host:port with a port of 1 to ${apiBounds.portMax}, such as 10.0.0.7:7401 or [::1]:7401`;
+  throw invalidField(field, `is ${quoted(address)}, allowed is ${allowed}`);
+}
+
+function isPlainIPv6(text: string): boolean {
+  return isIPv6(text) && !text.includes('%');
 }
 
 function isHostName(name: string): boolean {
@@ -113,7 +136,7 @@ function isHostName(name: string): boolean {
 
 export function checkRequestId(field: string, requestId: string): void {
   checkBytesMax(field, requestId, apiBounds.requestIdBytesMax);
-  checkPattern(field, requestId, requestIdAlphabet, 'printable ASCII characters without space');
+  checkPattern(field, requestId, visibleAscii, 'printable ASCII characters without space');
 }
 
 export function checkReason(field: string, reason: string): void {

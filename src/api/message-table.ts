@@ -367,3 +367,44 @@ export const watchTable = table({
 });
 
 export const statusTable = table({ name: 'rollcall.v1.StatusRequest', fields: {} });
+
+export const listMembersTable = table({ name: 'rollcall.v1.ListMembersRequest', fields: {} });
+
+export const addMemberTable = table({
+  name: 'rollcall.v1.AddMemberRequest',
+  fields: {
+    peer_address: { number: 1, type: 'string' },
+    learner_only: { number: 2, type: 'bool' },
+    force: { number: 3, type: 'bool' },
+  },
+});
+
+export const promoteMemberTable = table({
+  name: 'rollcall.v1.PromoteMemberRequest',
+  fields: {
+    member_id: { number: 1, type: 'string' },
+    force: { number: 2, type: 'bool' },
+  },
+});
+
+export const removeMemberTable = table({
+  name: 'rollcall.v1.RemoveMemberRequest',
+  fields: {
+    member_id: { number: 1, type: 'string' },
+    force: { number: 2, type: 'bool' },
+  },
+});
+
+export const replaceMemberTable = table({
+  name: 'rollcall.v1.ReplaceMemberRequest',
+  fields: {
+    member_id: { number: 1, type: 'string' },
+    by_member_id: { number: 2, type: 'string' },
+    force: { number: 3, type: 'bool' },
+  },
+});
+
+export const transferLeadershipTable = table({
+  name: 'rollcall.v1.TransferLeadershipRequest',
+  fields: { to_member_id: { number: 1, type: 'string' } },
+});

@@ -1,3 +1,4 @@
+import type { MembershipOrder, RecordedMember, RecordedMembership } from '../replica/cluster-admin.ts';
 import type { ReplicaStatus } from '../replica/types.ts';
 import type { RollcallError } from '../base/errors.ts';
 import type { ViewMatcher } from '../filter/types.ts';
@@ -277,6 +278,8 @@ export interface MemberStatus {
   readonly replicationState: string;
   /** Since its last message; 0 for the asked member, its uptime for one never heard. */
   readonly lastContactMs: number;
+  /** Undefined before the member knows of a cluster. */
+  readonly kind: RecordedMember['kind'] | undefined;
 }
 
 export interface ClusterStatus {
@@ -297,4 +300,15 @@ export interface ClusterStatus {
 export interface ClusterApi {
   /** What this member knows, at once, also without a leader. */
   status(): ClusterStatus;
+  /** Who belongs to the cluster as the log of this member has it, at once, also without a leader. */
+  listMembers(): Promise<RecordedMembership>;
+  /** Resolves once the change is committed and in force. */
+  changeMembership(request: ChangeMembershipRequest): Promise<RecordedMembership>;
+  /** '': to the member that is furthest. Resolves with who leads then. */
+  transferLeadership(to: string): Promise<string>;
+}
+
+export interface ChangeMembershipRequest {
+  readonly order: MembershipOrder;
+  readonly force: boolean;
 }

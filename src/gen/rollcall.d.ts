@@ -4013,6 +4013,9 @@ export namespace rollcall {
             /** MemberStatus lastContactMs. */
             lastContactMs: number;
 
+            /** MemberStatus kind. */
+            kind: rollcall.v1.MemberKind;
+
             /**
              * Creates a new MemberStatus instance using the specified properties.
              * @param [properties] Properties to set
@@ -4087,12 +4090,1313 @@ export namespace rollcall {
                 /** MemberStatus lastContactMs */
                 lastContactMs?: (number|null);
 
+                /** MemberStatus kind */
+                kind?: (rollcall.v1.MemberKind|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
 
             /** Shape of a MemberStatus. */
             type $Shape = rollcall.v1.MemberStatus.$Properties;
+        }
+
+        /** MemberKind enum. */
+        enum MemberKind {
+
+            /** MEMBER_KIND_UNSPECIFIED value */
+            MEMBER_KIND_UNSPECIFIED = 0,
+
+            /** MEMBER_KIND_VOTER value */
+            MEMBER_KIND_VOTER = 1,
+
+            /** MEMBER_KIND_LEARNER value */
+            MEMBER_KIND_LEARNER = 2,
+
+            /** MEMBER_KIND_OUTGOING value */
+            MEMBER_KIND_OUTGOING = 3
+        }
+
+        /**
+         * Properties of a ListMembersRequest.
+         * @deprecated Use rollcall.v1.ListMembersRequest.$Properties instead.
+         */
+        interface IListMembersRequest extends rollcall.v1.ListMembersRequest.$Properties {
+        }
+
+        /** Represents a ListMembersRequest. */
+        class ListMembersRequest {
+
+            /**
+             * Constructs a new ListMembersRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.ListMembersRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /**
+             * Creates a new ListMembersRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns ListMembersRequest instance
+             */
+            static create(properties: rollcall.v1.ListMembersRequest.$Shape): rollcall.v1.ListMembersRequest & rollcall.v1.ListMembersRequest.$Shape;
+            static create(properties?: rollcall.v1.ListMembersRequest.$Properties): rollcall.v1.ListMembersRequest;
+
+            /**
+             * Encodes the specified ListMembersRequest message. Does not implicitly {@link rollcall.v1.ListMembersRequest.verify|verify} messages.
+             * @param message ListMembersRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.ListMembersRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ListMembersRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.ListMembersRequest & rollcall.v1.ListMembersRequest.$Shape} ListMembersRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.ListMembersRequest & rollcall.v1.ListMembersRequest.$Shape;
+
+            /**
+             * Creates a ListMembersRequest message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns ListMembersRequest
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.ListMembersRequest;
+
+            /**
+             * Creates a plain object from a ListMembersRequest message. Also converts values to other types if specified.
+             * @param message ListMembersRequest
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.ListMembersRequest, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this ListMembersRequest to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+        }
+
+        namespace ListMembersRequest {
+
+            /** Properties of a ListMembersRequest. */
+            interface $Properties {
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ListMembersRequest. */
+            type $Shape = rollcall.v1.ListMembersRequest.$Properties;
+        }
+
+        /**
+         * Properties of a ListMembersResponse.
+         * @deprecated Use rollcall.v1.ListMembersResponse.$Properties instead.
+         */
+        interface IListMembersResponse extends rollcall.v1.ListMembersResponse.$Properties {
+        }
+
+        /** Represents a ListMembersResponse. */
+        class ListMembersResponse {
+
+            /**
+             * Constructs a new ListMembersResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.ListMembersResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ListMembersResponse membership. */
+            membership?: (rollcall.v1.Membership.$Properties|null);
+
+            /**
+             * Creates a new ListMembersResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns ListMembersResponse instance
+             */
+            static create(properties: rollcall.v1.ListMembersResponse.$Shape): rollcall.v1.ListMembersResponse & rollcall.v1.ListMembersResponse.$Shape;
+            static create(properties?: rollcall.v1.ListMembersResponse.$Properties): rollcall.v1.ListMembersResponse;
+
+            /**
+             * Encodes the specified ListMembersResponse message. Does not implicitly {@link rollcall.v1.ListMembersResponse.verify|verify} messages.
+             * @param message ListMembersResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.ListMembersResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ListMembersResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.ListMembersResponse & rollcall.v1.ListMembersResponse.$Shape} ListMembersResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.ListMembersResponse & rollcall.v1.ListMembersResponse.$Shape;
+
+            /**
+             * Creates a ListMembersResponse message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns ListMembersResponse
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.ListMembersResponse;
+
+            /**
+             * Creates a plain object from a ListMembersResponse message. Also converts values to other types if specified.
+             * @param message ListMembersResponse
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.ListMembersResponse, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this ListMembersResponse to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+        }
+
+        namespace ListMembersResponse {
+
+            /** Properties of a ListMembersResponse. */
+            interface $Properties {
+
+                /** ListMembersResponse membership */
+                membership?: (rollcall.v1.Membership.$Properties|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ListMembersResponse. */
+            type $Shape = rollcall.v1.ListMembersResponse.$Properties;
+        }
+
+        /**
+         * Properties of a Membership.
+         * @deprecated Use rollcall.v1.Membership.$Properties instead.
+         */
+        interface IMembership extends rollcall.v1.Membership.$Properties {
+        }
+
+        /** Represents a Membership. */
+        class Membership {
+
+            /**
+             * Constructs a new Membership.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.Membership.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Membership clusterId. */
+            clusterId: string;
+
+            /** Membership index. */
+            index: number;
+
+            /** Membership members. */
+            members: rollcall.v1.Member.$Properties[];
+
+            /** Membership joint. */
+            joint: boolean;
+
+            /** Membership removedIds. */
+            removedIds: string[];
+
+            /**
+             * Creates a new Membership instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns Membership instance
+             */
+            static create(properties: rollcall.v1.Membership.$Shape): rollcall.v1.Membership & rollcall.v1.Membership.$Shape;
+            static create(properties?: rollcall.v1.Membership.$Properties): rollcall.v1.Membership;
+
+            /**
+             * Encodes the specified Membership message. Does not implicitly {@link rollcall.v1.Membership.verify|verify} messages.
+             * @param message Membership message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.Membership.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a Membership message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.Membership & rollcall.v1.Membership.$Shape} Membership
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.Membership & rollcall.v1.Membership.$Shape;
+
+            /**
+             * Creates a Membership message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns Membership
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.Membership;
+
+            /**
+             * Creates a plain object from a Membership message. Also converts values to other types if specified.
+             * @param message Membership
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.Membership, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this Membership to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+        }
+
+        namespace Membership {
+
+            /** Properties of a Membership. */
+            interface $Properties {
+
+                /** Membership clusterId */
+                clusterId?: (string|null);
+
+                /** Membership index */
+                index?: (number|null);
+
+                /** Membership members */
+                members?: (rollcall.v1.Member.$Properties[]|null);
+
+                /** Membership joint */
+                joint?: (boolean|null);
+
+                /** Membership removedIds */
+                removedIds?: (string[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a Membership. */
+            type $Shape = rollcall.v1.Membership.$Properties;
+        }
+
+        /**
+         * Properties of a Member.
+         * @deprecated Use rollcall.v1.Member.$Properties instead.
+         */
+        interface IMember extends rollcall.v1.Member.$Properties {
+        }
+
+        /** Represents a Member. */
+        class Member {
+
+            /**
+             * Constructs a new Member.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.Member.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Member memberId. */
+            memberId: string;
+
+            /** Member directoryId. */
+            directoryId: string;
+
+            /** Member peerAddress. */
+            peerAddress: string;
+
+            /** Member kind. */
+            kind: rollcall.v1.MemberKind;
+
+            /** Member autoPromote. */
+            autoPromote: boolean;
+
+            /**
+             * Creates a new Member instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns Member instance
+             */
+            static create(properties: rollcall.v1.Member.$Shape): rollcall.v1.Member & rollcall.v1.Member.$Shape;
+            static create(properties?: rollcall.v1.Member.$Properties): rollcall.v1.Member;
+
+            /**
+             * Encodes the specified Member message. Does not implicitly {@link rollcall.v1.Member.verify|verify} messages.
+             * @param message Member message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.Member.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a Member message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.Member & rollcall.v1.Member.$Shape} Member
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.Member & rollcall.v1.Member.$Shape;
+
+            /**
+             * Creates a Member message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns Member
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.Member;
+
+            /**
+             * Creates a plain object from a Member message. Also converts values to other types if specified.
+             * @param message Member
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.Member, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this Member to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+        }
+
+        namespace Member {
+
+            /** Properties of a Member. */
+            interface $Properties {
+
+                /** Member memberId */
+                memberId?: (string|null);
+
+                /** Member directoryId */
+                directoryId?: (string|null);
+
+                /** Member peerAddress */
+                peerAddress?: (string|null);
+
+                /** Member kind */
+                kind?: (rollcall.v1.MemberKind|null);
+
+                /** Member autoPromote */
+                autoPromote?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a Member. */
+            type $Shape = rollcall.v1.Member.$Properties;
+        }
+
+        /**
+         * Properties of an AddMemberRequest.
+         * @deprecated Use rollcall.v1.AddMemberRequest.$Properties instead.
+         */
+        interface IAddMemberRequest extends rollcall.v1.AddMemberRequest.$Properties {
+        }
+
+        /** Represents an AddMemberRequest. */
+        class AddMemberRequest {
+
+            /**
+             * Constructs a new AddMemberRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.AddMemberRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** AddMemberRequest peerAddress. */
+            peerAddress: string;
+
+            /** AddMemberRequest learnerOnly. */
+            learnerOnly: boolean;
+
+            /** AddMemberRequest force. */
+            force: boolean;
+
+            /**
+             * Creates a new AddMemberRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns AddMemberRequest instance
+             */
+            static create(properties: rollcall.v1.AddMemberRequest.$Shape): rollcall.v1.AddMemberRequest & rollcall.v1.AddMemberRequest.$Shape;
+            static create(properties?: rollcall.v1.AddMemberRequest.$Properties): rollcall.v1.AddMemberRequest;
+
+            /**
+             * Encodes the specified AddMemberRequest message. Does not implicitly {@link rollcall.v1.AddMemberRequest.verify|verify} messages.
+             * @param message AddMemberRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.AddMemberRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an AddMemberRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.AddMemberRequest & rollcall.v1.AddMemberRequest.$Shape} AddMemberRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.AddMemberRequest & rollcall.v1.AddMemberRequest.$Shape;
+
+            /**
+             * Creates an AddMemberRequest message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns AddMemberRequest
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.AddMemberRequest;
+
+            /**
+             * Creates a plain object from an AddMemberRequest message. Also converts values to other types if specified.
+             * @param message AddMemberRequest
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.AddMemberRequest, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this AddMemberRequest to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+        }
+
+        namespace AddMemberRequest {
+
+            /** Properties of an AddMemberRequest. */
+            interface $Properties {
+
+                /** AddMemberRequest peerAddress */
+                peerAddress?: (string|null);
+
+                /** AddMemberRequest learnerOnly */
+                learnerOnly?: (boolean|null);
+
+                /** AddMemberRequest force */
+                force?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an AddMemberRequest. */
+            type $Shape = rollcall.v1.AddMemberRequest.$Properties;
+        }
+
+        /**
+         * Properties of an AddMemberResponse.
+         * @deprecated Use rollcall.v1.AddMemberResponse.$Properties instead.
+         */
+        interface IAddMemberResponse extends rollcall.v1.AddMemberResponse.$Properties {
+        }
+
+        /** Represents an AddMemberResponse. */
+        class AddMemberResponse {
+
+            /**
+             * Constructs a new AddMemberResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.AddMemberResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** AddMemberResponse membership. */
+            membership?: (rollcall.v1.Membership.$Properties|null);
+
+            /**
+             * Creates a new AddMemberResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns AddMemberResponse instance
+             */
+            static create(properties: rollcall.v1.AddMemberResponse.$Shape): rollcall.v1.AddMemberResponse & rollcall.v1.AddMemberResponse.$Shape;
+            static create(properties?: rollcall.v1.AddMemberResponse.$Properties): rollcall.v1.AddMemberResponse;
+
+            /**
+             * Encodes the specified AddMemberResponse message. Does not implicitly {@link rollcall.v1.AddMemberResponse.verify|verify} messages.
+             * @param message AddMemberResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.AddMemberResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an AddMemberResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.AddMemberResponse & rollcall.v1.AddMemberResponse.$Shape} AddMemberResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.AddMemberResponse & rollcall.v1.AddMemberResponse.$Shape;
+
+            /**
+             * Creates an AddMemberResponse message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns AddMemberResponse
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.AddMemberResponse;
+
+            /**
+             * Creates a plain object from an AddMemberResponse message. Also converts values to other types if specified.
+             * @param message AddMemberResponse
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.AddMemberResponse, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this AddMemberResponse to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+        }
+
+        namespace AddMemberResponse {
+
+            /** Properties of an AddMemberResponse. */
+            interface $Properties {
+
+                /** AddMemberResponse membership */
+                membership?: (rollcall.v1.Membership.$Properties|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an AddMemberResponse. */
+            type $Shape = rollcall.v1.AddMemberResponse.$Properties;
+        }
+
+        /**
+         * Properties of a PromoteMemberRequest.
+         * @deprecated Use rollcall.v1.PromoteMemberRequest.$Properties instead.
+         */
+        interface IPromoteMemberRequest extends rollcall.v1.PromoteMemberRequest.$Properties {
+        }
+
+        /** Represents a PromoteMemberRequest. */
+        class PromoteMemberRequest {
+
+            /**
+             * Constructs a new PromoteMemberRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.PromoteMemberRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** PromoteMemberRequest memberId. */
+            memberId: string;
+
+            /** PromoteMemberRequest force. */
+            force: boolean;
+
+            /**
+             * Creates a new PromoteMemberRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns PromoteMemberRequest instance
+             */
+            static create(properties: rollcall.v1.PromoteMemberRequest.$Shape): rollcall.v1.PromoteMemberRequest & rollcall.v1.PromoteMemberRequest.$Shape;
+            static create(properties?: rollcall.v1.PromoteMemberRequest.$Properties): rollcall.v1.PromoteMemberRequest;
+
+            /**
+             * Encodes the specified PromoteMemberRequest message. Does not implicitly {@link rollcall.v1.PromoteMemberRequest.verify|verify} messages.
+             * @param message PromoteMemberRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.PromoteMemberRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a PromoteMemberRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.PromoteMemberRequest & rollcall.v1.PromoteMemberRequest.$Shape} PromoteMemberRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.PromoteMemberRequest & rollcall.v1.PromoteMemberRequest.$Shape;
+
+            /**
+             * Creates a PromoteMemberRequest message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns PromoteMemberRequest
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.PromoteMemberRequest;
+
+            /**
+             * Creates a plain object from a PromoteMemberRequest message. Also converts values to other types if specified.
+             * @param message PromoteMemberRequest
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.PromoteMemberRequest, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this PromoteMemberRequest to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+        }
+
+        namespace PromoteMemberRequest {
+
+            /** Properties of a PromoteMemberRequest. */
+            interface $Properties {
+
+                /** PromoteMemberRequest memberId */
+                memberId?: (string|null);
+
+                /** PromoteMemberRequest force */
+                force?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a PromoteMemberRequest. */
+            type $Shape = rollcall.v1.PromoteMemberRequest.$Properties;
+        }
+
+        /**
+         * Properties of a PromoteMemberResponse.
+         * @deprecated Use rollcall.v1.PromoteMemberResponse.$Properties instead.
+         */
+        interface IPromoteMemberResponse extends rollcall.v1.PromoteMemberResponse.$Properties {
+        }
+
+        /** Represents a PromoteMemberResponse. */
+        class PromoteMemberResponse {
+
+            /**
+             * Constructs a new PromoteMemberResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.PromoteMemberResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** PromoteMemberResponse membership. */
+            membership?: (rollcall.v1.Membership.$Properties|null);
+
+            /**
+             * Creates a new PromoteMemberResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns PromoteMemberResponse instance
+             */
+            static create(properties: rollcall.v1.PromoteMemberResponse.$Shape): rollcall.v1.PromoteMemberResponse & rollcall.v1.PromoteMemberResponse.$Shape;
+            static create(properties?: rollcall.v1.PromoteMemberResponse.$Properties): rollcall.v1.PromoteMemberResponse;
+
+            /**
+             * Encodes the specified PromoteMemberResponse message. Does not implicitly {@link rollcall.v1.PromoteMemberResponse.verify|verify} messages.
+             * @param message PromoteMemberResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.PromoteMemberResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a PromoteMemberResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.PromoteMemberResponse & rollcall.v1.PromoteMemberResponse.$Shape} PromoteMemberResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.PromoteMemberResponse & rollcall.v1.PromoteMemberResponse.$Shape;
+
+            /**
+             * Creates a PromoteMemberResponse message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns PromoteMemberResponse
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.PromoteMemberResponse;
+
+            /**
+             * Creates a plain object from a PromoteMemberResponse message. Also converts values to other types if specified.
+             * @param message PromoteMemberResponse
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.PromoteMemberResponse, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this PromoteMemberResponse to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+        }
+
+        namespace PromoteMemberResponse {
+
+            /** Properties of a PromoteMemberResponse. */
+            interface $Properties {
+
+                /** PromoteMemberResponse membership */
+                membership?: (rollcall.v1.Membership.$Properties|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a PromoteMemberResponse. */
+            type $Shape = rollcall.v1.PromoteMemberResponse.$Properties;
+        }
+
+        /**
+         * Properties of a RemoveMemberRequest.
+         * @deprecated Use rollcall.v1.RemoveMemberRequest.$Properties instead.
+         */
+        interface IRemoveMemberRequest extends rollcall.v1.RemoveMemberRequest.$Properties {
+        }
+
+        /** Represents a RemoveMemberRequest. */
+        class RemoveMemberRequest {
+
+            /**
+             * Constructs a new RemoveMemberRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.RemoveMemberRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** RemoveMemberRequest memberId. */
+            memberId: string;
+
+            /** RemoveMemberRequest force. */
+            force: boolean;
+
+            /**
+             * Creates a new RemoveMemberRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns RemoveMemberRequest instance
+             */
+            static create(properties: rollcall.v1.RemoveMemberRequest.$Shape): rollcall.v1.RemoveMemberRequest & rollcall.v1.RemoveMemberRequest.$Shape;
+            static create(properties?: rollcall.v1.RemoveMemberRequest.$Properties): rollcall.v1.RemoveMemberRequest;
+
+            /**
+             * Encodes the specified RemoveMemberRequest message. Does not implicitly {@link rollcall.v1.RemoveMemberRequest.verify|verify} messages.
+             * @param message RemoveMemberRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.RemoveMemberRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a RemoveMemberRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.RemoveMemberRequest & rollcall.v1.RemoveMemberRequest.$Shape} RemoveMemberRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.RemoveMemberRequest & rollcall.v1.RemoveMemberRequest.$Shape;
+
+            /**
+             * Creates a RemoveMemberRequest message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns RemoveMemberRequest
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.RemoveMemberRequest;
+
+            /**
+             * Creates a plain object from a RemoveMemberRequest message. Also converts values to other types if specified.
+             * @param message RemoveMemberRequest
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.RemoveMemberRequest, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this RemoveMemberRequest to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+        }
+
+        namespace RemoveMemberRequest {
+
+            /** Properties of a RemoveMemberRequest. */
+            interface $Properties {
+
+                /** RemoveMemberRequest memberId */
+                memberId?: (string|null);
+
+                /** RemoveMemberRequest force */
+                force?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a RemoveMemberRequest. */
+            type $Shape = rollcall.v1.RemoveMemberRequest.$Properties;
+        }
+
+        /**
+         * Properties of a RemoveMemberResponse.
+         * @deprecated Use rollcall.v1.RemoveMemberResponse.$Properties instead.
+         */
+        interface IRemoveMemberResponse extends rollcall.v1.RemoveMemberResponse.$Properties {
+        }
+
+        /** Represents a RemoveMemberResponse. */
+        class RemoveMemberResponse {
+
+            /**
+             * Constructs a new RemoveMemberResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.RemoveMemberResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** RemoveMemberResponse membership. */
+            membership?: (rollcall.v1.Membership.$Properties|null);
+
+            /**
+             * Creates a new RemoveMemberResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns RemoveMemberResponse instance
+             */
+            static create(properties: rollcall.v1.RemoveMemberResponse.$Shape): rollcall.v1.RemoveMemberResponse & rollcall.v1.RemoveMemberResponse.$Shape;
+            static create(properties?: rollcall.v1.RemoveMemberResponse.$Properties): rollcall.v1.RemoveMemberResponse;
+
+            /**
+             * Encodes the specified RemoveMemberResponse message. Does not implicitly {@link rollcall.v1.RemoveMemberResponse.verify|verify} messages.
+             * @param message RemoveMemberResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.RemoveMemberResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a RemoveMemberResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.RemoveMemberResponse & rollcall.v1.RemoveMemberResponse.$Shape} RemoveMemberResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.RemoveMemberResponse & rollcall.v1.RemoveMemberResponse.$Shape;
+
+            /**
+             * Creates a RemoveMemberResponse message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns RemoveMemberResponse
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.RemoveMemberResponse;
+
+            /**
+             * Creates a plain object from a RemoveMemberResponse message. Also converts values to other types if specified.
+             * @param message RemoveMemberResponse
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.RemoveMemberResponse, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this RemoveMemberResponse to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+        }
+
+        namespace RemoveMemberResponse {
+
+            /** Properties of a RemoveMemberResponse. */
+            interface $Properties {
+
+                /** RemoveMemberResponse membership */
+                membership?: (rollcall.v1.Membership.$Properties|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a RemoveMemberResponse. */
+            type $Shape = rollcall.v1.RemoveMemberResponse.$Properties;
+        }
+
+        /**
+         * Properties of a ReplaceMemberRequest.
+         * @deprecated Use rollcall.v1.ReplaceMemberRequest.$Properties instead.
+         */
+        interface IReplaceMemberRequest extends rollcall.v1.ReplaceMemberRequest.$Properties {
+        }
+
+        /** Represents a ReplaceMemberRequest. */
+        class ReplaceMemberRequest {
+
+            /**
+             * Constructs a new ReplaceMemberRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.ReplaceMemberRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ReplaceMemberRequest memberId. */
+            memberId: string;
+
+            /** ReplaceMemberRequest byMemberId. */
+            byMemberId: string;
+
+            /** ReplaceMemberRequest force. */
+            force: boolean;
+
+            /**
+             * Creates a new ReplaceMemberRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns ReplaceMemberRequest instance
+             */
+            static create(properties: rollcall.v1.ReplaceMemberRequest.$Shape): rollcall.v1.ReplaceMemberRequest & rollcall.v1.ReplaceMemberRequest.$Shape;
+            static create(properties?: rollcall.v1.ReplaceMemberRequest.$Properties): rollcall.v1.ReplaceMemberRequest;
+
+            /**
+             * Encodes the specified ReplaceMemberRequest message. Does not implicitly {@link rollcall.v1.ReplaceMemberRequest.verify|verify} messages.
+             * @param message ReplaceMemberRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.ReplaceMemberRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ReplaceMemberRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.ReplaceMemberRequest & rollcall.v1.ReplaceMemberRequest.$Shape} ReplaceMemberRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.ReplaceMemberRequest & rollcall.v1.ReplaceMemberRequest.$Shape;
+
+            /**
+             * Creates a ReplaceMemberRequest message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns ReplaceMemberRequest
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.ReplaceMemberRequest;
+
+            /**
+             * Creates a plain object from a ReplaceMemberRequest message. Also converts values to other types if specified.
+             * @param message ReplaceMemberRequest
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.ReplaceMemberRequest, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this ReplaceMemberRequest to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+        }
+
+        namespace ReplaceMemberRequest {
+
+            /** Properties of a ReplaceMemberRequest. */
+            interface $Properties {
+
+                /** ReplaceMemberRequest memberId */
+                memberId?: (string|null);
+
+                /** ReplaceMemberRequest byMemberId */
+                byMemberId?: (string|null);
+
+                /** ReplaceMemberRequest force */
+                force?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ReplaceMemberRequest. */
+            type $Shape = rollcall.v1.ReplaceMemberRequest.$Properties;
+        }
+
+        /**
+         * Properties of a ReplaceMemberResponse.
+         * @deprecated Use rollcall.v1.ReplaceMemberResponse.$Properties instead.
+         */
+        interface IReplaceMemberResponse extends rollcall.v1.ReplaceMemberResponse.$Properties {
+        }
+
+        /** Represents a ReplaceMemberResponse. */
+        class ReplaceMemberResponse {
+
+            /**
+             * Constructs a new ReplaceMemberResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.ReplaceMemberResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ReplaceMemberResponse membership. */
+            membership?: (rollcall.v1.Membership.$Properties|null);
+
+            /**
+             * Creates a new ReplaceMemberResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns ReplaceMemberResponse instance
+             */
+            static create(properties: rollcall.v1.ReplaceMemberResponse.$Shape): rollcall.v1.ReplaceMemberResponse & rollcall.v1.ReplaceMemberResponse.$Shape;
+            static create(properties?: rollcall.v1.ReplaceMemberResponse.$Properties): rollcall.v1.ReplaceMemberResponse;
+
+            /**
+             * Encodes the specified ReplaceMemberResponse message. Does not implicitly {@link rollcall.v1.ReplaceMemberResponse.verify|verify} messages.
+             * @param message ReplaceMemberResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.ReplaceMemberResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ReplaceMemberResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.ReplaceMemberResponse & rollcall.v1.ReplaceMemberResponse.$Shape} ReplaceMemberResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.ReplaceMemberResponse & rollcall.v1.ReplaceMemberResponse.$Shape;
+
+            /**
+             * Creates a ReplaceMemberResponse message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns ReplaceMemberResponse
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.ReplaceMemberResponse;
+
+            /**
+             * Creates a plain object from a ReplaceMemberResponse message. Also converts values to other types if specified.
+             * @param message ReplaceMemberResponse
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.ReplaceMemberResponse, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this ReplaceMemberResponse to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+        }
+
+        namespace ReplaceMemberResponse {
+
+            /** Properties of a ReplaceMemberResponse. */
+            interface $Properties {
+
+                /** ReplaceMemberResponse membership */
+                membership?: (rollcall.v1.Membership.$Properties|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ReplaceMemberResponse. */
+            type $Shape = rollcall.v1.ReplaceMemberResponse.$Properties;
+        }
+
+        /**
+         * Properties of a TransferLeadershipRequest.
+         * @deprecated Use rollcall.v1.TransferLeadershipRequest.$Properties instead.
+         */
+        interface ITransferLeadershipRequest extends rollcall.v1.TransferLeadershipRequest.$Properties {
+        }
+
+        /** Represents a TransferLeadershipRequest. */
+        class TransferLeadershipRequest {
+
+            /**
+             * Constructs a new TransferLeadershipRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.TransferLeadershipRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** TransferLeadershipRequest toMemberId. */
+            toMemberId: string;
+
+            /**
+             * Creates a new TransferLeadershipRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns TransferLeadershipRequest instance
+             */
+            static create(properties: rollcall.v1.TransferLeadershipRequest.$Shape): rollcall.v1.TransferLeadershipRequest & rollcall.v1.TransferLeadershipRequest.$Shape;
+            static create(properties?: rollcall.v1.TransferLeadershipRequest.$Properties): rollcall.v1.TransferLeadershipRequest;
+
+            /**
+             * Encodes the specified TransferLeadershipRequest message. Does not implicitly {@link rollcall.v1.TransferLeadershipRequest.verify|verify} messages.
+             * @param message TransferLeadershipRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.TransferLeadershipRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a TransferLeadershipRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.TransferLeadershipRequest & rollcall.v1.TransferLeadershipRequest.$Shape} TransferLeadershipRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.TransferLeadershipRequest & rollcall.v1.TransferLeadershipRequest.$Shape;
+
+            /**
+             * Creates a TransferLeadershipRequest message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns TransferLeadershipRequest
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.TransferLeadershipRequest;
+
+            /**
+             * Creates a plain object from a TransferLeadershipRequest message. Also converts values to other types if specified.
+             * @param message TransferLeadershipRequest
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.TransferLeadershipRequest, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this TransferLeadershipRequest to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+        }
+
+        namespace TransferLeadershipRequest {
+
+            /** Properties of a TransferLeadershipRequest. */
+            interface $Properties {
+
+                /** TransferLeadershipRequest toMemberId */
+                toMemberId?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a TransferLeadershipRequest. */
+            type $Shape = rollcall.v1.TransferLeadershipRequest.$Properties;
+        }
+
+        /**
+         * Properties of a TransferLeadershipResponse.
+         * @deprecated Use rollcall.v1.TransferLeadershipResponse.$Properties instead.
+         */
+        interface ITransferLeadershipResponse extends rollcall.v1.TransferLeadershipResponse.$Properties {
+        }
+
+        /** Represents a TransferLeadershipResponse. */
+        class TransferLeadershipResponse {
+
+            /**
+             * Constructs a new TransferLeadershipResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: rollcall.v1.TransferLeadershipResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** TransferLeadershipResponse leaderId. */
+            leaderId: string;
+
+            /**
+             * Creates a new TransferLeadershipResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns TransferLeadershipResponse instance
+             */
+            static create(properties: rollcall.v1.TransferLeadershipResponse.$Shape): rollcall.v1.TransferLeadershipResponse & rollcall.v1.TransferLeadershipResponse.$Shape;
+            static create(properties?: rollcall.v1.TransferLeadershipResponse.$Properties): rollcall.v1.TransferLeadershipResponse;
+
+            /**
+             * Encodes the specified TransferLeadershipResponse message. Does not implicitly {@link rollcall.v1.TransferLeadershipResponse.verify|verify} messages.
+             * @param message TransferLeadershipResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: rollcall.v1.TransferLeadershipResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a TransferLeadershipResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {rollcall.v1.TransferLeadershipResponse & rollcall.v1.TransferLeadershipResponse.$Shape} TransferLeadershipResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): rollcall.v1.TransferLeadershipResponse & rollcall.v1.TransferLeadershipResponse.$Shape;
+
+            /**
+             * Creates a TransferLeadershipResponse message from a plain object. Also converts values to their respective internal types.
+             * @param object Plain object
+             * @returns TransferLeadershipResponse
+             */
+            static fromObject(object: { [k: string]: any }): rollcall.v1.TransferLeadershipResponse;
+
+            /**
+             * Creates a plain object from a TransferLeadershipResponse message. Also converts values to other types if specified.
+             * @param message TransferLeadershipResponse
+             * @param [options] Conversion options
+             * @returns Plain object
+             */
+            static toObject(message: rollcall.v1.TransferLeadershipResponse, options?: $protobuf.IConversionOptions): { [k: string]: any };
+
+            /**
+             * Converts this TransferLeadershipResponse to JSON.
+             * @returns JSON object
+             */
+            toJSON(): { [k: string]: any };
+        }
+
+        namespace TransferLeadershipResponse {
+
+            /** Properties of a TransferLeadershipResponse. */
+            interface $Properties {
+
+                /** TransferLeadershipResponse leaderId */
+                leaderId?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a TransferLeadershipResponse. */
+            type $Shape = rollcall.v1.TransferLeadershipResponse.$Properties;
         }
 
         /**

@@ -7472,6 +7472,7 @@ export const rollcall = $root.rollcall = (() => {
             MemberStatus.prototype.matchIndex = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             MemberStatus.prototype.replicationState = "";
             MemberStatus.prototype.lastContactMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            MemberStatus.prototype.kind = 0;
 
             MemberStatus.create = function(properties) {
                 return new MemberStatus(properties);
@@ -7498,6 +7499,8 @@ export const rollcall = $root.rollcall = (() => {
                     writer.uint32(50).string(message.replicationState);
                 if (message.lastContactMs != null && $Object.hasOwnProperty.call(message, "lastContactMs") && (typeof message.lastContactMs === "object" ? message.lastContactMs.low || message.lastContactMs.high : message.lastContactMs !== 0))
                     writer.uint32(56).uint64(message.lastContactMs);
+                if (message.kind != null && $Object.hasOwnProperty.call(message, "kind") && message.kind !== 0)
+                    writer.uint32(64).int32(message.kind);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -7594,6 +7597,15 @@ export const rollcall = $root.rollcall = (() => {
                                 delete message.lastContactMs;
                             continue;
                         }
+                    case 8: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.kind = value;
+                            else
+                                delete message.kind;
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -7656,6 +7668,28 @@ export const rollcall = $root.rollcall = (() => {
                             message.lastContactMs = object.lastContactMs;
                         else if (typeof object.lastContactMs === "object")
                             message.lastContactMs = new $util.LongBits(object.lastContactMs.low >>> 0, object.lastContactMs.high >>> 0).toNumber(true);
+                if (object.kind !== 0 && (typeof object.kind !== "string" || $root.rollcall.v1.MemberKind[object.kind] !== 0))
+                    switch (object.kind) {
+                    case "MEMBER_KIND_UNSPECIFIED":
+                    case 0:
+                        message.kind = 0;
+                        break;
+                    case "MEMBER_KIND_VOTER":
+                    case 1:
+                        message.kind = 1;
+                        break;
+                    case "MEMBER_KIND_LEARNER":
+                    case 2:
+                        message.kind = 2;
+                        break;
+                    case "MEMBER_KIND_OUTGOING":
+                    case 3:
+                        message.kind = 3;
+                        break;
+                    default:
+                        if (typeof object.kind === "number" && (object.kind | 0) === object.kind)
+                            message.kind = object.kind;
+                    }
                 return message;
             };
 
@@ -7683,6 +7717,7 @@ export const rollcall = $root.rollcall = (() => {
                         object.lastContactMs = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
                     } else
                         object.lastContactMs = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    object.kind = options.enums === $String ? "MEMBER_KIND_UNSPECIFIED" : 0;
                 }
                 if (message.memberId != null && $Object.hasOwnProperty.call(message, "memberId"))
                     object.memberId = message.memberId;
@@ -7708,6 +7743,8 @@ export const rollcall = $root.rollcall = (() => {
                         object.lastContactMs = options.longs === $String ? $String(message.lastContactMs) : message.lastContactMs;
                     else
                         object.lastContactMs = options.longs === $String ? $util.Long.prototype.toString.call(message.lastContactMs) : options.longs === $Number ? new $util.LongBits(message.lastContactMs.low >>> 0, message.lastContactMs.high >>> 0).toNumber(true) : message.lastContactMs;
+                if (message.kind != null && $Object.hasOwnProperty.call(message, "kind"))
+                    object.kind = options.enums === $String ? $root.rollcall.v1.MemberKind[message.kind] === $undefined ? message.kind : $root.rollcall.v1.MemberKind[message.kind] : message.kind;
                 return object;
             };
 
@@ -7716,6 +7753,1987 @@ export const rollcall = $root.rollcall = (() => {
             };
 
             return MemberStatus;
+        })();
+
+        v1.MemberKind = (function() {
+            const valuesById = $Object.create(null), values = $Object.create(valuesById);
+            values[valuesById[0] = "MEMBER_KIND_UNSPECIFIED"] = 0;
+            values[valuesById[1] = "MEMBER_KIND_VOTER"] = 1;
+            values[valuesById[2] = "MEMBER_KIND_LEARNER"] = 2;
+            values[valuesById[3] = "MEMBER_KIND_OUTGOING"] = 3;
+            return values;
+        })();
+
+        v1.ListMembersRequest = (function() {
+
+            const ListMembersRequest = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            ListMembersRequest.create = function(properties) {
+                return new ListMembersRequest(properties);
+            };
+
+            ListMembersRequest.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            ListMembersRequest.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.ListMembersRequest();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    reader.skipType(tag & 7, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            ListMembersRequest.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.ListMembersRequest)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.ListMembersRequest: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                return new $root.rollcall.v1.ListMembersRequest();
+            };
+
+            ListMembersRequest.toObject = function () {
+                return {};
+            };
+
+            ListMembersRequest.prototype.toJSON = function() {
+                return ListMembersRequest.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            return ListMembersRequest;
+        })();
+
+        v1.ListMembersResponse = (function() {
+
+            const ListMembersResponse = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            ListMembersResponse.prototype.membership = null;
+
+            ListMembersResponse.create = function(properties) {
+                return new ListMembersResponse(properties);
+            };
+
+            ListMembersResponse.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.membership != null && $Object.hasOwnProperty.call(message, "membership"))
+                    $root.rollcall.v1.Membership.encode(message.membership, writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            ListMembersResponse.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.ListMembersResponse();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.membership = $root.rollcall.v1.Membership.decode(reader, reader.size(), $undefined, _depth + 1, message.membership);
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            ListMembersResponse.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.ListMembersResponse)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.ListMembersResponse: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.ListMembersResponse();
+                if (object.membership != null) {
+                    if (!$util.isObject(object.membership))
+                        throw $TypeError(".rollcall.v1.ListMembersResponse.membership: object expected");
+                    message.membership = $root.rollcall.v1.Membership.fromObject(object.membership, _depth + 1);
+                }
+                return message;
+            };
+
+            ListMembersResponse.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults)
+                    object.membership = null;
+                if (message.membership != null && $Object.hasOwnProperty.call(message, "membership"))
+                    object.membership = $root.rollcall.v1.Membership.toObject(message.membership, options, _depth + 1);
+                return object;
+            };
+
+            ListMembersResponse.prototype.toJSON = function() {
+                return ListMembersResponse.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            return ListMembersResponse;
+        })();
+
+        v1.Membership = (function() {
+
+            const Membership = function (properties) {
+                this.members = [];
+                this.removedIds = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            Membership.prototype.clusterId = "";
+            Membership.prototype.index = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            Membership.prototype.members = $util.emptyArray;
+            Membership.prototype.joint = false;
+            Membership.prototype.removedIds = $util.emptyArray;
+
+            Membership.create = function(properties) {
+                return new Membership(properties);
+            };
+
+            Membership.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.clusterId != null && $Object.hasOwnProperty.call(message, "clusterId") && message.clusterId !== "")
+                    writer.uint32(10).string(message.clusterId);
+                if (message.index != null && $Object.hasOwnProperty.call(message, "index") && (typeof message.index === "object" ? message.index.low || message.index.high : message.index !== 0))
+                    writer.uint32(16).uint64(message.index);
+                if (message.members != null && message.members.length)
+                    for (let i = 0; i < message.members.length; ++i)
+                        $root.rollcall.v1.Member.encode(message.members[i], writer.uint32(26).fork(), _depth + 1).ldelim();
+                if (message.joint != null && $Object.hasOwnProperty.call(message, "joint") && message.joint !== false)
+                    writer.uint32(32).bool(message.joint);
+                if (message.removedIds != null && message.removedIds.length)
+                    for (let i = 0; i < message.removedIds.length; ++i)
+                        writer.uint32(42).string(message.removedIds[i]);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            Membership.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.Membership();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.clusterId = value;
+                            else
+                                delete message.clusterId;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.index = value;
+                            else
+                                delete message.index;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.members && message.members.length))
+                                message.members = [];
+                            message.members.push($root.rollcall.v1.Member.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.joint = value;
+                            else
+                                delete message.joint;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.removedIds && message.removedIds.length))
+                                message.removedIds = [];
+                            message.removedIds.push(reader.stringVerify());
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            Membership.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.Membership)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.Membership: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.Membership();
+                if (object.clusterId != null)
+                    if (typeof object.clusterId !== "string" || object.clusterId.length)
+                        message.clusterId = $String(object.clusterId);
+                if (object.index != null)
+                    if (typeof object.index === "object" ? object.index.low || object.index.high : $Number(object.index) !== 0)
+                        if ($util.Long)
+                            message.index = $util.Long.fromValue(object.index, true);
+                        else if (typeof object.index === "string")
+                            message.index = $parseInt(object.index, 10);
+                        else if (typeof object.index === "number")
+                            message.index = object.index;
+                        else if (typeof object.index === "object")
+                            message.index = new $util.LongBits(object.index.low >>> 0, object.index.high >>> 0).toNumber(true);
+                if (object.members) {
+                    if (!$Array.isArray(object.members))
+                        throw $TypeError(".rollcall.v1.Membership.members: array expected");
+                    message.members = $Array(object.members.length);
+                    for (let i = 0; i < object.members.length; ++i) {
+                        if (!$util.isObject(object.members[i]))
+                            throw $TypeError(".rollcall.v1.Membership.members: object expected");
+                        message.members[i] = $root.rollcall.v1.Member.fromObject(object.members[i], _depth + 1);
+                    }
+                }
+                if (object.joint != null)
+                    if (object.joint)
+                        message.joint = $Boolean(object.joint);
+                if (object.removedIds) {
+                    if (!$Array.isArray(object.removedIds))
+                        throw $TypeError(".rollcall.v1.Membership.removedIds: array expected");
+                    message.removedIds = $Array(object.removedIds.length);
+                    for (let i = 0; i < object.removedIds.length; ++i)
+                        message.removedIds[i] = $String(object.removedIds[i]);
+                }
+                return message;
+            };
+
+            Membership.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.arrays || options.defaults) {
+                    object.members = [];
+                    object.removedIds = [];
+                }
+                if (options.defaults) {
+                    object.clusterId = "";
+                    if ($util.Long) {
+                        let long = new $util.Long(0, 0, true);
+                        object.index = options.longs === $String ? long.toString() : options.longs === $Number ? long.toNumber() : typeof $BigInt !== "undefined" && options.longs === $BigInt ? long.toBigInt() : long;
+                    } else
+                        object.index = options.longs === $String ? "0" : typeof $BigInt !== "undefined" && options.longs === $BigInt ? $BigInt("0") : 0;
+                    object.joint = false;
+                }
+                if (message.clusterId != null && $Object.hasOwnProperty.call(message, "clusterId"))
+                    object.clusterId = message.clusterId;
+                if (message.index != null && $Object.hasOwnProperty.call(message, "index"))
+                    if (typeof $BigInt !== "undefined" && options.longs === $BigInt)
+                        object.index = typeof message.index === "number" ? $BigInt(message.index) : $util.Long.fromBits(message.index.low >>> 0, message.index.high >>> 0, true).toBigInt();
+                    else if (typeof message.index === "number")
+                        object.index = options.longs === $String ? $String(message.index) : message.index;
+                    else
+                        object.index = options.longs === $String ? $util.Long.prototype.toString.call(message.index) : options.longs === $Number ? new $util.LongBits(message.index.low >>> 0, message.index.high >>> 0).toNumber(true) : message.index;
+                if (message.members && message.members.length) {
+                    object.members = $Array(message.members.length);
+                    for (let j = 0; j < message.members.length; ++j)
+                        object.members[j] = $root.rollcall.v1.Member.toObject(message.members[j], options, _depth + 1);
+                }
+                if (message.joint != null && $Object.hasOwnProperty.call(message, "joint"))
+                    object.joint = message.joint;
+                if (message.removedIds && message.removedIds.length) {
+                    object.removedIds = $Array(message.removedIds.length);
+                    for (let j = 0; j < message.removedIds.length; ++j)
+                        object.removedIds[j] = message.removedIds[j];
+                }
+                return object;
+            };
+
+            Membership.prototype.toJSON = function() {
+                return Membership.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            return Membership;
+        })();
+
+        v1.Member = (function() {
+
+            const Member = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            Member.prototype.memberId = "";
+            Member.prototype.directoryId = "";
+            Member.prototype.peerAddress = "";
+            Member.prototype.kind = 0;
+            Member.prototype.autoPromote = false;
+
+            Member.create = function(properties) {
+                return new Member(properties);
+            };
+
+            Member.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.memberId != null && $Object.hasOwnProperty.call(message, "memberId") && message.memberId !== "")
+                    writer.uint32(10).string(message.memberId);
+                if (message.directoryId != null && $Object.hasOwnProperty.call(message, "directoryId") && message.directoryId !== "")
+                    writer.uint32(18).string(message.directoryId);
+                if (message.peerAddress != null && $Object.hasOwnProperty.call(message, "peerAddress") && message.peerAddress !== "")
+                    writer.uint32(26).string(message.peerAddress);
+                if (message.kind != null && $Object.hasOwnProperty.call(message, "kind") && message.kind !== 0)
+                    writer.uint32(32).int32(message.kind);
+                if (message.autoPromote != null && $Object.hasOwnProperty.call(message, "autoPromote") && message.autoPromote !== false)
+                    writer.uint32(40).bool(message.autoPromote);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            Member.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.Member();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.memberId = value;
+                            else
+                                delete message.memberId;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.directoryId = value;
+                            else
+                                delete message.directoryId;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.peerAddress = value;
+                            else
+                                delete message.peerAddress;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.kind = value;
+                            else
+                                delete message.kind;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.autoPromote = value;
+                            else
+                                delete message.autoPromote;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            Member.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.Member)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.Member: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.Member();
+                if (object.memberId != null)
+                    if (typeof object.memberId !== "string" || object.memberId.length)
+                        message.memberId = $String(object.memberId);
+                if (object.directoryId != null)
+                    if (typeof object.directoryId !== "string" || object.directoryId.length)
+                        message.directoryId = $String(object.directoryId);
+                if (object.peerAddress != null)
+                    if (typeof object.peerAddress !== "string" || object.peerAddress.length)
+                        message.peerAddress = $String(object.peerAddress);
+                if (object.kind !== 0 && (typeof object.kind !== "string" || $root.rollcall.v1.MemberKind[object.kind] !== 0))
+                    switch (object.kind) {
+                    case "MEMBER_KIND_UNSPECIFIED":
+                    case 0:
+                        message.kind = 0;
+                        break;
+                    case "MEMBER_KIND_VOTER":
+                    case 1:
+                        message.kind = 1;
+                        break;
+                    case "MEMBER_KIND_LEARNER":
+                    case 2:
+                        message.kind = 2;
+                        break;
+                    case "MEMBER_KIND_OUTGOING":
+                    case 3:
+                        message.kind = 3;
+                        break;
+                    default:
+                        if (typeof object.kind === "number" && (object.kind | 0) === object.kind)
+                            message.kind = object.kind;
+                    }
+                if (object.autoPromote != null)
+                    if (object.autoPromote)
+                        message.autoPromote = $Boolean(object.autoPromote);
+                return message;
+            };
+
+            Member.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    object.memberId = "";
+                    object.directoryId = "";
+                    object.peerAddress = "";
+                    object.kind = options.enums === $String ? "MEMBER_KIND_UNSPECIFIED" : 0;
+                    object.autoPromote = false;
+                }
+                if (message.memberId != null && $Object.hasOwnProperty.call(message, "memberId"))
+                    object.memberId = message.memberId;
+                if (message.directoryId != null && $Object.hasOwnProperty.call(message, "directoryId"))
+                    object.directoryId = message.directoryId;
+                if (message.peerAddress != null && $Object.hasOwnProperty.call(message, "peerAddress"))
+                    object.peerAddress = message.peerAddress;
+                if (message.kind != null && $Object.hasOwnProperty.call(message, "kind"))
+                    object.kind = options.enums === $String ? $root.rollcall.v1.MemberKind[message.kind] === $undefined ? message.kind : $root.rollcall.v1.MemberKind[message.kind] : message.kind;
+                if (message.autoPromote != null && $Object.hasOwnProperty.call(message, "autoPromote"))
+                    object.autoPromote = message.autoPromote;
+                return object;
+            };
+
+            Member.prototype.toJSON = function() {
+                return Member.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            return Member;
+        })();
+
+        v1.AddMemberRequest = (function() {
+
+            const AddMemberRequest = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            AddMemberRequest.prototype.peerAddress = "";
+            AddMemberRequest.prototype.learnerOnly = false;
+            AddMemberRequest.prototype.force = false;
+
+            AddMemberRequest.create = function(properties) {
+                return new AddMemberRequest(properties);
+            };
+
+            AddMemberRequest.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.peerAddress != null && $Object.hasOwnProperty.call(message, "peerAddress") && message.peerAddress !== "")
+                    writer.uint32(10).string(message.peerAddress);
+                if (message.learnerOnly != null && $Object.hasOwnProperty.call(message, "learnerOnly") && message.learnerOnly !== false)
+                    writer.uint32(16).bool(message.learnerOnly);
+                if (message.force != null && $Object.hasOwnProperty.call(message, "force") && message.force !== false)
+                    writer.uint32(24).bool(message.force);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            AddMemberRequest.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.AddMemberRequest();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.peerAddress = value;
+                            else
+                                delete message.peerAddress;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.learnerOnly = value;
+                            else
+                                delete message.learnerOnly;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.force = value;
+                            else
+                                delete message.force;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            AddMemberRequest.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.AddMemberRequest)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.AddMemberRequest: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.AddMemberRequest();
+                if (object.peerAddress != null)
+                    if (typeof object.peerAddress !== "string" || object.peerAddress.length)
+                        message.peerAddress = $String(object.peerAddress);
+                if (object.learnerOnly != null)
+                    if (object.learnerOnly)
+                        message.learnerOnly = $Boolean(object.learnerOnly);
+                if (object.force != null)
+                    if (object.force)
+                        message.force = $Boolean(object.force);
+                return message;
+            };
+
+            AddMemberRequest.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    object.peerAddress = "";
+                    object.learnerOnly = false;
+                    object.force = false;
+                }
+                if (message.peerAddress != null && $Object.hasOwnProperty.call(message, "peerAddress"))
+                    object.peerAddress = message.peerAddress;
+                if (message.learnerOnly != null && $Object.hasOwnProperty.call(message, "learnerOnly"))
+                    object.learnerOnly = message.learnerOnly;
+                if (message.force != null && $Object.hasOwnProperty.call(message, "force"))
+                    object.force = message.force;
+                return object;
+            };
+
+            AddMemberRequest.prototype.toJSON = function() {
+                return AddMemberRequest.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            return AddMemberRequest;
+        })();
+
+        v1.AddMemberResponse = (function() {
+
+            const AddMemberResponse = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            AddMemberResponse.prototype.membership = null;
+
+            AddMemberResponse.create = function(properties) {
+                return new AddMemberResponse(properties);
+            };
+
+            AddMemberResponse.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.membership != null && $Object.hasOwnProperty.call(message, "membership"))
+                    $root.rollcall.v1.Membership.encode(message.membership, writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            AddMemberResponse.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.AddMemberResponse();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.membership = $root.rollcall.v1.Membership.decode(reader, reader.size(), $undefined, _depth + 1, message.membership);
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            AddMemberResponse.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.AddMemberResponse)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.AddMemberResponse: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.AddMemberResponse();
+                if (object.membership != null) {
+                    if (!$util.isObject(object.membership))
+                        throw $TypeError(".rollcall.v1.AddMemberResponse.membership: object expected");
+                    message.membership = $root.rollcall.v1.Membership.fromObject(object.membership, _depth + 1);
+                }
+                return message;
+            };
+
+            AddMemberResponse.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults)
+                    object.membership = null;
+                if (message.membership != null && $Object.hasOwnProperty.call(message, "membership"))
+                    object.membership = $root.rollcall.v1.Membership.toObject(message.membership, options, _depth + 1);
+                return object;
+            };
+
+            AddMemberResponse.prototype.toJSON = function() {
+                return AddMemberResponse.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            return AddMemberResponse;
+        })();
+
+        v1.PromoteMemberRequest = (function() {
+
+            const PromoteMemberRequest = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            PromoteMemberRequest.prototype.memberId = "";
+            PromoteMemberRequest.prototype.force = false;
+
+            PromoteMemberRequest.create = function(properties) {
+                return new PromoteMemberRequest(properties);
+            };
+
+            PromoteMemberRequest.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.memberId != null && $Object.hasOwnProperty.call(message, "memberId") && message.memberId !== "")
+                    writer.uint32(10).string(message.memberId);
+                if (message.force != null && $Object.hasOwnProperty.call(message, "force") && message.force !== false)
+                    writer.uint32(16).bool(message.force);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            PromoteMemberRequest.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.PromoteMemberRequest();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.memberId = value;
+                            else
+                                delete message.memberId;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.force = value;
+                            else
+                                delete message.force;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            PromoteMemberRequest.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.PromoteMemberRequest)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.PromoteMemberRequest: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.PromoteMemberRequest();
+                if (object.memberId != null)
+                    if (typeof object.memberId !== "string" || object.memberId.length)
+                        message.memberId = $String(object.memberId);
+                if (object.force != null)
+                    if (object.force)
+                        message.force = $Boolean(object.force);
+                return message;
+            };
+
+            PromoteMemberRequest.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    object.memberId = "";
+                    object.force = false;
+                }
+                if (message.memberId != null && $Object.hasOwnProperty.call(message, "memberId"))
+                    object.memberId = message.memberId;
+                if (message.force != null && $Object.hasOwnProperty.call(message, "force"))
+                    object.force = message.force;
+                return object;
+            };
+
+            PromoteMemberRequest.prototype.toJSON = function() {
+                return PromoteMemberRequest.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            return PromoteMemberRequest;
+        })();
+
+        v1.PromoteMemberResponse = (function() {
+
+            const PromoteMemberResponse = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            PromoteMemberResponse.prototype.membership = null;
+
+            PromoteMemberResponse.create = function(properties) {
+                return new PromoteMemberResponse(properties);
+            };
+
+            PromoteMemberResponse.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.membership != null && $Object.hasOwnProperty.call(message, "membership"))
+                    $root.rollcall.v1.Membership.encode(message.membership, writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            PromoteMemberResponse.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.PromoteMemberResponse();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.membership = $root.rollcall.v1.Membership.decode(reader, reader.size(), $undefined, _depth + 1, message.membership);
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            PromoteMemberResponse.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.PromoteMemberResponse)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.PromoteMemberResponse: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.PromoteMemberResponse();
+                if (object.membership != null) {
+                    if (!$util.isObject(object.membership))
+                        throw $TypeError(".rollcall.v1.PromoteMemberResponse.membership: object expected");
+                    message.membership = $root.rollcall.v1.Membership.fromObject(object.membership, _depth + 1);
+                }
+                return message;
+            };
+
+            PromoteMemberResponse.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults)
+                    object.membership = null;
+                if (message.membership != null && $Object.hasOwnProperty.call(message, "membership"))
+                    object.membership = $root.rollcall.v1.Membership.toObject(message.membership, options, _depth + 1);
+                return object;
+            };
+
+            PromoteMemberResponse.prototype.toJSON = function() {
+                return PromoteMemberResponse.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            return PromoteMemberResponse;
+        })();
+
+        v1.RemoveMemberRequest = (function() {
+
+            const RemoveMemberRequest = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            RemoveMemberRequest.prototype.memberId = "";
+            RemoveMemberRequest.prototype.force = false;
+
+            RemoveMemberRequest.create = function(properties) {
+                return new RemoveMemberRequest(properties);
+            };
+
+            RemoveMemberRequest.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.memberId != null && $Object.hasOwnProperty.call(message, "memberId") && message.memberId !== "")
+                    writer.uint32(10).string(message.memberId);
+                if (message.force != null && $Object.hasOwnProperty.call(message, "force") && message.force !== false)
+                    writer.uint32(16).bool(message.force);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            RemoveMemberRequest.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.RemoveMemberRequest();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.memberId = value;
+                            else
+                                delete message.memberId;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.force = value;
+                            else
+                                delete message.force;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            RemoveMemberRequest.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.RemoveMemberRequest)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.RemoveMemberRequest: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.RemoveMemberRequest();
+                if (object.memberId != null)
+                    if (typeof object.memberId !== "string" || object.memberId.length)
+                        message.memberId = $String(object.memberId);
+                if (object.force != null)
+                    if (object.force)
+                        message.force = $Boolean(object.force);
+                return message;
+            };
+
+            RemoveMemberRequest.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    object.memberId = "";
+                    object.force = false;
+                }
+                if (message.memberId != null && $Object.hasOwnProperty.call(message, "memberId"))
+                    object.memberId = message.memberId;
+                if (message.force != null && $Object.hasOwnProperty.call(message, "force"))
+                    object.force = message.force;
+                return object;
+            };
+
+            RemoveMemberRequest.prototype.toJSON = function() {
+                return RemoveMemberRequest.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            return RemoveMemberRequest;
+        })();
+
+        v1.RemoveMemberResponse = (function() {
+
+            const RemoveMemberResponse = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            RemoveMemberResponse.prototype.membership = null;
+
+            RemoveMemberResponse.create = function(properties) {
+                return new RemoveMemberResponse(properties);
+            };
+
+            RemoveMemberResponse.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.membership != null && $Object.hasOwnProperty.call(message, "membership"))
+                    $root.rollcall.v1.Membership.encode(message.membership, writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            RemoveMemberResponse.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.RemoveMemberResponse();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.membership = $root.rollcall.v1.Membership.decode(reader, reader.size(), $undefined, _depth + 1, message.membership);
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            RemoveMemberResponse.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.RemoveMemberResponse)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.RemoveMemberResponse: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.RemoveMemberResponse();
+                if (object.membership != null) {
+                    if (!$util.isObject(object.membership))
+                        throw $TypeError(".rollcall.v1.RemoveMemberResponse.membership: object expected");
+                    message.membership = $root.rollcall.v1.Membership.fromObject(object.membership, _depth + 1);
+                }
+                return message;
+            };
+
+            RemoveMemberResponse.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults)
+                    object.membership = null;
+                if (message.membership != null && $Object.hasOwnProperty.call(message, "membership"))
+                    object.membership = $root.rollcall.v1.Membership.toObject(message.membership, options, _depth + 1);
+                return object;
+            };
+
+            RemoveMemberResponse.prototype.toJSON = function() {
+                return RemoveMemberResponse.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            return RemoveMemberResponse;
+        })();
+
+        v1.ReplaceMemberRequest = (function() {
+
+            const ReplaceMemberRequest = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            ReplaceMemberRequest.prototype.memberId = "";
+            ReplaceMemberRequest.prototype.byMemberId = "";
+            ReplaceMemberRequest.prototype.force = false;
+
+            ReplaceMemberRequest.create = function(properties) {
+                return new ReplaceMemberRequest(properties);
+            };
+
+            ReplaceMemberRequest.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.memberId != null && $Object.hasOwnProperty.call(message, "memberId") && message.memberId !== "")
+                    writer.uint32(10).string(message.memberId);
+                if (message.byMemberId != null && $Object.hasOwnProperty.call(message, "byMemberId") && message.byMemberId !== "")
+                    writer.uint32(18).string(message.byMemberId);
+                if (message.force != null && $Object.hasOwnProperty.call(message, "force") && message.force !== false)
+                    writer.uint32(24).bool(message.force);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            ReplaceMemberRequest.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.ReplaceMemberRequest();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.memberId = value;
+                            else
+                                delete message.memberId;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.byMemberId = value;
+                            else
+                                delete message.byMemberId;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.force = value;
+                            else
+                                delete message.force;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            ReplaceMemberRequest.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.ReplaceMemberRequest)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.ReplaceMemberRequest: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.ReplaceMemberRequest();
+                if (object.memberId != null)
+                    if (typeof object.memberId !== "string" || object.memberId.length)
+                        message.memberId = $String(object.memberId);
+                if (object.byMemberId != null)
+                    if (typeof object.byMemberId !== "string" || object.byMemberId.length)
+                        message.byMemberId = $String(object.byMemberId);
+                if (object.force != null)
+                    if (object.force)
+                        message.force = $Boolean(object.force);
+                return message;
+            };
+
+            ReplaceMemberRequest.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults) {
+                    object.memberId = "";
+                    object.byMemberId = "";
+                    object.force = false;
+                }
+                if (message.memberId != null && $Object.hasOwnProperty.call(message, "memberId"))
+                    object.memberId = message.memberId;
+                if (message.byMemberId != null && $Object.hasOwnProperty.call(message, "byMemberId"))
+                    object.byMemberId = message.byMemberId;
+                if (message.force != null && $Object.hasOwnProperty.call(message, "force"))
+                    object.force = message.force;
+                return object;
+            };
+
+            ReplaceMemberRequest.prototype.toJSON = function() {
+                return ReplaceMemberRequest.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            return ReplaceMemberRequest;
+        })();
+
+        v1.ReplaceMemberResponse = (function() {
+
+            const ReplaceMemberResponse = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            ReplaceMemberResponse.prototype.membership = null;
+
+            ReplaceMemberResponse.create = function(properties) {
+                return new ReplaceMemberResponse(properties);
+            };
+
+            ReplaceMemberResponse.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.membership != null && $Object.hasOwnProperty.call(message, "membership"))
+                    $root.rollcall.v1.Membership.encode(message.membership, writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            ReplaceMemberResponse.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.ReplaceMemberResponse();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.membership = $root.rollcall.v1.Membership.decode(reader, reader.size(), $undefined, _depth + 1, message.membership);
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            ReplaceMemberResponse.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.ReplaceMemberResponse)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.ReplaceMemberResponse: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.ReplaceMemberResponse();
+                if (object.membership != null) {
+                    if (!$util.isObject(object.membership))
+                        throw $TypeError(".rollcall.v1.ReplaceMemberResponse.membership: object expected");
+                    message.membership = $root.rollcall.v1.Membership.fromObject(object.membership, _depth + 1);
+                }
+                return message;
+            };
+
+            ReplaceMemberResponse.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults)
+                    object.membership = null;
+                if (message.membership != null && $Object.hasOwnProperty.call(message, "membership"))
+                    object.membership = $root.rollcall.v1.Membership.toObject(message.membership, options, _depth + 1);
+                return object;
+            };
+
+            ReplaceMemberResponse.prototype.toJSON = function() {
+                return ReplaceMemberResponse.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            return ReplaceMemberResponse;
+        })();
+
+        v1.TransferLeadershipRequest = (function() {
+
+            const TransferLeadershipRequest = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            TransferLeadershipRequest.prototype.toMemberId = "";
+
+            TransferLeadershipRequest.create = function(properties) {
+                return new TransferLeadershipRequest(properties);
+            };
+
+            TransferLeadershipRequest.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.toMemberId != null && $Object.hasOwnProperty.call(message, "toMemberId") && message.toMemberId !== "")
+                    writer.uint32(10).string(message.toMemberId);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            TransferLeadershipRequest.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.TransferLeadershipRequest();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.toMemberId = value;
+                            else
+                                delete message.toMemberId;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            TransferLeadershipRequest.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.TransferLeadershipRequest)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.TransferLeadershipRequest: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.TransferLeadershipRequest();
+                if (object.toMemberId != null)
+                    if (typeof object.toMemberId !== "string" || object.toMemberId.length)
+                        message.toMemberId = $String(object.toMemberId);
+                return message;
+            };
+
+            TransferLeadershipRequest.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults)
+                    object.toMemberId = "";
+                if (message.toMemberId != null && $Object.hasOwnProperty.call(message, "toMemberId"))
+                    object.toMemberId = message.toMemberId;
+                return object;
+            };
+
+            TransferLeadershipRequest.prototype.toJSON = function() {
+                return TransferLeadershipRequest.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            return TransferLeadershipRequest;
+        })();
+
+        v1.TransferLeadershipResponse = (function() {
+
+            const TransferLeadershipResponse = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            TransferLeadershipResponse.prototype.leaderId = "";
+
+            TransferLeadershipResponse.create = function(properties) {
+                return new TransferLeadershipResponse(properties);
+            };
+
+            TransferLeadershipResponse.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.leaderId != null && $Object.hasOwnProperty.call(message, "leaderId") && message.leaderId !== "")
+                    writer.uint32(10).string(message.leaderId);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            TransferLeadershipResponse.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.rollcall.v1.TransferLeadershipResponse();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.leaderId = value;
+                            else
+                                delete message.leaderId;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            TransferLeadershipResponse.fromObject = function (object, _depth) {
+                if (object instanceof $root.rollcall.v1.TransferLeadershipResponse)
+                    return object;
+                if (!$util.isObject(object))
+                    throw $TypeError(".rollcall.v1.TransferLeadershipResponse: object expected");
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let message = new $root.rollcall.v1.TransferLeadershipResponse();
+                if (object.leaderId != null)
+                    if (typeof object.leaderId !== "string" || object.leaderId.length)
+                        message.leaderId = $String(object.leaderId);
+                return message;
+            };
+
+            TransferLeadershipResponse.toObject = function (message, options, _depth) {
+                if (!options)
+                    options = {};
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let object = {};
+                if (options.defaults)
+                    object.leaderId = "";
+                if (message.leaderId != null && $Object.hasOwnProperty.call(message, "leaderId"))
+                    object.leaderId = message.leaderId;
+                return object;
+            };
+
+            TransferLeadershipResponse.prototype.toJSON = function() {
+                return TransferLeadershipResponse.toObject(this, $protobuf.util.toJSONOptions);
+            };
+
+            return TransferLeadershipResponse;
         })();
 
         v1.InstanceSpec = (function() {

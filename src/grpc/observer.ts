@@ -13,7 +13,13 @@ export type MethodName =
   | 'Discover'
   | 'ListServices'
   | 'Watch'
-  | 'Status';
+  | 'Status'
+  | 'ListMembers'
+  | 'AddMember'
+  | 'PromoteMember'
+  | 'RemoveMember'
+  | 'ReplaceMember'
+  | 'TransferLeadership';
 
 export type CallOutcome = 'OK' | StatusCode;
 

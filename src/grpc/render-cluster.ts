@@ -2,6 +2,7 @@ import type { ClusterStatus, MemberStatus } from '../api/types.ts';
 import { unreachable } from '../base/assert.ts';
 import { WireWriter } from '../base/wire-writer.ts';
 import type { Role } from '../raft/types.ts';
+import type { RecordedMember, RecordedMembership } from '../replica/cluster-admin.ts';
 import type { ReplicaStatus } from '../replica/types.ts';
 
 const writer = new WireWriter();
@@ -23,11 +24,32 @@ export function renderStatus(status: ClusterStatus): Uint8Array {
   return writer.finish();
 }
 
+/** ListMembersResponse as bytes, and the answers to the changes, which are alike. */
+export function renderMembership(membership: RecordedMembership): Uint8Array {
+  writer.reset();
+  writer.beginMessage(1).string(1, membership.clusterId).uint(2, membership.index);
+  for (const { memberId, directoryId, peerAddress, kind, autoPromote } of membership.members) {
+    writer.beginMessage(3).string(1, memberId).string(2, directoryId).string(3, peerAddress);
+    writer.uint(4, numberOfKind(kind)).bool(5, autoPromote).endMessage();
+  }
+  writer.bool(4, membership.joint);
+  for (const id of membership.removedIds) writer.stringPresent(5, id);
+  writer.endMessage();
+  return writer.finish();
+}
+
+/** TransferLeadershipResponse as bytes. */
+export function renderTransfer(leader: string): Uint8Array {
+  writer.reset();
+  return writer.string(1, leader).finish();
+}
+
 function writeMember(member: MemberStatus): void {
   writer.beginMessage(17);
   writer.string(1, member.memberId).string(2, member.peerAddress).string(3, member.clientAddress);
   writer.bool(4, member.reachable).uint(5, member.matchIndex).string(6, member.replicationState);
   writer.uint(7, Math.ceil(member.lastContactMs));
+  if (member.kind !== undefined) writer.uint(8, numberOfKind(member.kind));
   writer.endMessage();
 }
 
@@ -46,5 +68,18 @@ function numberOfRole(role: Role): number {
       return 3;
     default:
       return unreachable(role);
+  }
+}
+
+function numberOfKind(kind: RecordedMember['kind']): number {
+  switch (kind) {
+    case 'voter':
+      return 1;
+    case 'learner':
+      return 2;
+    case 'outgoing':
+      return 3;
+    default:
+      return unreachable(kind);
   }
 }

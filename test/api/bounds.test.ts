@@ -2,6 +2,7 @@
 // without a row does not compile, and one whose row names another test fails where that test does not know it.
 import { describe, expect, it } from 'vitest';
 import { apiBounds } from '../../src/api/bounds.ts';
+import { parseAddMember, parseRemoveMember } from '../../src/api/parse-cluster.ts';
 import { parseDiscover, parseListServices, parseStatus, parseWatch } from '../../src/api/parse-reads.ts';
 import { parseSession } from '../../src/api/parse-session.ts';
 import { checkSpec } from '../../src/api/parse-spec.ts';
@@ -116,6 +117,18 @@ const edges: Readonly<Record<keyof typeof apiBounds, Edge | Elsewhere>> = {
     field: 'create.progress_interval_ms',
     least: true,
     at: (progressIntervalMs) => watchWith({ progressIntervalMs }),
+  },
+  memberIdBytesMax: {
+    field: 'member_id',
+    at: (bytes) => parseRemoveMember(v1.RemoveMemberRequest.encode({ memberId: a(bytes) }).finish()),
+  },
+  memberAddressBytesMax: {
+    field: 'peer_address',
+    // The longest name of a host, and as many digits of a port as it takes.
+    at: (bytes) => {
+      const peerAddress = `${[a(63), a(63), a(63), a(61)].join('.')}:${'7401'.slice(0, bytes - 254)}`;
+      return parseAddMember(v1.AddMemberRequest.encode({ peerAddress }).finish());
+    },
   },
   batchItemsMax: { field: 'items', at: (count) => batch({ persistent: true, items: items(count) }) },
   sessionOperationsMax: { field: 'write.operations', at: (count) => write({ operations: operations(count) }) },

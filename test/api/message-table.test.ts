@@ -3,17 +3,23 @@ import protobuf from 'protobufjs';
 import { describe, expect, it } from 'vitest';
 import type { FieldShape, MessageTable } from '../../src/api/message-table.ts';
 import {
+  addMemberTable,
   batchRegisterTable,
   deregisterTable,
   discoverTable,
   grantLeaseTable,
   instanceSpecTable,
   keepAliveTable,
+  listMembersTable,
   listServicesTable,
+  promoteMemberTable,
   registerTable,
+  removeMemberTable,
+  replaceMemberTable,
   revokeLeaseTable,
   sessionTable,
   statusTable,
+  transferLeadershipTable,
   updateTable,
   watchTable,
 } from '../../src/api/message-table.ts';
@@ -37,6 +43,12 @@ const tables: readonly MessageTable[] = [
   listServicesTable,
   watchTable,
   statusTable,
+  listMembersTable,
+  addMemberTable,
+  promoteMemberTable,
+  removeMemberTable,
+  replaceMemberTable,
+  transferLeadershipTable,
 ];
 
 /** A field of the proto file as the table should have it, in one line. */

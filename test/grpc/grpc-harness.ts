@@ -1,12 +1,13 @@
 import type { ClientDuplexStream, ServiceError } from '@grpc/grpc-js';
 import { Client, credentials, Metadata } from '@grpc/grpc-js';
-import type { ClusterStatus } from '../../src/api/types.ts';
+import type { ClusterApi, ClusterStatus } from '../../src/api/types.ts';
 import { SystemClock } from '../../src/base/system-clock.ts';
 import { google, rollcall } from '../../src/gen/rollcall.js';
 import { GrpcServer } from '../../src/grpc/grpc-server.ts';
 import type { GrpcLimits } from '../../src/grpc/limits.ts';
 import { grpcLimits } from '../../src/grpc/limits.ts';
 import type { CallOutcome, GrpcObserver, MethodName, RefusalCause } from '../../src/grpc/observer.ts';
+import { ScriptedAdmin } from '../api/scripted-admin.ts';
 import { EdgeRegistry } from './edge-registry.ts';
 
 /** Keeps what it is told. */
@@ -72,6 +73,7 @@ export const sampleStatus: ClusterStatus = {
       matchIndex: 12,
       replicationState: 'replicate',
       lastContactMs: 20.2,
+      kind: 'voter',
     },
   ],
   version: '0.1.0',
@@ -83,9 +85,19 @@ export const sampleStatus: ClusterStatus = {
   watches: 1,
 };
 
+function clusterOf(admin: ScriptedAdmin): ClusterApi {
+  return {
+    status: () => sampleStatus,
+    listMembers: async () => admin.membership(),
+    changeMembership: ({ order, force }) => admin.changeMembership(order, force),
+    transferLeadership: (to) => admin.transferLeadership(to),
+  };
+}
+
 /** A front end on a port of its own, with the edge registry behind it. */
 export class Harness {
   readonly registry = new EdgeRegistry();
+  readonly admin = new ScriptedAdmin();
   readonly observer = new RecordingObserver();
   readonly fatal: unknown[] = [];
   readonly server: GrpcServer;
@@ -95,7 +107,7 @@ export class Harness {
   private constructor(limits: Partial<GrpcLimits>) {
     this.server = new GrpcServer({
       registry: this.registry,
-      cluster: { status: () => sampleStatus },
+      cluster: clusterOf(this.admin),
       clock: new SystemClock(),
       observer: this.observer,
       limits: { ...grpcLimits, ...limits },

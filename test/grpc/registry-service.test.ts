@@ -163,6 +163,7 @@ describe('the unary methods', () => {
           matchIndex: 12,
           replicationState: 'replicate',
           lastContactMs: 21,
+          kind: v1.MemberKind.MEMBER_KIND_VOTER,
         },
       ],
       version: '0.1.0',
