@@ -53,14 +53,14 @@ interface Shape {
   readonly work: Omit<WorkMix, 'actions'>;
 }
 
-/** Every other seed of `mixed`: a quarter of an hour, in which what takes long has the time to meet what is rare. */
+/** Every other seed of `mixed`: half an hour, in which what takes long has the time to meet what is rare. */
 const slowMixed: Shape = {
-  safetyMs: 900_000,
+  safetyMs: 1_800_000,
   tickMs: [200, 200, 500],
   actions: 1_200,
-  faults: 100,
+  faults: 120,
   weights: even,
-  work: { ...mixedWork, ttlScale: 4 },
+  work: { ...mixedWork, ttlScale: 6 },
 };
 
 const shapes: { readonly [Name in ProfileName]: Shape } = {

@@ -104,12 +104,16 @@ export class ProcessClock implements Clock {
     const { world, rate } = this.#machine;
     // A timer that is under way when the rate changes keeps its instant; drift changes little within one.
     const dueMs = world.monotonicMs() + Math.max(1, Math.ceil(ms)) / rate;
-    return cancellable(callback, (call) => world.at(dueMs, () => this.#run(call)));
+    const call = new Call(callback);
+    call.timer = world.at(dueMs, () => this.#run(call));
+    return call;
   }
 
   nextTurn(callback: () => void): Timer {
     if (this.#ended) return nothing;
-    return cancellable(callback, (call) => this.#machine.world.nextTurn(() => this.#run(call)));
+    const call = new Call(callback);
+    call.timer = this.#machine.world.nextTurn(() => this.#run(call));
+    return call;
   }
 
   #run(call: Call): void {
@@ -119,21 +123,22 @@ export class ProcessClock implements Clock {
   }
 }
 
-/** What a process has asked for; without its callback once it was cancelled. */
-interface Call {
+/**
+ * What a process has asked for; without its callback once it was cancelled, which it can be also while it is held, by
+ * what goes before it when the process goes on.
+ */
+class Call implements Timer {
   callback: (() => void) | undefined;
-}
+  timer: Timer | undefined;
 
-/** It can be cancelled also while it is held, by what goes before it when the process goes on. */
-function cancellable(callback: () => void, ask: (call: Call) => Timer): Timer {
-  const call: Call = { callback };
-  const timer = ask(call);
-  return {
-    cancel: () => {
-      call.callback = undefined;
-      timer.cancel();
-    },
-  };
+  constructor(callback: () => void) {
+    this.callback = callback;
+  }
+
+  cancel(): void {
+    this.callback = undefined;
+    this.timer?.cancel();
+  }
 }
 
 const nothing: Timer = { cancel: () => undefined };
