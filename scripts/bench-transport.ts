@@ -23,6 +23,8 @@ function handlers(onBatch: TransportHandlers['onBatch'], onConnected: () => void
       for await (const part of body) if (part.length === 0) throw new Error('empty part');
       return snapshot.index;
     },
+    onStreamEnded: () => {},
+    onRemoved: () => {},
     acknowledged: () => 0,
     onForm: (asked) => asked,
   };

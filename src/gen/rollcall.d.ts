@@ -3554,6 +3554,9 @@ export namespace rollcall {
                 /** MemberDirectory directoryId. */
                 directoryId: string;
 
+                /** MemberDirectory peerAddress. */
+                peerAddress: string;
+
                 /**
                  * Creates a new MemberDirectory instance using the specified properties.
                  * @param [properties] Properties to set
@@ -3612,6 +3615,9 @@ export namespace rollcall {
 
                     /** MemberDirectory directoryId */
                     directoryId?: (string|null);
+
+                    /** MemberDirectory peerAddress */
+                    peerAddress?: (string|null);
 
                     /** Unknown fields preserved while decoding when enabled */
                     $unknowns?: Uint8Array[];

@@ -6286,6 +6286,7 @@ export const rollcall = $root.rollcall = (() => {
 
                 MemberDirectory.prototype.memberId = "";
                 MemberDirectory.prototype.directoryId = "";
+                MemberDirectory.prototype.peerAddress = "";
 
                 MemberDirectory.create = function(properties) {
                     return new MemberDirectory(properties);
@@ -6302,6 +6303,8 @@ export const rollcall = $root.rollcall = (() => {
                         writer.uint32(10).string(message.memberId);
                     if (message.directoryId != null && $Object.hasOwnProperty.call(message, "directoryId") && message.directoryId !== "")
                         writer.uint32(18).string(message.directoryId);
+                    if (message.peerAddress != null && $Object.hasOwnProperty.call(message, "peerAddress") && message.peerAddress !== "")
+                        writer.uint32(26).string(message.peerAddress);
                     if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                         for (let i = 0; i < message.$unknowns.length; ++i)
                             writer.raw(message.$unknowns[i]);
@@ -6353,6 +6356,15 @@ export const rollcall = $root.rollcall = (() => {
                                     delete message.directoryId;
                                 continue;
                             }
+                        case 3: {
+                                if (wireType !== 2)
+                                    break;
+                                if ((value = reader.stringVerify()).length)
+                                    message.peerAddress = value;
+                                else
+                                    delete message.peerAddress;
+                                continue;
+                            }
                         }
                         reader.skipType(wireType, _depth, tag);
                         if (!reader.discardUnknown) {
@@ -6386,6 +6398,9 @@ export const rollcall = $root.rollcall = (() => {
                     if (object.directoryId != null)
                         if (typeof object.directoryId !== "string" || object.directoryId.length)
                             message.directoryId = $String(object.directoryId);
+                    if (object.peerAddress != null)
+                        if (typeof object.peerAddress !== "string" || object.peerAddress.length)
+                            message.peerAddress = $String(object.peerAddress);
                     return message;
                 };
 
@@ -6400,11 +6415,14 @@ export const rollcall = $root.rollcall = (() => {
                     if (options.defaults) {
                         object.memberId = "";
                         object.directoryId = "";
+                        object.peerAddress = "";
                     }
                     if (message.memberId != null && $Object.hasOwnProperty.call(message, "memberId"))
                         object.memberId = message.memberId;
                     if (message.directoryId != null && $Object.hasOwnProperty.call(message, "directoryId"))
                         object.directoryId = message.directoryId;
+                    if (message.peerAddress != null && $Object.hasOwnProperty.call(message, "peerAddress"))
+                        object.peerAddress = message.peerAddress;
                     return object;
                 };
 

@@ -2,7 +2,7 @@ import { must } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import { StorageError } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
-import { votersOnly } from '../raft/membership.ts';
+import { membersOf, votersOnly } from '../raft/membership.ts';
 import type { MembershipRecord } from '../storage/entry-log.ts';
 import type { Identity, IdentityFile, InitialMember } from '../storage/identity.ts';
 import type { FormState } from '../transport/types.ts';
@@ -74,7 +74,7 @@ export function formStateOf(identity: Identity, membership: MembershipRecord | u
     phase: identity.phase,
     clusterId: identity.clusterId,
     initialMembers: identity.initialMembers,
-    members: membership?.voters.map(({ id, directoryId }) => ({ id, directoryId })) ?? [],
+    members: membership === undefined ? [] : membersOf(membership),
   };
 }
 
@@ -86,6 +86,8 @@ type Step =
 type Answers = ReadonlyMap<string, FormState | undefined>;
 
 function nextStep(options: FormingOptions, own: Identity, answers: Answers): Step {
+  const joining = [...answers].filter(([, answer]) => answer?.phase === 'joining').map(([id]) => id);
+  if (joining.length > 0) return { kind: 'wait', waitingFor: joiningInstead(joining) };
   const silent = [...answers].filter(([, answer]) => answer === undefined).map(([id]) => id);
   if (silent.length > 0) return { kind: 'wait', waitingFor: `an answer from ${silent.join(', ')}` };
   const others = [...answers.values()].map((answer) => must(answer, 'answer of a member'));
@@ -152,6 +154,10 @@ function refuseForeign(own: Identity, answers: Answers): void {
 function differingLists(own: Identity, differing: readonly FormState[]): string {
   const theirs = differing.map((answer) => `${answer.memberId} lists ${listOf(answer.initialMembers)}`);
   return `the same member list everywhere: this member lists ${listOf(own.initialMembers)}; ${theirs.join('; ')}`;
+}
+
+function joiningInstead(ids: readonly string[]): string {
+  return `${ids.join(', ')} to form the cluster with this member: started to join a running cluster, it never forms one`;
 }
 
 function listOf(members: readonly InitialMember[]): string {

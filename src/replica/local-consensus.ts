@@ -75,6 +75,8 @@ export class LocalConsensus implements ConsensusPort {
         this.#running?.consensus.unreachable(peer);
         events.onUnreachable(peer, reason);
       },
+      onStreamEnded: () => {},
+      onRemoved: () => {},
       onSnapshot: (incoming) => events.onSnapshot(incoming),
       acknowledged: (peer) => this.#running?.core.acknowledgedBy(peer) ?? 0,
       onForm: () => must(this.#formState, 'form state of a listening member'),

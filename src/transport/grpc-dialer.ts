@@ -12,7 +12,7 @@ import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import { HeldConnection } from './held-connection.ts';
 import type { TransportLimits } from './limits.ts';
-import { asBuffer, identityHeader, peerService } from './peer-service.ts';
+import { asBuffer, identityHeader, peerService, refuserHeader } from './peer-service.ts';
 import type { OutgoingEvents, OutgoingMessages, OutgoingSnapshot } from './peer-wire.ts';
 import { printable } from './refusal.ts';
 
@@ -48,11 +48,14 @@ export class GrpcDialer {
     });
     // Says what the status says; unheard it would end the process.
     call.on('error', () => {});
-    call.on('status', ({ details }: StatusObject) => {
+    call.on('status', ({ details, metadata }: StatusObject) => {
       over();
       if (silent) return;
       silent = true;
-      events.onEnded(details === 'OK' ? 'ended by the peer' : printable(details));
+      const [refuser] = metadata.get(refuserHeader);
+      const reason = details === 'OK' ? 'ended by the peer' : printable(details);
+      if (Buffer.isBuffer(refuser)) events.onEnded(reason, refuser);
+      else events.onEnded(reason);
     });
     call.resume();
     return {

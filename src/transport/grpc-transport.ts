@@ -5,6 +5,8 @@ import { type TransportLimits, transportDefaults } from './limits.ts';
 import { PeerServer } from './peer-server.ts';
 import { PeerTransport, type PeerTransportOptions } from './peer-transport.ts';
 import type { OutgoingEvents, OutgoingMessages, OutgoingSnapshot, PeerWire, WireAcceptor } from './peer-wire.ts';
+import { Prober } from './prober.ts';
+import type { ProbeResult } from './types.ts';
 
 export interface GrpcTransportOptions extends PeerTransportOptions {
   readonly host: string;
@@ -25,6 +27,7 @@ class GrpcWire implements PeerWire {
   readonly #clock: Clock;
   readonly #limits: TransportLimits;
   readonly #dialer: GrpcDialer;
+  readonly #prober: Prober;
   #server: PeerServer | undefined;
 
   constructor(options: GrpcTransportOptions) {
@@ -33,6 +36,7 @@ class GrpcWire implements PeerWire {
     this.#clock = options.clock;
     this.#limits = { ...transportDefaults, ...options.limits };
     this.#dialer = new GrpcDialer(this.#clock, this.#limits);
+    this.#prober = new Prober(this.#clock);
   }
 
   async listen(acceptor: WireAcceptor): Promise<number> {
@@ -49,11 +53,16 @@ class GrpcWire implements PeerWire {
     return this.#dialer.openSnapshot(address);
   }
 
+  probe(address: string, withinMs: number): Promise<ProbeResult> {
+    return this.#prober.probe(address, withinMs);
+  }
+
   async askForm(address: string, request: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
     return this.#dialer.askForm(address, request, timeoutMs);
   }
 
   async close(graceMs: number): Promise<void> {
+    this.#prober.close();
     await Promise.all([this.#dialer.close(graceMs), this.#server?.close(graceMs)]);
   }
 }

@@ -18,6 +18,8 @@ export interface IncomingOwner {
   onCounted(reason: RefusalReason | DropReason): void;
   onRefused(refusal: PeerRefusal, identity: PeerIdentity | undefined): void;
   onClosed(stream: IncomingBatches): void;
+  /** After `onClosed`, where a stream that had been let pass was ended by the peer, or broke. */
+  onBroken(stream: IncomingBatches, sender: PeerIdentity): void;
 }
 
 /** One stream that a peer has opened to this member: every batch is judged before it is handed on. */
@@ -48,7 +50,19 @@ export class IncomingBatches implements IncomingEvents {
   }
 
   onEnded(): void {
+    if (this.#closed) return;
     this.#close();
+    if (this.#opened !== undefined) this.#owner.onBroken(this, this.#opened);
+  }
+
+  /** Ends it without a word to anyone. */
+  abandon(): void {
+    this.#close();
+  }
+
+  /** Of whom it comes; undefined before its first batch. */
+  get sender(): PeerIdentity | undefined {
+    return this.#opened;
   }
 
   /** Ends the stream by name. */

@@ -12,9 +12,18 @@ export interface TransportLimits {
   readonly unwrittenBytesMax: number;
   /** From dialing to being accepted. */
   readonly connectMsMax: number;
+  /** An attempt that is older than this when its peer shows up is made anew: it may lead to where the peer was before. */
+  readonly staleDialMs: number;
+  /** From a probe being asked for to its answer, looking up the name among it. */
+  readonly probeMsMax: number;
+  /** The ends of both streams of a peer within so long are told as one. */
+  readonly sameEndMsMax: number;
   /** From a caller's stream being opened to its first batch. */
   readonly firstBatchMsMax: number;
-  /** Wait before dialing again: doubled from the one to the other, half of it drawn at random. */
+  /**
+   * Wait before dialing again: doubled from the one to the other, half of it drawn at random. A stream that lasted for
+   * the longer of them is dialed again within a quarter of the shorter one, once.
+   */
   readonly backoffMsMin: number;
   readonly backoffMsMax: number;
   /** A snapshot that has not moved on for so long is given up, on both sides. */
@@ -36,6 +45,9 @@ export const transportDefaults: TransportLimits = {
   messageBytesMax: 8 * 1024 * 1024,
   unwrittenBytesMax: 1024 * 1024,
   connectMsMax: 2_000,
+  staleDialMs: 100,
+  probeMsMax: 100,
+  sameEndMsMax: 100,
   firstBatchMsMax: 5_000,
   backoffMsMin: 20,
   backoffMsMax: 500,

@@ -3,7 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import type { WireAcceptor } from './peer-wire.ts';
 
 /** What one packet of a memory network carries. */
-export type PacketKind = 'open' | 'accept' | 'batch' | 'end' | 'chunk' | 'credit' | 'answer' | 'form';
+export type PacketKind = 'open' | 'accept' | 'batch' | 'end' | 'chunk' | 'credit' | 'answer' | 'form' | 'probe';
 
 export interface Packet {
   readonly from: string;
@@ -259,6 +259,12 @@ export class MemoryNetwork {
     if (this.#options.manual === true) this.#ready.push(lane);
     else if (delayMs <= 0) this.#options.clock.nextTurn(() => lane.arrive());
     else this.#options.clock.setTimer(delayMs, () => lane.arrive());
+  }
+
+  /** Nothing of a lane is of interest any more. */
+  abandon(lane: Lane): void {
+    this.forget(lane);
+    this.#lanes.delete(lane);
   }
 
   forget(lane: Lane): void {

@@ -12,6 +12,7 @@ import type {
   WireAcceptor,
 } from './peer-wire.ts';
 import { PeerRefusal } from './refusal.ts';
+import type { ProbeResult } from './types.ts';
 
 export interface MemoryTransportOptions extends PeerTransportOptions {
   readonly network: MemoryNetwork;
@@ -46,6 +47,7 @@ class MemoryWire implements PeerWire {
   readonly #host: string;
   readonly #port: number;
   readonly #clock: Clock;
+  readonly #abandonProbe = new Set<() => void>();
   #station: Station | undefined;
 
   constructor(options: MemoryTransportOptions) {
@@ -66,6 +68,29 @@ class MemoryWire implements PeerWire {
 
   openSnapshot(address: string): OutgoingSnapshot {
     return new MemorySnapshot(this.#network, this.#dialer(), address);
+  }
+
+  /** A process that stands still is behind links that are cut towards it; 'reset' is nobody's answer here. */
+  probe(address: string, withinMs: number): Promise<ProbeResult> {
+    const dialer = this.#dialer();
+    const { host, port } = this.#network.dial(dialer.host, address);
+    const there = this.#network.lane(dialer.host, host);
+    const back = this.#network.lane(host, dialer.host);
+    return new Promise((resolve) => {
+      const settle = (result: ProbeResult): void => {
+        timer.cancel();
+        this.#abandonProbe.delete(abandon);
+        for (const lane of [there, back]) this.#network.abandon(lane);
+        resolve(result);
+      };
+      const abandon = (): void => settle('silent');
+      const timer = this.#clock.setTimer(withinMs, abandon);
+      this.#abandonProbe.add(abandon);
+      there.post('probe', nothing, () => {
+        const result = this.#network.find(host, port) === undefined ? 'refused' : 'open';
+        back.post('probe', nothing, () => settle(result));
+      });
+    });
   }
 
   askForm(address: string, request: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
@@ -96,6 +121,7 @@ class MemoryWire implements PeerWire {
   }
 
   close(_graceMs: number): Promise<void> {
+    for (const abandon of this.#abandonProbe) abandon();
     if (this.#station !== undefined) this.#network.leave(this.#station);
     return Promise.resolve();
   }
@@ -172,7 +198,7 @@ class MemoryMessages implements OutgoingMessages {
       },
       refuse: (refusal) => {
         this.#incoming = undefined;
-        this.#back.post('end', nothing, () => this.#endDialer(refusal.message));
+        this.#back.post('end', nothing, () => this.#endDialer(refusal.message, refusal.refuser));
       },
     });
   }
@@ -184,10 +210,10 @@ class MemoryMessages implements OutgoingMessages {
     this.#network.exit(this, [this.#there, this.#back]);
   }
 
-  #endDialer(reason: string): void {
+  #endDialer(reason: string, refuser?: Uint8Array): void {
     this.#network.exit(this, [this.#there, this.#back]);
     if (this.#silent || !this.dialer.alive) return;
     this.#silent = true;
-    this.#events.onEnded(reason);
+    this.#events.onEnded(reason, refuser);
   }
 }

@@ -6,7 +6,7 @@ import { WireWriter } from '../base/wire-writer.ts';
 import type { LogBase, MemberId, Message } from '../raft/types.ts';
 import { addressLengthMax, batchItemsMax, formMembersMax } from './limits.ts';
 import { decodeMessage, type Encoded, encodeMessage, kept, readHash, readId } from './raft-message-codec.ts';
-import type { FormState, Forwarded } from './types.ts';
+import type { FormMember, FormState, Forwarded } from './types.ts';
 
 /** Who speaks to whom. */
 export interface PeerIdentity {
@@ -243,8 +243,8 @@ export function encodeForm(state: FormState): Uint8Array {
   for (const { id, peerAddress } of state.initialMembers) {
     writer.beginMessage(5).string(1, id).string(2, peerAddress).endMessage();
   }
-  for (const { id, directoryId } of state.members) {
-    writer.beginMessage(6).string(1, id).string(2, directoryId).endMessage();
+  for (const { id, directoryId, peerAddress } of state.members) {
+    writer.beginMessage(6).string(1, id).string(2, directoryId).string(3, peerAddress).endMessage();
   }
   return writer.endMessage().finish();
 }
@@ -270,38 +270,52 @@ function readForm(reader: WireReader): FormState {
   let phase = '';
   let clusterId = '';
   const initialMembers: { id: string; peerAddress: string }[] = [];
-  const members: { id: string; directoryId: string }[] = [];
+  const members: FormMember[] = [];
   while (reader.next()) {
     if (reader.field === 1) memberId = readId(reader);
     else if (reader.field === 2) directoryId = readId(reader);
     else if (reader.field === 3) phase = readId(reader);
     else if (reader.field === 4) clusterId = readId(reader);
     else if (reader.field === 5) {
-      const [id, peerAddress] = readPair(reader.message());
-      initialMembers.push({ id, peerAddress });
+      initialMembers.push(readInitialMember(reader.message()));
     } else if (reader.field === 6) {
-      const [id, memberDirectoryId] = readPair(reader.message());
-      members.push({ id, directoryId: memberDirectoryId });
+      members.push(readFormMember(reader.message()));
     } else reader.skip();
     if (initialMembers.length > formMembersMax || members.length > formMembersMax) {
       throw new WireError(`form of more than ${formMembersMax} members`, reader.offset);
     }
   }
-  if (phase !== 'empty' && phase !== 'forming' && phase !== 'formed') {
+  if (phase !== 'empty' && phase !== 'forming' && phase !== 'formed' && phase !== 'joining') {
     throw new WireError('form of unknown phase', reader.offset);
   }
   if (memberId === '' || directoryId === '') throw new WireError('form without member or directory', reader.offset);
   return { memberId, directoryId, phase, clusterId, initialMembers, members };
 }
 
-function readPair(reader: WireReader): [string, string] {
+function readInitialMember(reader: WireReader): FormState['initialMembers'][number] {
   let id = '';
-  let value = '';
+  let peerAddress = '';
   while (reader.next()) {
     if (reader.field === 1) id = readId(reader);
-    else if (reader.field === 2) value = readId(reader, addressLengthMax);
+    else if (reader.field === 2) peerAddress = readId(reader, addressLengthMax);
     else reader.skip();
   }
-  if (id === '' || value === '') throw new WireError('member of a form without id or value', reader.offset);
-  return [id, value];
+  if (id === '' || peerAddress === '') throw new WireError('initial member without id or address', reader.offset);
+  return { id, peerAddress };
+}
+
+function readFormMember(reader: WireReader): FormMember {
+  let id = '';
+  let directoryId = '';
+  let peerAddress = '';
+  while (reader.next()) {
+    if (reader.field === 1) id = readId(reader);
+    else if (reader.field === 2) directoryId = readId(reader);
+    else if (reader.field === 3) peerAddress = readId(reader, addressLengthMax);
+    else reader.skip();
+  }
+  if (id === '' || directoryId === '' || peerAddress === '') {
+    throw new WireError('member of a form without id, directory or address', reader.offset);
+  }
+  return { id, directoryId, peerAddress };
 }

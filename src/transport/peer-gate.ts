@@ -1,6 +1,6 @@
 import { assert } from '../base/assert.ts';
 import type { MemberId } from '../raft/types.ts';
-import type { PeerIdentity } from './peer-codec.ts';
+import { encodeIdentity, type PeerIdentity } from './peer-codec.ts';
 import { type DropReason, PeerRefusal, printable } from './refusal.ts';
 import type { LocalIdentity, PeerAddress } from './types.ts';
 
@@ -44,7 +44,9 @@ const unheard: Start = { boot: 0, startId: 0 };
 export class PeerGate {
   readonly #local: LocalIdentity;
   readonly #acknowledged: (member: MemberId) => number;
-  readonly #peers = new Map<MemberId, PeerAddress>();
+  #peers: ReadonlyMap<MemberId, PeerAddress> = new Map();
+  #removedIds: ReadonlySet<MemberId> = new Set();
+  /** Also of members that are no peers now: a membership that is undone brings them back, and what they said counts. */
   readonly #heard = new Map<MemberId, Heard>();
 
   /** @param acknowledged See TransportHandlers. */
@@ -56,11 +58,48 @@ export class PeerGate {
     this.#acknowledged = acknowledged;
     assert(local.boot >= 1 && local.startId >= 1 && local.memberId !== '', 'identity of this member');
     this.#local = local;
+    this.setPeers(peers, []);
+  }
+
+  /** From now on these are judged as peers; see Transport. */
+  setPeers(peers: readonly PeerAddress[], removedIds: readonly MemberId[]): void {
+    const byId = new Map<MemberId, PeerAddress>();
+    const removed = new Set(removedIds);
     for (const peer of peers) {
-      assert(peer.memberId !== local.memberId, 'this member among its peers');
-      assert(!this.#peers.has(peer.memberId), () => `peer ${peer.memberId} named twice`);
-      this.#peers.set(peer.memberId, peer);
+      const { memberId } = peer;
+      assert(memberId !== this.#local.memberId, 'this member among its peers');
+      assert(!byId.has(memberId), () => `peer ${memberId} named twice`);
+      assert(!removed.has(memberId), () => `member ${memberId}, which was removed, among the peers`);
+      byId.set(memberId, peer);
     }
+    this.#peers = byId;
+    this.#removedIds = removed;
+  }
+
+  /** Why a member is refused that is no peer. */
+  absence(member: MemberId): PeerRefusal {
+    assert(!this.#peers.has(member), () => `absence of ${member}, which is a peer`);
+    const caller = quoted(member);
+    if (!this.#removedIds.has(member))
+      return new PeerRefusal('unknown-member', `${caller} is no member of this cluster`);
+    const { clusterId, memberId } = this.#local;
+    const text = `member ${caller} was removed from cluster ${clusterId} for good, says member ${memberId}`;
+    return new PeerRefusal('removed', text, encodeIdentity(this.identityFor(member)));
+  }
+
+  /** As this member speaks to another now. */
+  identityFor(member: MemberId): PeerIdentity {
+    const { boot: toBoot, startId: toStartId } = this.heardOf(member);
+    return { ...this.#local, toBoot, toStartId, toMemberId: member };
+  }
+
+  /**
+   * Whether a peer that is meant, and no other, says so: it is of this cluster, has the directory that is recorded of it
+   * (one that is not known yet is not believed), and is not known for an old copy.
+   */
+  isFrom(peer: MemberId, identity: PeerIdentity): boolean {
+    if (identity.memberId !== peer || this.#peers.get(peer)?.directoryId !== identity.directoryId) return false;
+    return this.check(identity, 'open').kind !== 'refuse';
   }
 
   /** The newest start heard of a member; boot 0 and start id 0 before. */
@@ -136,7 +175,7 @@ export class PeerGate {
       return new PeerRefusal('own-member-id', `two members run as ${local.memberId}`);
     }
     const peer = this.#peers.get(identity.memberId);
-    if (peer === undefined) return new PeerRefusal('unknown-member', `${caller} is no member of this cluster`);
+    if (peer === undefined) return this.absence(identity.memberId);
     if (peer.directoryId !== '' && identity.directoryId !== peer.directoryId) {
       const recorded = `the membership records ${peer.directoryId}`;
       const text = `member ${caller} has directory ${quoted(identity.directoryId)}, ${recorded}`;

@@ -14,6 +14,10 @@ export interface LinkOwner {
   /** Judges who answered. */
   onAnswer(identity: Uint8Array): PeerRefusal | undefined;
   onConnected(): void;
+  /** The stream ended that was open; `onUnreachable` follows. */
+  onStreamEnded(): void;
+  /** Before `onUnreachable`, where a refusal says who refuses. */
+  onRefused(reason: string, refuser: Uint8Array): void;
   onUnreachable(reason: string): void;
 }
 
@@ -26,7 +30,7 @@ export interface LinkOptions {
   readonly owner: LinkOwner;
 }
 
-type State = 'idle' | 'dialing' | 'connected' | 'waiting' | 'closed';
+type State = 'idle' | 'dialing' | 'connected' | 'waiting' | 'turning' | 'closed';
 
 /** Writes under way at once: one is being written, the others keep the connection busy when it is done. */
 const writesMax = 4;
@@ -35,29 +39,35 @@ const writesMax = 4;
  * The outgoing side to one peer: dials, sends on one stream, and dials again. Nothing is sent twice: what waits or is
  * under way when the stream breaks is lost, and the owner is told.
  *
- * idle -> dialing -> connected -> waiting (backoff) -> dialing ...; closed from anywhere.
+ * idle -> dialing -> connected -> waiting (backoff) -> dialing ...; from any but idle: turning (to another address, for
+ * a turn of the loop) -> dialing; closed from anywhere.
  */
 export class PeerLink {
   readonly #options: LinkOptions;
   readonly #outbox: PeerOutbox;
+  #address: string;
   #state: State = 'idle';
   #stream: OutgoingMessages | undefined;
-  /** Connect timer while dialing, backoff while waiting. */
+  /** Connect timer while dialing, backoff while waiting, the turn while turning. */
   #timer: Timer | undefined;
   #flushTimer: Timer | undefined;
   #writes = 0;
   /** Failed attempts since the last stream that lasted. */
   #failures = 0;
+  #dialedMs = 0;
   #connectedMs = 0;
   /** The reason told last; '' once connected. An attempt that fails as the one before is not told again. */
   #toldReason = '';
   /** From the first batch that the queue had no room for until it has run empty. */
   #overflowing = false;
   #droppedBatches = 0;
+  /** Turning only: it was connected, and its owner has yet to hear of the loss. */
+  #untoldLoss = false;
   #onDrained: (() => void) | undefined;
 
   constructor(options: LinkOptions) {
     this.#options = options;
+    this.#address = options.address;
     this.#outbox = new PeerOutbox(options.limits.queueBytesMax, options.limits.queueItemsMax);
   }
 
@@ -81,10 +91,34 @@ export class PeerLink {
 
   /**
    * The peer is there: where this link waits, it dials now. The backoff stays as it is: two members that take and lose
-   * each other's streams would otherwise keep each other dialing.
+   * each other's streams would otherwise keep each other dialing. An attempt that has been under way for long is made
+   * anew: it may wait for an address at which the peer was before, or for packets that nobody took.
    */
   wake(): void {
+    const { clock, limits } = this.#options;
     if (this.#state === 'waiting') this.#dial();
+    else if (this.#state === 'dialing' && clock.monotonicMs() - this.#dialedMs >= limits.staleDialMs) {
+      this.#stream?.cancel();
+      this.#dial();
+    }
+  }
+
+  /**
+   * The peer is to be found elsewhere, or is to show another directory: the present stream ends, what was written to it
+   * still leaves. Where it was open the owner is told in the next turn; then the peer is dialed anew.
+   */
+  redial(address: string): void {
+    assert(this.#state !== 'idle', 'link turned before it was started');
+    if (this.#state === 'closed') return;
+    this.#address = address;
+    // Turned twice in one turn it has still lost what was under way.
+    const cost = this.connected || this.#untoldLoss;
+    this.#endStream();
+    this.#reset('turning');
+    this.#untoldLoss = cost;
+    this.#failures = 0;
+    this.#toldReason = '';
+    this.#timer = this.#options.clock.nextTurn(() => this.#turned());
   }
 
   /** Queues all of `items`, or none: false where not connected or without room. */
@@ -113,24 +147,36 @@ export class PeerLink {
   /** Ends for good: what was written still leaves. No event comes afterwards. */
   close(): void {
     if (this.#state === 'closed') return;
-    const stream = this.#stream;
-    if (this.#state === 'connected') stream?.end();
-    else stream?.cancel();
+    this.#endStream();
     this.#reset('closed');
   }
 
+  #endStream(): void {
+    if (this.#state === 'connected') this.#stream?.end();
+    else this.#stream?.cancel();
+  }
+
+  #turned(): void {
+    const loss = this.#untoldLoss;
+    this.#untoldLoss = false;
+    if (loss) this.#options.owner.onUnreachable('changed: the peer has another address or directory');
+    // The owner may have closed or turned it meanwhile.
+    if (this.#state === 'turning') this.#dial();
+  }
+
   #dial(): void {
-    const { wire, address, clock, limits, owner } = this.#options;
+    const { wire, clock, limits, owner } = this.#options;
     this.#timer?.cancel();
     this.#state = 'dialing';
+    this.#dialedMs = clock.monotonicMs();
     // An event of an attempt that was given up says nothing about the present one.
     const current = (): boolean => this.#stream === stream && this.#state !== 'closed';
-    const stream = wire.openMessages(address, {
+    const stream = wire.openMessages(this.#address, {
       onAccepted: (identity) => {
         if (current() && this.#state === 'dialing') this.#accepted(identity);
       },
-      onEnded: (reason) => {
-        if (current()) this.#failed(reason);
+      onEnded: (reason, refuser) => {
+        if (current()) this.#failed(reason, refuser);
       },
     });
     this.#stream = stream;
@@ -154,29 +200,40 @@ export class PeerLink {
     this.#options.owner.onConnected();
   }
 
-  #failed(reason: string): void {
+  #failed(reason: string, refuser?: Uint8Array): void {
     const { clock, limits, owner } = this.#options;
+    const wasOpen = this.#state === 'connected';
     // A stream that ends again and again right after it was taken must not be dialed without a wait.
-    const lasted = this.#state === 'connected' && clock.monotonicMs() - this.#connectedMs >= limits.backoffMsMax;
+    const lasted = wasOpen && clock.monotonicMs() - this.#connectedMs >= limits.backoffMsMax;
     this.#failures = lasted ? 0 : this.#failures + 1;
     this.#stream?.cancel();
     this.#reset('waiting');
     this.#timer = clock.setTimer(this.#backoffMs(), () => this.#dial());
-    if (reason === this.#toldReason) return;
+    const isNews = reason !== this.#toldReason;
     this.#toldReason = reason;
-    owner.onUnreachable(reason);
+    // What it is told may make the owner close this link; then nothing more is to be told.
+    if (wasOpen) owner.onStreamEnded();
+    if (refuser !== undefined && !this.#isClosed) owner.onRefused(reason, refuser);
+    if (isNews && !this.#isClosed) owner.onUnreachable(reason);
+  }
+
+  get #isClosed(): boolean {
+    return this.#state === 'closed';
   }
 
   /** Half of it is drawn, so that members that lost each other at once do not dial in step. */
   #backoffMs(): number {
     const { random, limits } = this.#options;
-    const doublings = Math.min(Math.max(this.#failures - 1, 0), 20);
+    // A connection was reset under a peer that lives, or its process died; the next attempt tells which.
+    if (this.#failures === 0) return random.below('peer-backoff', Math.ceil(limits.backoffMsMin / 4) + 1);
+    const doublings = Math.min(this.#failures - 1, 20);
     const wholeMs = Math.min(limits.backoffMsMin * 2 ** doublings, limits.backoffMsMax);
     return wholeMs / 2 + random.below('peer-backoff', Math.ceil(wholeMs / 2) + 1);
   }
 
-  #reset(state: 'waiting' | 'closed'): void {
+  #reset(state: 'waiting' | 'turning' | 'closed'): void {
     this.#state = state;
+    this.#untoldLoss = false;
     this.#stream = undefined;
     this.#timer?.cancel();
     this.#timer = undefined;

@@ -13,7 +13,7 @@ import {
 } from '@grpc/grpc-js';
 import type { Clock } from '../base/clock.ts';
 import type { TransportLimits } from './limits.ts';
-import { asBuffer, identityHeader, peerService } from './peer-service.ts';
+import { asBuffer, identityHeader, peerService, refuserHeader } from './peer-service.ts';
 import type { IncomingMessages, WireAcceptor } from './peer-wire.ts';
 import { PeerRefusal } from './refusal.ts';
 import { guardStreams } from './stream-guard.ts';
@@ -197,7 +197,9 @@ function serveForm(
 }
 
 function asServerError(refusal: PeerRefusal): ServerErrorResponse {
-  return Object.assign(new Error(refusal.message), { code: status[refusal.code], details: refusal.message });
+  const metadata = new Metadata();
+  if (refusal.refuser !== undefined) metadata.set(refuserHeader, asBuffer(refusal.refuser));
+  return Object.assign(new Error(refusal.message), { code: status[refusal.code], details: refusal.message, metadata });
 }
 
 /** grpc-js answers the caller when a handler throws and goes on: what is broken here must end the process instead. */

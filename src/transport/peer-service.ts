@@ -32,3 +32,6 @@ export const peerService = {
 
 /** Header of the answer by which a stream of batches is accepted: an encoded PeerIdentity of the answering member. */
 export const identityHeader = 'rollcall-identity-bin';
+
+/** Trailer of a refusal that says who refuses: an encoded PeerIdentity. */
+export const refuserHeader = 'rollcall-refuser-bin';

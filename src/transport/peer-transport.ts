@@ -17,6 +17,7 @@ import {
   type PeerIdentity,
   type SnapshotHead,
 } from './peer-codec.ts';
+import { Peer, StreamEnds } from './peer.ts';
 import { PeerGate, type Verdict } from './peer-gate.ts';
 import { PeerLink } from './peer-link.ts';
 import type { IncomingEvents, IncomingMessages, PeerWire, WireAcceptor } from './peer-wire.ts';
@@ -28,6 +29,7 @@ import type {
   LocalIdentity,
   PeerAddress,
   PeerStatus,
+  ProbeResult,
   Transport,
   TransportHandlers,
 } from './types.ts';
@@ -37,15 +39,6 @@ export interface PeerTransportOptions {
   readonly random: Random;
   /** Default transportDefaults, each. */
   readonly limits?: Partial<TransportLimits>;
-}
-
-interface Peer {
-  readonly address: PeerAddress;
-  readonly link: PeerLink;
-  incoming: IncomingBatches | undefined;
-  clientAddress: string;
-  lastHeardMs: number | undefined;
-  sendingSnapshot: boolean;
 }
 
 /**
@@ -65,6 +58,7 @@ export class PeerTransport implements Transport {
   #local: LocalIdentity | undefined;
   #gate: PeerGate | undefined;
   #receivingSnapshot = false;
+  #toldRemoved = false;
   #stopping: Promise<void> | undefined;
 
   constructor(wire: PeerWire, options: PeerTransportOptions) {
@@ -96,6 +90,37 @@ export class PeerTransport implements Transport {
     for (const peer of this.#peers.values()) peer.link.start();
   }
 
+  setPeers(peers: readonly PeerAddress[], removedIds: readonly MemberId[]): void {
+    if (this.#stopping !== undefined) return;
+    const gate = must(this.#gate, 'gate of a member whose peers change');
+    gate.setPeers(peers, removedIds);
+    const named = new Set(peers.map(({ memberId }) => memberId));
+    for (const [memberId, peer] of this.#peers) {
+      if (named.has(memberId)) continue;
+      this.#peers.delete(memberId);
+      peer.close();
+      peer.incoming?.refuse(gate.absence(memberId));
+    }
+    for (const address of peers) {
+      const known = this.#peers.get(address.memberId);
+      if (known !== undefined) {
+        this.#changePeer(known, address);
+        continue;
+      }
+      const peer = this.#newPeer(address);
+      this.#peers.set(address.memberId, peer);
+      peer.link.start();
+    }
+  }
+
+  #changePeer(peer: Peer, address: PeerAddress): void {
+    if (!peer.change(address)) return;
+    // It comes from wherever it comes from; but it may be of another directory than the one that is known now.
+    const sender = peer.incoming?.sender;
+    const verdict = sender === undefined ? undefined : this.#check(sender, 'later');
+    if (verdict?.kind === 'refuse') peer.incoming?.refuse(verdict.refusal);
+  }
+
   send(to: MemberId, messages: readonly Message[], forwarded: readonly Forwarded[]): boolean {
     const peer = this.#peers.get(to);
     if (peer === undefined || this.#stopping !== undefined) return false;
@@ -119,10 +144,24 @@ export class PeerTransport implements Transport {
     peer.sendingSnapshot = true;
     try {
       const head: SnapshotHead = { identity: this.#identityFor(to), term, snapshot };
-      const stream = this.#wire.openSnapshot(peer.address.address);
-      return await sendSnapshot(stream, head, body, this.#clock, this.#limits);
+      peer.snapshot = this.#wire.openSnapshot(peer.address.address);
+      return await sendSnapshot(peer.snapshot, head, body, this.#clock, this.#limits);
     } finally {
       peer.sendingSnapshot = false;
+      peer.snapshot = undefined;
+    }
+  }
+
+  async probe(id: MemberId): Promise<ProbeResult> {
+    const peer = this.#peers.get(id);
+    if (peer === undefined || this.#stopping !== undefined) return 'silent';
+    if (peer.probing !== undefined) return peer.probing;
+    const probing = this.#wire.probe(peer.address.address, this.#limits.probeMsMax);
+    peer.probing = probing;
+    try {
+      return await probing;
+    } finally {
+      if (peer.probing === probing) peer.probing = undefined;
     }
   }
 
@@ -163,7 +202,7 @@ export class PeerTransport implements Transport {
   protected abandon(): void {
     this.#stopping ??= Promise.resolve();
     for (const peer of this.#peers.values()) peer.link.close();
-    for (const stream of this.#incoming) stream.onEnded();
+    for (const stream of this.#incoming) stream.abandon();
   }
 
   async #stop(graceMs: number): Promise<void> {
@@ -193,6 +232,8 @@ export class PeerTransport implements Transport {
 
   #newPeer(address: PeerAddress): Peer {
     const { memberId } = address;
+    const ends = new StreamEnds(this.#clock, this.#limits.sameEndMsMax);
+    let boot = 0;
     const link = new PeerLink({
       address: address.address,
       wire: this.#wire,
@@ -202,18 +243,23 @@ export class PeerTransport implements Transport {
       owner: {
         batchHead: () => encodeBatchHead(this.#identityFor(memberId)),
         onAnswer: (identity) => this.#judgeAnswer(memberId, identity),
-        onConnected: () => this.#owner().onConnected(memberId),
+        onConnected: () => {
+          // The one that has just answered.
+          boot = this.bootOf(memberId);
+          ends.opened();
+          this.#owner().onConnected(memberId);
+        },
+        onStreamEnded: () => this.#streamEnded(memberId, ends, boot),
+        onRefused: (reason, refuser) => this.#judgeRefusal(memberId, reason, refuser),
         onUnreachable: (reason) => this.#owner().onUnreachable(memberId, reason),
       },
     });
-    return {
-      address,
-      link,
-      incoming: undefined,
-      clientAddress: '',
-      lastHeardMs: undefined,
-      sendingSnapshot: false,
-    };
+    return new Peer(address, link, ends);
+  }
+
+  #streamEnded(peer: MemberId, ends: StreamEnds, boot: number): void {
+    if (this.#stopping !== undefined) return;
+    if (ends.ended(boot, this.bootOf(peer))) this.#owner().onStreamEnded(peer, boot);
   }
 
   #owner(): TransportHandlers {
@@ -221,9 +267,7 @@ export class PeerTransport implements Transport {
   }
 
   #identityFor(to: MemberId): PeerIdentity {
-    const local = must(this.#local, 'identity of this member');
-    const { boot: toBoot, startId: toStartId } = must(this.#gate, 'gate of this member').heardOf(to);
-    return { ...local, toBoot, toStartId, toMemberId: to };
+    return must(this.#gate, 'gate of this member').identityFor(to);
   }
 
   /** Who took our stream says who it is: an address may lead to another member, or to another copy of the right one. */
@@ -242,6 +286,20 @@ export class PeerTransport implements Transport {
       if (error instanceof WireError) return this.#counted(new PeerRefusal('malformed', error.message));
       throw error;
     }
+  }
+
+  /** A refusal that names its sender: of removal. An address may lead to another cluster, in which the id is used up. */
+  #judgeRefusal(peer: MemberId, reason: string, bytes: Uint8Array): void {
+    const prefix = `${'removed' satisfies RefusalReason}: `;
+    if (this.#toldRemoved || !reason.startsWith(prefix)) return;
+    try {
+      if (!must(this.#gate, 'gate of this member').isFrom(peer, decodeIdentity(bytes))) return;
+    } catch (error) {
+      if (error instanceof WireError) return;
+      throw error;
+    }
+    this.#toldRemoved = true;
+    this.#owner().onRemoved(peer, reason.slice(prefix.length));
   }
 
   #counted(refusal: PeerRefusal): PeerRefusal {
@@ -282,6 +340,7 @@ export class PeerTransport implements Transport {
       onCounted: (reason) => this.#counter.add(reason),
       onRefused: (refusal, identity) => this.#tellOldCopy(refusal, identity),
       onClosed: (closed) => this.#incoming.delete(closed),
+      onBroken: (broken, sender) => this.#incomingBroken(broken, sender),
     };
     const incoming = new IncomingBatches(stream, owner, this.#clock, this.#limits);
     this.#incoming.add(incoming);
@@ -293,10 +352,19 @@ export class PeerTransport implements Transport {
     const peer = must(this.#peers.get(identity.memberId), 'peer that opened a stream');
     const older = peer.incoming;
     peer.incoming = stream;
+    peer.ends.opened();
     // Order holds within one stream only: nothing may come from an older one once there is a newer.
     older?.refuse(new PeerRefusal('replaced', `member ${identity.memberId} opened a newer stream`));
     peer.link.wake();
     return encodeIdentity(this.#identityFor(identity.memberId));
+  }
+
+  #incomingBroken(stream: IncomingBatches, sender: PeerIdentity): void {
+    const peer = this.#peers.get(sender.memberId);
+    // Neither one that a newer stream had replaced, nor one of who is no peer any more.
+    if (peer?.incoming !== stream) return;
+    peer.incoming = undefined;
+    this.#streamEnded(sender.memberId, peer.ends, sender.boot);
   }
 
   #heard(identity: PeerIdentity): void {

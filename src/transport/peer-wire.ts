@@ -1,4 +1,5 @@
 import type { PeerRefusal } from './refusal.ts';
+import type { ProbeResult } from './types.ts';
 
 /**
  * What carries bytes from member to member: gRPC, or the memory of a test. It knows nothing of what the bytes mean. Its
@@ -11,6 +12,8 @@ export interface PeerWire {
   openMessages(address: string, events: OutgoingEvents): OutgoingMessages;
   /** Dials on a connection of its own, so that bulk never stands in front of a heartbeat. */
   openSnapshot(address: string): OutgoingSnapshot;
+  /** A fresh connection that is closed as soon as it is clear what it meets. Never rejects; 'silent' once closed. */
+  probe(address: string, withinMs: number): Promise<ProbeResult>;
   /** Rejects with an Error that says what went wrong. */
   askForm(address: string, request: Uint8Array, timeoutMs: number): Promise<Uint8Array>;
   /** Closes listener and connections; what is under way has `graceMs` to end. Resolves when nothing is left. */
@@ -20,8 +23,12 @@ export interface PeerWire {
 export interface OutgoingEvents {
   /** The other side took the stream, and says who it is (an encoded PeerIdentity). */
   onAccepted(identity: Uint8Array): void;
-  /** The stream is over, whoever ended it; nothing comes afterwards. */
-  onEnded(reason: string): void;
+  /**
+   * The stream is over, whoever ended it; nothing comes afterwards.
+   *
+   * @param refuser What the refusal of the other side says of who refuses.
+   */
+  onEnded(reason: string, refuser?: Uint8Array): void;
 }
 
 export interface OutgoingMessages {

@@ -14,6 +14,8 @@ const refusalCodes = {
   /** The caller uses this member's own id. */
   'own-member-id': 'FAILED_PRECONDITION',
   'unknown-member': 'FAILED_PRECONDITION',
+  /** The cluster has removed the caller for good. */
+  removed: 'FAILED_PRECONDITION',
   'wrong-directory': 'FAILED_PRECONDITION',
   /** The caller's boot is lower than one seen, or was seen of another start: it runs on an old copy of a directory. */
   'old-copy': 'FAILED_PRECONDITION',
@@ -47,11 +49,14 @@ export class PeerRefusal extends Error {
   override readonly name = 'PeerRefusal';
   readonly reason: RefusalReason;
   readonly code: StatusCode;
+  /** Who refuses, as an encoded PeerIdentity, where the caller is to be sure of it; goes with the status. */
+  readonly refuser: Uint8Array | undefined;
 
-  constructor(reason: RefusalReason, text: string) {
+  constructor(reason: RefusalReason, text: string, refuser?: Uint8Array) {
     super(`${reason}: ${printable(text)}`);
     this.reason = reason;
     this.code = refusalCodes[reason];
+    this.refuser = refuser;
   }
 }
 

@@ -28,15 +28,34 @@ export interface Forwarded {
   readonly body: Uint8Array;
 }
 
+/**
+ * What a member says of itself to whoever asks while there is no cluster yet, or while it looks for one. `joining`: it
+ * has an empty directory and was told to join a running cluster, so it never forms one.
+ */
 export interface FormState {
   readonly memberId: MemberId;
   readonly directoryId: string;
-  readonly phase: 'empty' | 'forming' | 'formed';
+  readonly phase: 'empty' | 'forming' | 'formed' | 'joining';
   readonly clusterId: string;
   readonly initialMembers: readonly { readonly id: string; readonly peerAddress: string }[];
-  /** Formed only. */
-  readonly members: readonly { readonly id: string; readonly directoryId: string }[];
+  /** Formed only: all that the membership records, learners among them. */
+  readonly members: readonly FormMember[];
 }
+
+/** A member as the membership records it. */
+export interface FormMember {
+  readonly id: MemberId;
+  readonly directoryId: string;
+  readonly peerAddress: string;
+}
+
+/**
+ * What a fresh connection to the peer port of a member met. `refused`: nobody listens there. `reset`: somebody took the
+ * connection and dropped it without a byte, as a middlebox does whose target is gone. `open`: a live member answered.
+ * `silent`: none of these within `probeMsMax`; also where there is no way to the host, or no address for its name: that
+ * says nothing of the member.
+ */
+export type ProbeResult = 'refused' | 'reset' | 'open' | 'silent';
 
 export interface IncomingSnapshot {
   readonly from: MemberId;
@@ -59,6 +78,17 @@ export interface TransportHandlers {
    * `receiver-old-copy` means that this member itself runs on an old copy of its directory.
    */
   onUnreachable(peer: MemberId, reason: string): void;
+  /**
+   * A stream of batches from or to the present start of this peer has ended, other than by this member's own doing.
+   * Where both end together, as they do when a process dies, it is told once. By itself it says no more than that: the
+   * peer may live and be dialed again at once. `onUnreachable` follows where it was the stream to the peer.
+   */
+  onStreamEnded(peer: MemberId, boot: number): void;
+  /**
+   * A peer has refused this member because the cluster has removed it for good. Told once, by whichever says so first;
+   * only of a peer that is of the same cluster and has the directory that is recorded of it.
+   */
+  onRemoved(by: MemberId, text: string): void;
   /** Resolves with the index the member then stands at; rejects to refuse. At most one at a time. */
   onSnapshot(incoming: IncomingSnapshot): Promise<number>;
   /**
@@ -97,6 +127,16 @@ export interface Transport {
   /** From now on this member speaks and dials as `local`. Once. */
   setIdentity(local: LocalIdentity, peers: readonly PeerAddress[]): void;
   /**
+   * From now on these are the peers, all of them; any time after `setIdentity`, as often as one likes. New ones are
+   * dialed. Of those that are gone all streams end, what waits for them is lost, and nothing is told of them any more;
+   * only a snapshot that is coming in from one goes on to its end. A peer whose address or directory id is another is
+   * dialed anew, and `onUnreachable` tells what that has cost; the others do not notice. What was heard of a peer (its
+   * boot, its start id) is kept, also over a time in which it was none.
+   *
+   * @param removedIds Members that the cluster has removed for good: they are told so when they call. None is a peer.
+   */
+  setPeers(peers: readonly PeerAddress[], removedIds: readonly MemberId[]): void;
+  /**
    * Queues one batch; what is queued in one turn leaves as one (up to the size of a batch on the wire). Returns false
    * (and drops the batch) where it would bring the peer's queue above `queueBytesMax`, or the peer is not connected;
    * forwarded calls in it are then lost too. Entry data and bodies must not be changed afterwards.
@@ -107,6 +147,12 @@ export interface Transport {
    * UNAVAILABLE; what `body` itself throws comes back as it is.
    */
   sendSnapshot(to: MemberId, term: number, snapshot: LogBase, body: AsyncIterable<Uint8Array>): Promise<number>;
+  /**
+   * Makes a fresh connection to the peer's address and tells what it met, after `probeMsMax` at the latest. One at a
+   * time a peer: who asks meanwhile gets the answer of the one under way. Never rejects; 'silent' for whoever is no
+   * peer, and once the transport is stopping.
+   */
+  probe(peer: MemberId): Promise<ProbeResult>;
   /** Asks an address for its form state; rejects with RollcallError UNAVAILABLE. */
   form(address: string, own: FormState, timeoutMs: number): Promise<FormState>;
   /** Boot last heard of a peer, 0 before. */

@@ -7,6 +7,7 @@ import type {
   IncomingSnapshot,
   LocalIdentity,
   PeerAddress,
+  ProbeResult,
   TransportHandlers,
 } from '../../src/transport/types.ts';
 import { heartbeat } from './messages.ts';
@@ -35,6 +36,10 @@ export class Member implements TransportHandlers {
   readonly batches: Batch[] = [];
   readonly connected: MemberId[] = [];
   readonly unreachable: { readonly peer: MemberId; readonly reason: string }[] = [];
+  readonly ended: { readonly peer: MemberId; readonly boot: number }[] = [];
+  readonly removed: { readonly by: MemberId; readonly text: string }[] = [];
+  /** What the owner does when it is told that a stream ended. */
+  onEnded: () => void = () => {};
   /** Called by the transport while it was being called itself, which must not happen. */
   reentered = 0;
   readonly transport: PeerTransport;
@@ -71,6 +76,15 @@ export class Member implements TransportHandlers {
   join(peers: readonly Member[], change: Partial<LocalIdentity> = {}): void {
     const addresses = peers.map((peer) => peerOf(peer));
     this.call(() => this.transport.setIdentity({ ...identityOf(this), ...change }, addresses));
+  }
+
+  /** From now on these are its peers. */
+  peers(peers: readonly PeerAddress[], removedIds: readonly MemberId[] = []): void {
+    this.call(() => this.transport.setPeers(peers, removedIds));
+  }
+
+  probe(peer: Member): Promise<ProbeResult> {
+    return this.call(() => this.transport.probe(peer.name));
   }
 
   /** Sends heartbeats that carry the numbers, as one batch. */
@@ -116,6 +130,17 @@ export class Member implements TransportHandlers {
   onUnreachable(peer: MemberId, reason: string): void {
     this.#told();
     this.unreachable.push({ peer, reason });
+  }
+
+  onStreamEnded(peer: MemberId, boot: number): void {
+    this.#told();
+    this.ended.push({ peer, boot });
+    this.onEnded();
+  }
+
+  onRemoved(by: MemberId, text: string): void {
+    this.#told();
+    this.removed.push({ by, text });
   }
 
   onSnapshot(incoming: IncomingSnapshot): Promise<number> {

@@ -103,10 +103,10 @@ export const identities: fc.Arbitrary<PeerIdentity> = fc
 export const formStates: fc.Arbitrary<FormState> = fc.record({
   memberId: ids,
   directoryId: ids,
-  phase: fc.constantFrom('empty', 'forming', 'formed'),
+  phase: fc.constantFrom('empty', 'forming', 'formed', 'joining'),
   clusterId: fc.string({ maxLength: 20 }),
   initialMembers: fc.array(fc.record({ id: ids, peerAddress: ids }), { maxLength: 5 }),
-  members: fc.array(fc.record({ id: ids, directoryId: ids }), { maxLength: 5 }),
+  members: fc.array(fc.record({ id: ids, directoryId: ids, peerAddress: ids }), { maxLength: 5 }),
 });
 
 /** A small message that carries a number through. */
