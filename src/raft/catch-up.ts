@@ -20,7 +20,8 @@ export class CatchUp {
   /** To be called at each tick and acknowledgement: the learner holds `match` of a log that ends at `lastIndex`. */
   note(match: number, lastIndex: number, tick: number, roundTicksMax: number): void {
     if (match < this.#target) return;
-    if (!this.#idle) this.#fast = tick - this.#sinceTick < roundTicksMax;
+    // Where nothing is left, the next round would end as it begins.
+    if (!this.#idle) this.#fast = tick - this.#sinceTick < roundTicksMax || match >= lastIndex;
     this.#idle = lastIndex <= this.#target;
     this.#target = lastIndex;
     this.#sinceTick = tick;
