@@ -36,6 +36,7 @@ export interface ClientErrorOptions {
   readonly retryAfterMs?: number | undefined;
   readonly address?: string | undefined;
   readonly mayHaveApplied?: boolean;
+  readonly facts?: Readonly<Record<string, string>> | undefined;
   readonly cause?: unknown;
 }
 
@@ -52,6 +53,8 @@ export class ClientError extends Error {
   readonly address: string | undefined;
   /** For writes: an attempt may have been applied although none was acknowledged. */
   readonly mayHaveApplied: boolean;
+  /** What the member says beside the reason, for programs; docs/reference/errors.md names them. */
+  readonly facts: Readonly<Record<string, string>>;
 
   constructor(code: ClientCode, reason: ClientReason, message: string, options: ClientErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -61,6 +64,7 @@ export class ClientError extends Error {
     this.retryAfterMs = options.retryAfterMs;
     this.address = options.address;
     this.mayHaveApplied = options.mayHaveApplied ?? false;
+    this.facts = options.facts ?? {};
   }
 
   /** The same call may succeed later, or on another member. The client itself retries these until its deadline. */
@@ -100,7 +104,8 @@ export class ClientError extends Error {
     const details = detailsOf(error);
     const code = codeName(error.code);
     const message = error.details === '' ? code : error.details;
-    const options = { field: details.field, retryAfterMs: details.retryAfterMs, address, cause: error };
+    const { field, retryAfterMs, facts } = details;
+    const options = { field, retryAfterMs, facts, address, cause: error };
     if (isReason(details.reason)) return new ClientError(code, details.reason, message, options);
     const reason = connectionReason(error);
     if (reason === undefined) return new ClientError(code, 'UNRECOGNISED', `${address}: ${message}`, options);
@@ -144,6 +149,7 @@ interface Details {
   reason: string;
   field: string | undefined;
   retryAfterMs: number | undefined;
+  facts: Readonly<Record<string, string>>;
 }
 
 const errorDomain = 'rollcall';
@@ -151,7 +157,7 @@ const detailsKey = 'grpc-status-details-bin';
 
 /** Reads the google.rpc.Status of the trailer; details that cannot be read are none. */
 function detailsOf(error: ServiceError): Details {
-  const details: Details = { reason: '', field: undefined, retryAfterMs: undefined };
+  const details: Details = { reason: '', field: undefined, retryAfterMs: undefined, facts: {} };
   const [bytes] = error.metadata?.get(detailsKey) ?? [];
   if (!(bytes instanceof Uint8Array)) return details;
   try {
@@ -168,7 +174,9 @@ function readDetail(details: Details, typeUrl: string, value: Uint8Array): void 
   switch (typeUrl.slice(typeUrl.lastIndexOf('/') + 1)) {
     case 'google.rpc.ErrorInfo': {
       const info = google.rpc.ErrorInfo.decode(value);
-      if (info.domain === errorDomain) details.reason = info.reason;
+      if (info.domain !== errorDomain) return;
+      details.reason = info.reason;
+      details.facts = info.metadata;
       return;
     }
     case 'google.rpc.RetryInfo': {

@@ -6,6 +6,7 @@ import { rollcall } from '../gen/rollcall.js';
 import { checkedAddress, checkedAddresses } from './addresses.ts';
 import type { Connect } from './channel.ts';
 import { ClientError } from './client-error.ts';
+import { ClusterOrders } from './cluster-orders.ts';
 import { defaultNamespace, fromBatchRegistered, fromHeader, fromStatus, fromView } from './convert.ts';
 import { toBatchItem, toConsistency, toFilter, toKey, toLifetime, toSpec } from './convert.ts';
 import { grpcChannel } from './grpc-channel.ts';
@@ -22,6 +23,7 @@ import { RegistrySession } from './registry-session.ts';
 import type { Session, SessionOptions } from './session-types.ts';
 import { StreamLanes } from './stream-lanes.ts';
 import type * as types from './types.ts';
+import type { CallKind } from './unary-calls.ts';
 import { UnaryCalls } from './unary-calls.ts';
 import { Watch } from './watch.ts';
 import { WatchedSet } from './watched-set.ts';
@@ -58,6 +60,8 @@ const requestIdBytes = 12;
  * Nothing is connected before the first call, and `close()` leaves nothing open.
  */
 export class RollcallClient {
+  /** For operators: the members of the cluster, and who leads. */
+  readonly cluster = new ClusterOrders((...call) => this.#call(...call));
   readonly #pool: MemberPool;
   readonly #clock: Clock;
   readonly #random: Random;
@@ -344,16 +348,16 @@ export class RollcallClient {
   }
 
   #write<A>(method: MethodName, request: Encoded, decode: Decode<A>): Promise<A> {
-    return this.#call(method, request, decode, true);
+    return this.#call(method, request, decode, { write: true });
   }
 
   #read<A>(method: MethodName, request: Encoded, decode: Decode<A>): Promise<A> {
-    return this.#call(method, request, decode, false);
+    return this.#call(method, request, decode, { write: false });
   }
 
-  async #call<A>(method: MethodName, request: Encoded, decode: Decode<A>, write: boolean): Promise<A> {
-    const bytes = await this.#calls.run(method, asBuffer(request.finish()), { write });
-    return decoded(bytes, decode, 'a member', write);
+  async #call<A>(method: MethodName, request: Encoded, decode: Decode<A>, kind: CallKind): Promise<A> {
+    const bytes = await this.#calls.run(method, asBuffer(request.finish()), kind);
+    return decoded(bytes, decode, 'a member', kind.write);
   }
 }
 

@@ -2,6 +2,7 @@ import { rollcall } from '../gen/rollcall.js';
 import type {
   BatchInstance,
   BatchRegistered,
+  ClusterMember,
   Consistency,
   Endpoint,
   Header,
@@ -11,8 +12,10 @@ import type {
   InstanceKey,
   InstanceStatus,
   Lifetime,
+  MemberKind,
   MemberReport,
   MemberRole,
+  Membership,
   MetadataCondition,
   PeerReport,
   RemovalCause,
@@ -56,6 +59,12 @@ const roleOfNumber: ReadonlyMap<number, MemberRole> = new Map([
   [v1.MemberRole.MEMBER_ROLE_CANDIDATE, 'candidate'],
   [v1.MemberRole.MEMBER_ROLE_LEADER, 'leader'],
   [v1.MemberRole.MEMBER_ROLE_FORMING, 'forming'],
+]);
+
+const kindOfNumber: ReadonlyMap<number, MemberKind> = new Map([
+  [v1.MemberKind.MEMBER_KIND_VOTER, 'voter'],
+  [v1.MemberKind.MEMBER_KIND_LEARNER, 'learner'],
+  [v1.MemberKind.MEMBER_KIND_OUTGOING, 'outgoing'],
 ]);
 
 export function toSpec(input: InstanceInput): rollcall.v1.InstanceSpec.$Properties {
@@ -221,6 +230,29 @@ function fromPeer(peer: rollcall.v1.MemberStatus.$Properties): PeerReport {
     matchIndex: peer.matchIndex ?? 0,
     replicationState: peer.replicationState ?? '',
     lastContactMs: peer.lastContactMs ?? 0,
+    kind: kindOfNumber.get(peer.kind ?? 0) ?? 'unknown',
+  };
+}
+
+/** ListMembersResponse, and the answers to the changes, which are alike. */
+export function fromMembership(bytes: Uint8Array): Membership {
+  const { membership } = v1.ListMembersResponse.decode(bytes);
+  return {
+    clusterId: membership?.clusterId ?? '',
+    index: membership?.index ?? 0,
+    members: (membership?.members ?? []).map(fromMember),
+    joint: membership?.joint ?? false,
+    removedIds: membership?.removedIds ?? [],
+  };
+}
+
+function fromMember(member: rollcall.v1.Member.$Properties): ClusterMember {
+  return {
+    memberId: member.memberId ?? '',
+    directoryId: member.directoryId ?? '',
+    peerAddress: member.peerAddress ?? '',
+    kind: kindOfNumber.get(member.kind ?? 0) ?? 'unknown',
+    autoPromote: member.autoPromote ?? false,
   };
 }
 

@@ -12,6 +12,12 @@ export const methods = {
   listServices: '/rollcall.v1.Registry/ListServices',
   watch: '/rollcall.v1.Registry/Watch',
   status: '/rollcall.v1.Cluster/Status',
+  listMembers: '/rollcall.v1.Cluster/ListMembers',
+  addMember: '/rollcall.v1.Cluster/AddMember',
+  promoteMember: '/rollcall.v1.Cluster/PromoteMember',
+  removeMember: '/rollcall.v1.Cluster/RemoveMember',
+  replaceMember: '/rollcall.v1.Cluster/ReplaceMember',
+  transferLeadership: '/rollcall.v1.Cluster/TransferLeadership',
 } as const;
 
 export type MethodName = keyof typeof methods;

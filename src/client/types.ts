@@ -293,6 +293,46 @@ export interface PeerReport {
   readonly matchIndex: number;
   readonly replicationState: string;
   readonly lastContactMs: number;
+  readonly kind: MemberKind;
+}
+
+/** `unknown`: the asked member does not say, as one of an earlier version or before it knows of a cluster. */
+export type MemberKind = 'voter' | 'learner' | 'outgoing' | 'unknown';
+
+/** Who belongs to a cluster; fields as in cluster.proto. */
+export interface Membership {
+  readonly clusterId: string;
+  readonly index: number;
+  readonly members: readonly ClusterMember[];
+  readonly joint: boolean;
+  readonly removedIds: readonly string[];
+}
+
+export interface ClusterMember {
+  readonly memberId: string;
+  readonly directoryId: string;
+  readonly peerAddress: string;
+  readonly kind: MemberKind;
+  readonly autoPromote: boolean;
+}
+
+export interface AddMemberOptions {
+  /** Where the new member listens for the others, `host:port`. */
+  readonly peerAddress: string;
+  /** It stays a learner; otherwise it becomes a voter once it has caught up. Default false. */
+  readonly learnerOnly?: boolean;
+  readonly force?: boolean;
+}
+
+export interface ChangeMemberOptions {
+  readonly memberId: string;
+  /** Also where it may cost the majority. Default false. */
+  readonly force?: boolean;
+}
+
+export interface ReplaceMemberOptions extends ChangeMemberOptions {
+  /** The learner that takes the place of `memberId`. */
+  readonly byMemberId: string;
 }
 
 export interface WatchOptions {

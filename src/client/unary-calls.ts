@@ -20,6 +20,8 @@ export interface UnaryCallsOptions {
 export interface CallKind {
   /** The request carries a request id, and must not be repeated for longer than members remember it. */
   readonly write: boolean;
+  /** Default true. False: nothing makes a repeat known, so that none is sent where an attempt may have been taken. */
+  readonly repeatsUnknown?: boolean;
 }
 
 /** Errors behind which a write was certainly not taken. */
@@ -31,6 +33,7 @@ const notApplied: ReadonlySet<string> = new Set([
   'MEMBER_FENCED',
   'OVERLOADED',
   'TOO_MANY',
+  'CHANGE_UNDER_WAY',
 ]);
 
 /** A member that took so long to refuse a write may take this many times as long. */
@@ -129,6 +132,8 @@ export class UnaryCalls {
         return await this.#attempt(member, method, request, Math.min(leftMs, attemptTimeoutMs));
       } catch (thrown) {
         if (!(thrown instanceof ClientError)) throw thrown;
+        // The leader's last word: whether to try once more, or with another member, is for who asked.
+        if (thrown.reason === 'TRANSFER_FAILED') throw thrown;
         if (kind.write && notApplied.has(thrown.reason)) {
           progress.refusedAfterMs.set(member.address, clock.monotonicMs() - beganMs);
         } else if (kind.write && thrown.retryable) {
@@ -136,6 +141,7 @@ export class UnaryCalls {
         }
         if (this.#closed) throw this.#final(ClientError.closed('the client'), progress);
         if (!thrown.retryable) throw thrown;
+        if (kind.repeatsUnknown === false && !notApplied.has(thrown.reason)) throw this.#final(thrown, progress);
         pool.moveOn(member);
         await this.#pauseOrGiveUp(thrown, member, progress);
       }
@@ -178,6 +184,7 @@ export class UnaryCalls {
       field: error.field,
       retryAfterMs: error.retryAfterMs,
       address: error.address,
+      facts: error.facts,
       mayHaveApplied: unknown !== undefined,
       cause: error,
     });

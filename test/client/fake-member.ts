@@ -14,6 +14,7 @@ export interface Refusal {
   readonly reason: Reason;
   readonly retryAfterMs?: number;
   readonly field?: string;
+  readonly facts?: Readonly<Record<string, string>>;
   /** Of a unary call: comes so late. */
   readonly afterMs?: number;
 }
@@ -118,7 +119,7 @@ export async function deadAddress(): Promise<string> {
   return member.address;
 }
 
-export function statusOf({ reason, retryAfterMs, field }: Refusal): {
+export function statusOf({ reason, retryAfterMs, field, facts }: Refusal): {
   code: number;
   details: string;
   metadata: Metadata;
@@ -130,7 +131,7 @@ export function statusOf({ reason, retryAfterMs, field }: Refusal): {
     value,
   });
   const details = [
-    detail('ErrorInfo', google.rpc.ErrorInfo.encode({ reason, domain: 'rollcall' }).finish()),
+    detail('ErrorInfo', google.rpc.ErrorInfo.encode({ reason, domain: 'rollcall', metadata: facts ?? {} }).finish()),
     // What this version does not know must not matter.
     detail('DebugInfo', Buffer.from('0a00', 'hex')),
   ];

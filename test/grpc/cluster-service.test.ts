@@ -23,7 +23,12 @@ const call = (method: string, request: { finish(): Uint8Array }): Promise<Buffer
   client.unary(`/rollcall.v1.Cluster/${method}`, request.finish());
 
 /** Without the zeros that the wire leaves out. */
-const shown = (bytes: Buffer) => v1.ListMembersResponse.toObject(v1.ListMembersResponse.decode(bytes)).membership;
+function shown(bytes: Buffer): unknown {
+  const answer: Readonly<Record<string, unknown>> = v1.ListMembersResponse.toObject(
+    v1.ListMembersResponse.decode(bytes),
+  );
+  return answer['membership'];
+}
 
 describe('the members of a cluster', () => {
   it('are told with all that the log has of them', async () => {
