@@ -61,8 +61,8 @@ export class PeerLink {
   /** From the first batch that the queue had no room for until it has run empty. */
   #overflowing = false;
   #droppedBatches = 0;
-  /** Turning only: it was connected, and its owner has yet to hear of the loss. */
-  #untoldLoss = false;
+  /** Turning only: why what it was connected to was left, where its owner has yet to hear of the loss. */
+  #untoldLoss = '';
   #onDrained: (() => void) | undefined;
 
   constructor(options: LinkOptions) {
@@ -104,18 +104,18 @@ export class PeerLink {
   }
 
   /**
-   * The peer is to be found elsewhere, or is to show another directory: the present stream ends, what was written to it
-   * still leaves. Where it was open the owner is told in the next turn; then the peer is dialed anew.
+   * The present stream leads to where the peer is not any more: it ends, what was written to it still leaves. Where it
+   * was open the owner is told why in the next turn; then the peer is dialed anew.
    */
-  redial(address: string): void {
+  redial(address: string, why: string): void {
     assert(this.#state !== 'idle', 'link turned before it was started');
     if (this.#state === 'closed') return;
     this.#address = address;
     // Turned twice in one turn it has still lost what was under way.
-    const cost = this.connected || this.#untoldLoss;
+    const untold = this.connected ? why : this.#untoldLoss;
     this.#endStream();
     this.#reset('turning');
-    this.#untoldLoss = cost;
+    this.#untoldLoss = untold;
     this.#failures = 0;
     this.#toldReason = '';
     this.#timer = this.#options.clock.nextTurn(() => this.#turned());
@@ -157,9 +157,9 @@ export class PeerLink {
   }
 
   #turned(): void {
-    const loss = this.#untoldLoss;
-    this.#untoldLoss = false;
-    if (loss) this.#options.owner.onUnreachable('changed: the peer has another address or directory');
+    const why = this.#untoldLoss;
+    this.#untoldLoss = '';
+    if (why !== '') this.#options.owner.onUnreachable(why);
     // The owner may have closed or turned it meanwhile.
     if (this.#state === 'turning') this.#dial();
   }
@@ -233,7 +233,7 @@ export class PeerLink {
 
   #reset(state: 'waiting' | 'turning' | 'closed'): void {
     this.#state = state;
-    this.#untoldLoss = false;
+    this.#untoldLoss = '';
     this.#stream = undefined;
     this.#timer?.cancel();
     this.#timer = undefined;

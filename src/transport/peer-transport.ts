@@ -232,8 +232,6 @@ export class PeerTransport implements Transport {
 
   #newPeer(address: PeerAddress): Peer {
     const { memberId } = address;
-    const ends = new StreamEnds(this.#clock, this.#limits.sameEndMsMax);
-    let boot = 0;
     const link = new PeerLink({
       address: address.address,
       wire: this.#wire,
@@ -244,22 +242,24 @@ export class PeerTransport implements Transport {
         batchHead: () => encodeBatchHead(this.#identityFor(memberId)),
         onAnswer: (identity) => this.#judgeAnswer(memberId, identity),
         onConnected: () => {
-          // The one that has just answered.
-          boot = this.bootOf(memberId);
-          ends.opened();
+          // That of the start which has just answered.
+          peer.linkedBoot = this.bootOf(memberId);
+          peer.ends.opened();
           this.#owner().onConnected(memberId);
         },
-        onStreamEnded: () => this.#streamEnded(memberId, ends, boot),
+        onStreamEnded: () => this.#streamEnded(peer, peer.linkedBoot),
         onRefused: (reason, refuser) => this.#judgeRefusal(memberId, reason, refuser),
         onUnreachable: (reason) => this.#owner().onUnreachable(memberId, reason),
       },
     });
-    return new Peer(address, link, ends);
+    const peer = new Peer(address, link, new StreamEnds(this.#clock, this.#limits.sameEndMsMax));
+    return peer;
   }
 
-  #streamEnded(peer: MemberId, ends: StreamEnds, boot: number): void {
+  #streamEnded(peer: Peer, boot: number): void {
+    const { memberId } = peer.address;
     if (this.#stopping !== undefined) return;
-    if (ends.ended(boot, this.bootOf(peer))) this.#owner().onStreamEnded(peer, boot);
+    if (peer.ends.ended(boot, this.bootOf(memberId))) this.#owner().onStreamEnded(memberId, boot);
   }
 
   #owner(): TransportHandlers {
@@ -355,7 +355,7 @@ export class PeerTransport implements Transport {
     peer.ends.opened();
     // Order holds within one stream only: nothing may come from an older one once there is a newer.
     older?.refuse(new PeerRefusal('replaced', `member ${identity.memberId} opened a newer stream`));
-    peer.link.wake();
+    peer.callsAs(identity.boot);
     return encodeIdentity(this.#identityFor(identity.memberId));
   }
 
@@ -364,7 +364,7 @@ export class PeerTransport implements Transport {
     // Neither one that a newer stream had replaced, nor one of who is no peer any more.
     if (peer?.incoming !== stream) return;
     peer.incoming = undefined;
-    this.#streamEnded(sender.memberId, peer.ends, sender.boot);
+    this.#streamEnded(peer, sender.boot);
   }
 
   #heard(identity: PeerIdentity): void {

@@ -11,6 +11,8 @@ export class Peer {
   address: PeerAddress;
   /** The one stream from which batches are taken. */
   incoming: IncomingBatches | undefined;
+  /** Boot of the start to which the link is connected, or was last. */
+  linkedBoot = 0;
   clientAddress = '';
   lastHeardMs: number | undefined;
   sendingSnapshot = false;
@@ -31,8 +33,17 @@ export class Peer {
     this.snapshot?.abort('the address or the directory of the peer has changed');
     // Who asks from now on asks about the new one.
     this.probing = undefined;
-    this.link.redial(address.address);
+    this.link.redial(address.address, 'changed: the peer has another address or directory');
     return true;
+  }
+
+  /** It has opened a stream, so it is there, in this start of it. */
+  callsAs(boot: number): void {
+    if (!this.link.connected) this.link.wake();
+    else if (this.linkedBoot < boot) {
+      // Its machine went without a word, and is back before the stream to the start of before was missed.
+      this.link.redial(this.address.address, 'restarted: the stream was to an earlier start of the peer');
+    }
   }
 
   /** It is no peer any more. */

@@ -8,6 +8,8 @@ type LookupCallback = (error: NodeJS.ErrnoException | null, address: string | Lo
 /** This machine has not even tried: it has no address or way of that sort (IPv6, mostly). */
 const untried: readonly string[] = ['ENETUNREACH', 'EADDRNOTAVAIL', 'EAFNOSUPPORT'];
 
+const resets: readonly string[] = ['ECONNRESET', 'EPIPE'];
+
 /**
  * Makes connections to see who is there. A peer's server speaks first (HTTP/2 begins with its settings), so a byte is
  * the word of a live process; the kernel takes connections for a process that stands still, too.
@@ -55,19 +57,21 @@ export class Prober {
   }
 }
 
+/** The connection was taken. */
 function whileOpen(error: Error): ProbeResult {
-  const code = codeOf(error);
-  return code === 'ECONNRESET' || code === 'EPIPE' ? 'reset' : 'silent';
+  return resets.includes(codeOf(error)) ? 'reset' : 'silent';
 }
 
 /**
- * A name may stand for several addresses: it is refused where all that could be tried have refused. A host that is not
- * reached (EHOSTUNREACH), or a name that is not found, may be back the next moment with the same process.
+ * A name may stand for several addresses: it is refused where all that could be tried have refused. A connection that
+ * is taken and reset before this process has looked was reset, too. A host that is not reached (EHOSTUNREACH), or a name
+ * that is not found, may be back the next moment with the same process.
  */
 function whileDialed(error: Error): ProbeResult {
   const each = error instanceof AggregateError ? (error.errors as readonly unknown[]) : [error];
   const tried = each.map(codeOf).filter((code) => !untried.includes(code));
-  return tried.length > 0 && tried.every((code) => code === 'ECONNREFUSED') ? 'refused' : 'silent';
+  if (tried.length === 0 || !tried.every((code) => code === 'ECONNREFUSED' || resets.includes(code))) return 'silent';
+  return tried.some((code) => resets.includes(code)) ? 'reset' : 'refused';
 }
 
 function codeOf(error: unknown): string {

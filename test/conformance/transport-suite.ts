@@ -6,6 +6,8 @@ import { Bench, settle } from '../transport/bench.ts';
 import { formOf, identityOf, peerOf } from '../transport/member.ts';
 import { heartbeat } from '../transport/messages.ts';
 import type { TransportTwin } from '../transport/twins.ts';
+import { evidenceCases } from './transport-evidence-cases.ts';
+import { peersCases } from './transport-peers-cases.ts';
 import { snapshotCases } from './transport-snapshot-cases.ts';
 
 /** What a Transport promises, run against each twin. */
@@ -21,6 +23,8 @@ export function transportSuite(name: string, makeTwin: () => TransportTwin): voi
     copyCases(bench);
     formCases(bench);
     snapshotCases(bench);
+    peersCases(bench);
+    evidenceCases(bench);
     stopCases(bench);
   });
 }
