@@ -1,9 +1,7 @@
-import { type LookupAddress, type LookupOptions, lookup } from 'node:dns';
 import { connect } from 'node:net';
 import type { Clock } from '../base/clock.ts';
+import { SharedLookups } from './shared-lookups.ts';
 import type { ProbeResult } from './types.ts';
-
-type LookupCallback = (error: NodeJS.ErrnoException | null, address: string | LookupAddress[], family?: number) => void;
 
 /** This machine has not even tried: it has no address or way of that sort (IPv6, mostly). */
 const untried: readonly string[] = ['ENETUNREACH', 'EADDRNOTAVAIL', 'EAFNOSUPPORT'];
@@ -84,31 +82,4 @@ function hostAndPort(address: string): { readonly host: string; readonly port: n
   const host = found?.[1] ?? found?.[2] ?? '';
   const port = Number(found?.[3]);
   return host !== '' && port >= 1 && port <= 65_535 ? { host, port } : undefined;
-}
-
-/**
- * Lookups of names, one of each name at a time. A lookup cannot be cancelled and holds one of the few threads that file
- * syncs need as well: where names are answered slowly, probe after probe must not take them all.
- */
-class SharedLookups {
-  readonly #waiting = new Map<string, LookupCallback[]>();
-
-  readonly lookup = (host: string, options: LookupOptions, callback: LookupCallback): void => {
-    const answer: LookupCallback = (error, found) => {
-      if (error !== null || options.all === true) return callback(error, found);
-      const [first] = found as LookupAddress[];
-      callback(null, first?.address ?? '', first?.family);
-    };
-    const waiting = this.#waiting.get(host);
-    if (waiting !== undefined) {
-      waiting.push(answer);
-      return;
-    }
-    this.#waiting.set(host, [answer]);
-    lookup(host, { all: true }, (error, found) => {
-      const all = this.#waiting.get(host) ?? [];
-      this.#waiting.delete(host);
-      for (const one of all) one(error, found);
-    });
-  };
 }
