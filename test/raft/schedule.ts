@@ -1,6 +1,7 @@
 import { SeededRandom } from '../../src/base/random.ts';
 import type { MemberId } from '../../src/raft/types.ts';
-import { isJoint, isVoter, membersOf } from '../../src/raft/membership.ts';
+import { holds, isJoint, isVoter, membersOf } from '../../src/raft/membership.ts';
+import type { Membership } from '../../src/raft/membership.ts';
 import type { MembershipChange } from '../../src/raft/membership-plan.ts';
 import type { Member } from './member.ts';
 import { membershipOf, membershipText, recordOf } from './memberships.ts';
@@ -156,8 +157,8 @@ class Schedule {
   }
 
   #change(member: Member): void {
-    const changes = Array.from({ length: 1 + this.#below(3) }, () => this.#drawChange());
     const { commit, ownTermCommitted, membershipIndex, membership } = member.raft.status();
+    const changes = Array.from({ length: 1 + this.#below(3) }, () => this.#drawChange(membership));
     const result = member.raft.proposeMembershipChange(changes, { force: this.#below(3) === 0 });
     if (result.outcome !== 'accepted') return;
     // One at a time (C1), and only after an entry of the own term (C2).
@@ -166,8 +167,22 @@ class Schedule {
     }
   }
 
-  #drawChange(): MembershipChange {
+  #drawChange(membership: Membership): MembershipChange {
+    const { learners, removedIds, voters } = membership;
+    const free = names.filter((name) => !removedIds.includes(name) && !holds([...voters, ...learners], name));
+    const one = (records: readonly { readonly id: MemberId }[]): MemberId =>
+      records.length === 0 ? this.#pick(names) : this.#pick(records).id;
+    // Mostly what can be done, now and then anything.
     const id = this.#pick(names);
+    if (this.#below(4) > 0) {
+      if (free.length > 0 && this.#below(3) === 0) {
+        return { kind: 'add-learner', member: recordOf(this.#pick(free)), autoPromote: this.#below(2) === 0 };
+      }
+      if (learners.length > 0 && this.#below(2) === 0) return { kind: 'promote', id: one(learners) };
+      // Few are removed, since an id never comes back.
+      if (this.#below(4) > 0) return { kind: 'demote', id: one(voters) };
+      return { kind: 'replace', id: one(voters), by: recordOf(one(learners)) };
+    }
     switch (this.#below(8)) {
       case 0:
       case 1:
@@ -301,6 +316,9 @@ class Schedule {
     const status = member.raft.status();
     if (status.commit !== commit || status.lastIndex !== lastIndex || member.appliedIndex !== commit) {
       throw new Error(`${member.id} holds ${status.lastIndex}, the leader ${lastIndex}`);
+    }
+    if (membershipText(member.raft.membership) !== membershipText(leader.raft.membership)) {
+      throw new Error(`${member.id} believes in ${membershipText(member.raft.membership)}`);
     }
     if (member.raft.prefixAt(commit)?.hash !== leader.raft.prefixAt(commit)?.hash) {
       throw new Error(`${member.id} differs from the leader at ${commit}`);
