@@ -21,8 +21,20 @@ export interface CliIo {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Aborted by Ctrl-C, SIGTERM, or when nobody reads standard output any more. From its first use on, only so. */
   interrupted(): AbortSignal;
+  /** Puts a question on standard error and resolves with the line that is typed; undefined: nobody is there to ask. */
+  readonly ask: ((question: string) => Promise<string>) | undefined;
+  /** Where standard input and output are a terminal. */
+  readonly screen: Screen | undefined;
   /** Hands every signal of `passedSignals` to the listener, and only there, until the function returned is called. */
   onSignal(listener: (signal: PassedSignal) => void): () => void;
+}
+
+/** A terminal that a command may draw on. */
+export interface Screen {
+  /** Its size now, in characters. */
+  size(): { readonly columns: number; readonly rows: number };
+  /** Takes the keyboard: each key goes to the listener, Ctrl-C too, until the function returned is called. */
+  onKey(listener: (key: string) => void): () => void;
 }
 
 /** Signals that a command started here gets too. */
@@ -47,6 +59,8 @@ export interface CliContext {
   /** The user named them. */
   readonly serversGiven: boolean;
   readonly timeoutMs: number;
+  /** The user said it. */
+  readonly timeoutGiven: boolean;
   readonly namespace: string;
 }
 
@@ -81,6 +95,7 @@ export function contextOf(command: Command, io: CliIo): CliContext {
     servers: server,
     serversGiven: command.getOptionValueSourceWithGlobals('server') !== 'default',
     timeoutMs: timeout,
+    timeoutGiven: command.getOptionValueSourceWithGlobals('timeout') !== 'default',
     namespace,
   };
 }

@@ -104,6 +104,18 @@ const written = {
   member: text('id of the member that answered'),
 };
 
+const kind = z
+  .enum(['voter', 'learner', 'outgoing', 'unknown'])
+  .describe('`learner`: is fed and counts in no majority; `outgoing`: a voter on its way out; `unknown`: not said');
+
+const clusterMember = part('cluster-member', {
+  memberId: text('id of the member'),
+  directoryId: text('id of its data directory'),
+  peerAddress: text('where the other members reach it'),
+  kind,
+  autoPromote: flag('a learner that becomes a voter by itself once it has caught up'),
+});
+
 const peer = part('peer', {
   memberId: text('id of the member'),
   peerAddress: text('where the other members reach it'),
@@ -112,13 +124,20 @@ const peer = part('peer', {
   matchIndex: count('up to where its log is known to agree'),
   replicationState: text('how the leader feeds it'),
   lastContactMs: count('time since it was last heard, ms'),
+  kind,
 });
 
 const member = part('member', {
-  address: text('address that was asked'),
+  address: text('address that was asked; empty: others name the member, and not its address for clients'),
   error: z.string().nullable().describe('why it did not answer; null where it did, and only then the rest is there'),
+  memberId: text('id of the member; there also where others alone name it').optional(),
+  kind,
+  lag: z
+    .int()
+    .min(0)
+    .nullable()
+    .describe('committed entries that its state does not have, or its log where it is silent; null: nobody knows'),
   clusterId: text('empty while it forms').optional(),
-  memberId: text('id of the member').optional(),
   directoryId: text('id of its data directory').optional(),
   boot: count('raised at each start').optional(),
   role: z.enum(['follower', 'candidate', 'leader', 'forming', 'unrecognised']).describe('as it sees itself').optional(),
@@ -250,6 +269,16 @@ export const jsonDocuments = {
     term: z.int().nullable().describe('its term, or null'),
     clusterIds: list(z.string(), 'more than one: the addresses belong to different clusters'),
     members: list(member, 'one a member, and one an address that did not answer'),
+  }),
+  'rollcall.cluster-members.v1': document('rollcall.cluster-members.v1', {
+    clusterId: text('32 hex digits'),
+    index: count('entry of the log that says so; 0: as the cluster was formed, or as a snapshot brought it'),
+    joint: flag('a change is under way: the former and the coming voters decide together'),
+    members: list(clusterMember, 'by id'),
+    removedIds: list(z.string(), 'ids that are never used again'),
+  }),
+  'rollcall.cluster-transfer.v1': document('rollcall.cluster-transfer.v1', {
+    leader: text('id of the member that leads now'),
   }),
   'rollcall.dev.v1': document('rollcall.dev.v1', {
     server: text('address for clients: give it to `--server`'),

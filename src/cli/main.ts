@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { CliIo, PassedSignal } from './context.ts';
 import { passedSignals } from './context.ts';
 import { runCli } from './program.ts';
+import { askOnTerminal, screenOf } from './terminal.ts';
 
 /** Nobody reads any more, as behind `| head`: the end of a command, not its failure. */
 const readerGone = new AbortController();
@@ -38,6 +39,8 @@ const io: CliIo = {
   launcherPath: existsSync(launcher) ? launcher : undefined,
   stdin: () => process.stdin,
   environment: process.env,
+  ask: process.stdin.isTTY && process.stderr.isTTY ? askOnTerminal : undefined,
+  screen: process.stdin.isTTY && process.stdout.isTTY ? screenOf(process.stdin, process.stdout) : undefined,
   interrupted,
   onSignal,
 };

@@ -67,6 +67,7 @@ function instanceText({ service, id, endpoints, status }: Instance): string {
   return status === 'up' ? shown.join('  ') : `${shown.join('  ')}  ${status}`;
 }
 
-export function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+/** @param plural Default: the noun with an `s`. */
+export function counted(count: number, noun: string, plural = `${noun}s`): string {
+  return `${count} ${count === 1 ? noun : plural}`;
 }

@@ -48,6 +48,18 @@ export function formatDuration(ms: number): string {
   return rest > 0 || text === '' ? `${text}${rest / 1_000}s` : text;
 }
 
+/** Bytes as a person reads them: `12.3 GiB`. */
+export function formatBytes(bytes: number): string {
+  let value = bytes;
+  let unit = 'B';
+  for (const larger of ['KiB', 'MiB', 'GiB', 'TiB']) {
+    if (value < 1_024) break;
+    value /= 1_024;
+    unit = larger;
+  }
+  return `${unit === 'B' || value >= 100 ? Math.floor(value) : value.toFixed(1)} ${unit}`;
+}
+
 /** A whole number of [min, 2^53). */
 export function parseInteger(text: string, min = 0): number {
   const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;

@@ -34,6 +34,8 @@ export class ReplicaDouble implements Replica {
   barriers = 0;
   /** What every call is refused with. */
   refusal: RollcallError | undefined;
+  /** What the status says in place of what stands below. */
+  reported: Partial<ReplicaStatus> = {};
   /** Barriers wait until the test lets them go. */
   held: (() => void)[] | undefined;
 
@@ -124,12 +126,17 @@ export class ReplicaDouble implements Replica {
       diskFreeBytes: 1,
       logBytes: 2,
       uptimeMs: 5_000,
-      peers: [peer('c', undefined, false), peer('b', 100, true)],
+      peers: [peerStatus('c', undefined, false), peerStatus('b', 100, true)],
+      ...this.reported,
     };
   }
 }
 
-function peer(memberId: string, lastHeardMs: number | undefined, connected: boolean): ReplicaStatus['peers'][number] {
+export function peerStatus(
+  memberId: string,
+  lastHeardMs: number | undefined,
+  connected: boolean,
+): ReplicaStatus['peers'][number] {
   return {
     memberId,
     address: `${memberId}:7401`,

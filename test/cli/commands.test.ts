@@ -316,7 +316,7 @@ describe('the command line', () => {
     const rows = good.stdout.trimEnd().split('\n');
     expect(rows[1]).toMatch(/^a +follower +0 .* abababababab +12ms /);
     expect(rows[2]).toMatch(/^b +leader +3 /);
-    expect(rows[3]).toMatch(/^\? +silent .*127\.0\.0\.1:/);
+    expect(rows[3]).toMatch(/^c +silent .*127\.0\.0\.1:/);
     expect(b.seen).toHaveLength(1);
     const json = JSON.parse((await cli('cluster', 'status', '--output', 'json')).stdout) as object;
     expect(json).toMatchObject({

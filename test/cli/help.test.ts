@@ -19,6 +19,12 @@ describe('--help', () => {
       'watch',
       'cluster',
       'cluster status',
+      'cluster members',
+      'cluster add',
+      'cluster promote',
+      'cluster remove',
+      'cluster transfer',
+      'cluster replace',
       'completion',
     ]);
   });

@@ -8,6 +8,7 @@ import { RollcallClient } from '../../src/client/client.ts';
 import { ownReasons } from '../../src/client/client-error.ts';
 import type { Session } from '../../src/client/session-types.ts';
 import { deadAddress, until } from '../client/fake-member.ts';
+import { ClusterDouble } from './cluster-double.ts';
 import { folder, printedDocuments, withPrinted } from './reference-pages.ts';
 import type { RollcallProcess } from './rollcall-process.ts';
 import { devDocument, Scratch, startDev } from './rollcall-process.ts';
@@ -150,6 +151,23 @@ describe('JSON of the commands', () => {
       { kind: 'delete', key: { id: 'a' }, cause: 'deregistered', reason: 'to see it' },
     ]);
     documents(devDocument.exec(dev.stdout)?.[0] ?? '', 'rollcall.dev.v1');
+  });
+
+  it('is as described for the members of a cluster', async () => {
+    const double = await ClusterDouble.start();
+    try {
+      const print = (name: JsonDocumentName, ...args: readonly string[]) =>
+        printed(name, 'cluster', ...args, '--server', double.address);
+      expect(await print('rollcall.cluster-members.v1', 'members')).toMatchObject({ removedIds: [] });
+      expect(await print('rollcall.cluster-members.v1', 'remove', 'c')).toMatchObject({ removedIds: ['c'] });
+      expect(await print('rollcall.cluster-transfer.v1', 'transfer', 'b')).toMatchObject({ leader: 'b' });
+      expect(await print('rollcall.cluster-status.v1', 'status')).toMatchObject({
+        leader: 'a',
+        members: [{ memberId: 'a' }, { memberId: 'b', kind: 'voter' }, { memberId: 'c', kind: 'unknown' }],
+      });
+    } finally {
+      await double.stop();
+    }
   });
 
   it('is as described for what a command is given at changes', async () => {

@@ -2,7 +2,8 @@ import { Readable, Writable } from 'node:stream';
 import type { CliIo } from '../../src/cli/context.ts';
 import { runCli } from '../../src/cli/program.ts';
 
-class Captured extends Writable {
+/** Keeps what is written. */
+export class Captured extends Writable {
   text = '';
 
   override _write(chunk: Buffer, _encoding: string, callback: () => void): void {
@@ -44,6 +45,8 @@ export interface TestIo {
   readonly stderr?: Writable;
   readonly signal?: AbortSignal;
   readonly launcherPath?: string;
+  readonly ask?: CliIo['ask'];
+  readonly screen?: CliIo['screen'];
 }
 
 /** The process around a command, as far as a test gives it. */
@@ -57,6 +60,8 @@ export function testIo(given: TestIo = {}): CliIo {
     workingDirectory: process.cwd(),
     programName: 'rollcall',
     environment: process.env,
+    ask: given.ask,
+    screen: given.screen,
     interrupted: () => signal,
     onSignal: (listener) => {
       const pass = (): void => listener('SIGINT');

@@ -1,0 +1,35 @@
+import { createInterface } from 'node:readline';
+import type { ReadStream, WriteStream } from 'node:tty';
+import type { Screen } from './context.ts';
+
+/** Resolves with the line that is typed; with an empty one at Ctrl-C and where the input ends. */
+export function askOnTerminal(question: string): Promise<string> {
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  return new Promise((resolve) => {
+    lines.once('close', () => resolve(''));
+    lines.once('SIGINT', () => lines.close());
+    lines.question(question, (answer) => {
+      resolve(answer);
+      lines.close();
+    });
+  });
+}
+
+export function screenOf(input: ReadStream, output: WriteStream): Screen {
+  return {
+    size: () => ({ columns: output.columns, rows: output.rows }),
+    onKey: (listener) => {
+      const take = (bytes: Buffer): void => {
+        for (const key of bytes.toString('utf8')) listener(key);
+      };
+      input.setRawMode(true);
+      input.on('data', take);
+      input.resume();
+      return () => {
+        input.off('data', take);
+        input.setRawMode(false);
+        input.pause();
+      };
+    },
+  };
+}
