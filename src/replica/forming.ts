@@ -157,7 +157,8 @@ function differingLists(own: Identity, differing: readonly FormState[]): string 
 }
 
 function joiningInstead(ids: readonly string[]): string {
-  return `${ids.join(', ')} to form the cluster with this member: started to join a running cluster, it never forms one`;
+  const who = ids.join(', ');
+  return `${who} to form the cluster with this member: started to join a running cluster, it never forms one`;
 }
 
 function listOf(members: readonly InitialMember[]): string {

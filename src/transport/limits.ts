@@ -12,7 +12,7 @@ export interface TransportLimits {
   readonly unwrittenBytesMax: number;
   /** From dialing to being accepted. */
   readonly connectMsMax: number;
-  /** An attempt that is older than this when its peer shows up is made anew: it may lead to where the peer was before. */
+  /** An attempt that is older than this when its peer shows up is made anew: it may lead to where the peer was. */
   readonly staleDialMs: number;
   /** From a probe being asked for to its answer, looking up the name among it. */
   readonly probeMsMax: number;

@@ -94,8 +94,8 @@ export class PeerGate {
   }
 
   /**
-   * Whether a peer that is meant, and no other, says so: it is of this cluster, has the directory that is recorded of it
-   * (one that is not known yet is not believed), and is not known for an old copy.
+   * Whether a peer that is meant, and no other, says so: it is of this cluster, has the directory that is recorded of
+   * it (one that is not known yet is not believed), and is not known for an old copy.
    */
   isFrom(peer: MemberId, identity: PeerIdentity): boolean {
     if (identity.memberId !== peer || this.#peers.get(peer)?.directoryId !== identity.directoryId) return false;

@@ -288,7 +288,7 @@ export class PeerTransport implements Transport {
     }
   }
 
-  /** A refusal that names its sender: of removal. An address may lead to another cluster, in which the id is used up. */
+  /** A refusal that names its sender: of removal. An address may lead to another cluster, where the id is used up. */
   #judgeRefusal(peer: MemberId, reason: string, bytes: Uint8Array): void {
     const prefix = `${'removed' satisfies RefusalReason}: `;
     if (this.#toldRemoved || !reason.startsWith(prefix)) return;

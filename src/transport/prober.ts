@@ -62,8 +62,8 @@ function whileOpen(error: Error): ProbeResult {
 
 /**
  * A name may stand for several addresses: it is refused where all that could be tried have refused. A connection that
- * is taken and reset before this process has looked was reset, too. A host that is not reached (EHOSTUNREACH), or a name
- * that is not found, may be back the next moment with the same process.
+ * is taken and reset before this process has looked was reset, too. A host that is not reached (EHOSTUNREACH), or a
+ * name that is not found, may be back the next moment with the same process.
  */
 function whileDialed(error: Error): ProbeResult {
   const each = error instanceof AggregateError ? (error.errors as readonly unknown[]) : [error];

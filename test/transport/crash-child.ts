@@ -30,6 +30,10 @@ class Broken extends Member {
   override onConnected(): void {
     breakAt('onConnected');
   }
+
+  override onStreamEnded(): void {
+    breakAt('onStreamEnded');
+  }
 }
 
 const twin = grpcTwin();
@@ -43,4 +47,6 @@ a.transport.send('b', [heartbeat('a', 'b', 1, 1)], []);
 const base = { index: 1, term: 1, hash: '0123456789abcdef' };
 await a.transport.sendSnapshot('b', 1, base, (async function* () {})()).catch(() => {});
 await twin.pass(100);
-await Promise.all([a.transport.stop(0), b.transport.stop(0)]);
+await a.transport.stop(0);
+await twin.pass(50);
+await b.transport.stop(0);

@@ -13,7 +13,7 @@ async function run(where: string): Promise<{ code: number | null; error: string 
 }
 
 describe('a broken invariant in the owner', () => {
-  it.each(['onBatch', 'onSnapshot', 'onForm', 'onConnected'])(
+  it.each(['onBatch', 'onSnapshot', 'onForm', 'onConnected', 'onStreamEnded'])(
     'in %s ends the process, whoever called',
     async (where) => {
       const { code, error } = await run(where);

@@ -1,7 +1,7 @@
 // What only the gRPC twin has: sockets, hostile bytes, half-open connections, open handles.
 import { randomBytes } from 'node:crypto';
 import { connect as connectHttp2 } from 'node:http2';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { Client, type ClientDuplexStream, credentials, type Metadata, type StatusObject, status } from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SeededRandom } from '../../src/base/random.ts';
@@ -11,6 +11,7 @@ import { encodeBatchHead, encodeItems, type PeerIdentity } from '../../src/trans
 import { asBuffer, identityHeader, peerService } from '../../src/transport/peer-service.ts';
 import { identityOf, Member, type MemberOptions, peerOf } from './member.ts';
 import { heartbeat } from './messages.ts';
+import { Relay } from './relay.ts';
 import { grpcTwin, type TransportTwin } from './twins.ts';
 
 let twin: TransportTwin = grpcTwin();
@@ -281,49 +282,17 @@ describe('the peer port', () => {
   });
 });
 
-/** Passes bytes on to a port, until it is told to swallow them. */
-class Relay {
-  swallows = false;
-  port = 0;
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
-
-  constructor(to: number) {
-    this.#server = createServer((near) => {
-      const far = connect(to, '127.0.0.1');
-      for (const [from, into] of [
-        [near, far],
-        [far, near],
-      ] as const) {
-        this.#sockets.add(from);
-        from.on('error', () => {});
-        from.on('data', (bytes: Buffer) => {
-          if (!this.swallows) into.write(bytes);
-        });
-        from.on('close', () => {
-          if (!this.swallows) into.destroy();
-        });
-      }
-    });
-    ends.push(() => {
-      this.#server.close();
-      for (const socket of this.#sockets) socket.destroy();
-    });
-  }
-
-  async start(): Promise<this> {
-    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
-    const address = this.#server.address();
-    this.port = typeof address === 'object' && address !== null ? address.port : 0;
-    return this;
-  }
+function relayTo(port: number): Promise<Relay> {
+  const relay = new Relay(port);
+  ends.push(() => relay.stop());
+  return relay.start();
 }
 
 describe('a connection', () => {
   it('that is half open is found by keepalive, at both ends, and dialed anew', async () => {
     const limits = { keepaliveMs: 150, keepaliveAnswerMsMax: 150 };
     const [a, b] = [await member('a', { limits }), await member('b', { limits })];
-    const relay = await new Relay(b.port).start();
+    const relay = await relayTo(b.port);
     a.transport.setIdentity(identityOf(a), [{ ...peerOf(b), address: `127.0.0.1:${relay.port}` }]);
     b.join([a]);
     await twin.until('connected', () => a.isConnected(b) && b.isConnected(a));
@@ -336,6 +305,30 @@ describe('a connection', () => {
     a.beat(b, 2);
     await twin.until('a batch', () => b.rounds(a).length > 0);
     expect(b.rounds(a)).toEqual([2]);
+  });
+
+  it('to an earlier start of a peer is left as soon as the next one calls', async () => {
+    const [a, b] = [await member('a'), await member('b', { boot: 3 })];
+    const relay = await relayTo(b.port);
+    a.transport.setIdentity(identityOf(a), [{ ...peerOf(b), address: `127.0.0.1:${relay.port}` }]);
+    b.join([a]);
+    await twin.until('connected', () => a.isConnected(b) && b.isConnected(a));
+    // As if its machine had lost power: nothing tells a that the stream leads to nobody.
+    relay.swallows = true;
+    await b.transport.stop(0);
+    await twin.pass(50);
+    relay.swallows = false;
+    expect(a.isConnected(b)).toBe(true);
+    const next = await member('b', { boot: 4, port: b.port });
+    next.join([a]);
+    // Long before keepalive would have found out.
+    await twin.until('told', () => a.reasons(b).length > 0);
+    expect(a.reasons(b)).toEqual(['restarted: the stream was to an earlier start of the peer']);
+    await twin.until('connected again', () => a.isConnected(next));
+    a.beat(next, 1);
+    await twin.until('a batch', () => next.rounds(a).length === 1);
+    // The stream from it had broken by itself.
+    expect(a.ended).toEqual([{ peer: 'b', boot: 3 }]);
   });
 
   it('to a port that takes it and says nothing is given up in its time, and its socket closed', async () => {

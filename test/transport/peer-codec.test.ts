@@ -218,4 +218,21 @@ describe('a form state', () => {
     expect(() => decodeForm(encodeForm({ ...state, memberId: '' }))).toThrow(WireError);
     expect(() => decodeForm(new Uint8Array(0))).toThrow('form without state');
   });
+
+  it('names each member with directory and address, or is refused; joining is a phase', () => {
+    const whole = { id: 'b', directoryId: 'd', peerAddress: 'h:1' };
+    const joining = { ...state, phase: 'joining', members: [whole] } as const;
+    expect(decodeForm(encodeForm(joining))).toEqual(joining);
+    for (const field of ['id', 'directoryId', 'peerAddress'] as const) {
+      const lacking = encodeForm({ ...state, members: [{ ...whole, [field]: '' }] });
+      expect(() => decodeForm(lacking)).toThrow('member of a form without id, directory or address');
+    }
+    const nameless = encodeForm({ ...state, initialMembers: [{ id: 'b', peerAddress: '' }] });
+    expect(() => decodeForm(nameless)).toThrow('initial member without id or address');
+    const long = { ...whole, peerAddress: 'h'.repeat(addressLengthMax) };
+    expect(decodeForm(encodeForm({ ...state, members: [long] })).members).toEqual([long]);
+    expect(() =>
+      decodeForm(encodeForm({ ...state, members: [{ ...long, peerAddress: `${long.peerAddress}h` }] })),
+    ).toThrow(WireError);
+  });
 });

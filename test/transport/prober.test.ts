@@ -125,7 +125,7 @@ describe('a probe of another process', () => {
     child?.kill('SIGKILL');
   });
 
-  it('is open while it runs, silent while it is stopped, open when it goes on, and refused after its death', async () => {
+  it('is open while it runs, silent while it is stopped, open again, and refused after its death', async () => {
     const program = join(import.meta.dirname, 'probe-child.ts');
     const started = spawn(process.execPath, ['--import', 'tsx', program], { stdio: ['pipe', 'pipe', 'inherit'] });
     child = started;
