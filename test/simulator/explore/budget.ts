@@ -17,6 +17,12 @@ export interface Budget {
   readonly compacts: number;
   /** A leader is told that its stream to a peer broke. */
   readonly breaks: number;
+  /** A leader is asked for a change of the membership. */
+  readonly changes: number;
+  /** A leader is asked to hand over. */
+  readonly transfers: number;
+  /** A follower is told that its leader is gone. */
+  readonly suspicions: number;
 }
 
 export type BudgetName = keyof Budget;
@@ -24,14 +30,17 @@ export type BudgetName = keyof Budget;
 /** Place and width in bits of each count in the packed number. */
 const fields: Readonly<Record<BudgetName, readonly [number, number]>> = {
   campaigns: [0, 4],
-  doubts: [4, 4],
-  beats: [8, 4],
-  repeats: [12, 3],
-  crashes: [15, 3],
-  proposals: [18, 3],
-  reads: [21, 3],
-  compacts: [24, 3],
-  breaks: [27, 3],
+  doubts: [4, 3],
+  beats: [7, 4],
+  repeats: [11, 3],
+  crashes: [14, 3],
+  proposals: [17, 3],
+  reads: [20, 2],
+  compacts: [22, 2],
+  breaks: [24, 2],
+  changes: [26, 2],
+  transfers: [28, 1],
+  suspicions: [29, 1],
 };
 
 const names = Object.keys(fields) as BudgetName[];
@@ -46,6 +55,9 @@ export const noBudget: Budget = {
   reads: 0,
   compacts: 0,
   breaks: 0,
+  changes: 0,
+  transfers: 0,
+  suspicions: 0,
 };
 
 /** All counts in one number of 30 bits. Throws on a count that has no room. */

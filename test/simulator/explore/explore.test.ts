@@ -60,8 +60,8 @@ describe('the explorer', () => {
     const result = new Walk(RaftCore, { seed: 7, steps: 20_000 }).run();
     expect(result.breach?.what).toBeUndefined();
     expect(result.steps).toBeGreaterThanOrEqual(20_000);
-    const { elections, commits, reads, crashes, snapshots } = result;
-    expect(Math.min(elections, commits, reads, crashes, snapshots)).toBeGreaterThan(0);
+    const { elections, commits, reads, crashes, snapshots, changes } = result;
+    expect(Math.min(elections, commits, reads, crashes, snapshots, changes)).toBeGreaterThan(0);
   });
 
   it('walks the same way from the same seed', () => {

@@ -15,6 +15,7 @@ import type {
 } from '../../../src/raft/types.ts';
 import { noMembership, votersOnly } from '../../../src/raft/membership.ts';
 import type { Membership } from '../../../src/raft/membership.ts';
+import type { MembershipChange } from '../../../src/raft/membership-plan.ts';
 import { recordOf } from '../../raft/memberships.ts';
 import { copyOf } from './glass-core.ts';
 
@@ -35,7 +36,12 @@ export type Input =
   /** The host streams the snapshot that the core wanted for the peer. */
   | { readonly kind: 'snapshot'; readonly peer: MemberId }
   /** The process stood still for long. */
-  | { readonly kind: 'stall' };
+  | { readonly kind: 'stall' }
+  /** The operator wants change number `number` of changeMenu(). */
+  | { readonly kind: 'change'; readonly number: number }
+  | { readonly kind: 'transfer'; readonly to: MemberId }
+  /** The port of the leader was found closed. */
+  | { readonly kind: 'suspect' };
 
 /** What became visible outside of the member. */
 export interface Output {
@@ -93,10 +99,32 @@ const settings = {
 
 const readyCallsMax = 1_000;
 
+/**
+ * The changes of the membership that an operator may ask for, each member being a voter at first: one of each kind for
+ * each member, and two at once that exchange a voter for a learner.
+ */
+export function changeMenu(ids: readonly MemberId[]): readonly (readonly MembershipChange[])[] {
+  const single = ids.flatMap((id): MembershipChange[][] => [
+    [{ kind: 'demote', id }],
+    [{ kind: 'promote', id }],
+    [{ kind: 'remove', id }],
+  ]);
+  const double = ids.flatMap((id) =>
+    ids
+      .filter((other) => other !== id)
+      .map((other): MembershipChange[] => [
+        { kind: 'demote', id },
+        { kind: 'promote', id: other },
+      ]),
+  );
+  return [...single, ...double];
+}
+
 /** One member: a core and the host that drives it, with a disk as slow as the explorer wants it. */
 export class Host {
   readonly id: MemberId;
   readonly #Core: typeof RaftCore;
+  readonly #everybody: readonly MemberId[];
   core: RaftCore;
   disk: Disk;
   /** Handed out and not yet on disk, oldest first. */
@@ -111,12 +139,14 @@ export class Host {
     this.#Core = Core;
     this.id = id;
     if (from === undefined) {
+      this.#everybody = voters;
       this.disk = { ...emptyDisk, membership: votersOnly(voters.map(recordOf)), boot: 1 };
       this.core = this.#start();
       this.#drain([]);
       return;
     }
     this.core = copyOf(from.core);
+    this.#everybody = from.#everybody;
     this.disk = from.disk;
     this.unwritten = from.unwritten;
     this.appliedIndex = from.appliedIndex;
@@ -164,6 +194,16 @@ export class Host {
         break;
       case 'stall':
         this.core.restartRounds();
+        break;
+      case 'change':
+        // Forced: that a learner lags must harm nobody but the availability.
+        this.core.proposeMembershipChange(changeMenu(this.#everybody)[input.number] ?? [], { force: true });
+        break;
+      case 'transfer':
+        this.core.transferLeadership(input.to);
+        break;
+      case 'suspect':
+        if (!this.core.suspectLeader()) this.core.retrySuspicion();
         break;
       default:
         unreachable(input);

@@ -91,16 +91,18 @@ export interface Ghost {
   readonly leaders: ReadonlyMap<number, MemberId>;
   /** By index - 1: what was committed there, and by the leader of which term. */
   readonly commits: readonly { readonly hash: number; readonly term: number }[];
+  /** Who decides by the newest committed membership; empty before anything is committed. */
+  readonly voters: readonly MemberId[];
   /** Reads that were asked for and not answered, each with the greatest index that was committed by then. */
   readonly reads: ReadonlyMap<string, number>;
 }
 
-export const noGhost: Ghost = { leaders: new Map(), commits: [], reads: new Map() };
+export const noGhost: Ghost = { leaders: new Map(), commits: [], voters: [], reads: new Map() };
 
 /** Text that is equal for equal ghosts. */
 export function ghostKey(ghost: Ghost): string {
   const commits = ghost.commits.map(({ hash, term }) => `${hash}@${term}`).join(' ');
-  return `${pairs(ghost.leaders)};${commits};${pairs(ghost.reads)}`;
+  return `${pairs(ghost.leaders)};${commits};${ghost.voters.join()};${pairs(ghost.reads)}`;
 }
 
 function pairs(map: ReadonlyMap<number | string, number | string>): string {
@@ -150,7 +152,8 @@ export function judge(ghost: Ghost, change: Change): Judgement {
 }
 
 /** One leader a term (I1), and it holds all that was committed in earlier terms (I4). */
-function judgeElection(ghost: Ghost, { id, term, log }: View): Judgement {
+function judgeElection(ghost: Ghost, { id, term, log, hasVote, membership }: View): Judgement {
+  if (!hasVote) return { ghost, breach: `C3: ${id} leads term ${term} and has no vote among ${membership}` };
   const known = ghost.leaders.get(term);
   if (known !== undefined && known !== id) return { ghost, breach: `I1: ${known} and ${id} both led term ${term}` };
   for (let index = ghost.commits.length; index >= 1; index--) {
@@ -165,7 +168,7 @@ function judgeElection(ghost: Ghost, { id, term, log }: View): Judgement {
 }
 
 /** One entry for each index that anybody ever held for committed (I5). */
-function judgeCommit(ghost: Ghost, { id, term, log, commit }: View): Judgement {
+function judgeCommit(ghost: Ghost, { id, term, log, commit, voters }: View): Judgement {
   const { commits } = ghost;
   const shared = Math.min(commit, commits.length);
   const own = hashAt(log, shared);
@@ -179,7 +182,8 @@ function judgeCommit(ghost: Ghost, { id, term, log, commit }: View): Judgement {
     if (hash === undefined) return { ghost, breach: `I5: ${id} commits ${commit} and lacks entry ${index}` };
     more.push({ hash, term });
   }
-  return { ghost: { ...ghost, commits: more } };
+  if (voters.length === 0) return { ghost, breach: `C6: ${id} commits ${commit}, and nobody is left to vote` };
+  return { ghost: { ...ghost, commits: more, voters } };
 }
 
 /** Equal index and term, equal prefix (I3), in any two logs, in memory and on disk. */
@@ -208,14 +212,16 @@ function isSame(left: Run, right: Run): boolean {
   );
 }
 
-/** What is committed lies on the disks of a majority, so that no minority of members can lose it. */
+/** What is committed lies on the disks of a majority of those that decide now, so that no minority of members can lose it. */
 function durableBreach(ghost: Ghost, views: readonly View[]): string | undefined {
   const index = ghost.commits.length;
   const committed = ghost.commits[index - 1];
   if (committed === undefined) return undefined;
   const holders = views.filter(({ disk }) => disk.base >= index || hashAt(disk, index) === committed.hash);
-  if (holders.length * 2 > views.length) return undefined;
-  return `I10: entry ${index} is committed and on ${holders.length} of ${views.length} disks`;
+  const { voters } = ghost;
+  const deciding = holders.filter(({ id }) => voters.includes(id));
+  if (deciding.length * 2 > voters.length) return undefined;
+  return `I10: entry ${index} is committed and on ${deciding.length} of the disks of ${voters.join(', ')}`;
 }
 
 /** What a leader holds for acknowledged by a peer is on the peer's disk, unless a later term has reached that. */

@@ -181,8 +181,8 @@ function walkBreach(breach: NonNullable<WalkResult['breach']>): FoundBreach {
   return breachOf(breach.what, whole.breach === undefined ? whole : shrink(RaftCore, breach.members, whole));
 }
 
-function walkNotes({ lives, elections, commits, reads, crashes, snapshots }: WalkResult): string {
-  const faults = `${crashes} crashes, ${snapshots} snapshots`;
+function walkNotes({ lives, elections, commits, reads, crashes, snapshots, changes }: WalkResult): string {
+  const faults = `${crashes} crashes, ${snapshots} snapshots, ${changes} changes asked for`;
   return `${lives} lives, ${elections} elections, ${commits} commits, ${reads} reads, ${faults}`;
 }
 

@@ -26,6 +26,9 @@ const kinds = [
   'unreachable',
   'snapshot',
   'stall',
+  'change',
+  'transfer',
+  'suspect',
 ] as const satisfies readonly Input['kind'][];
 
 const argumentBits = 20;
@@ -143,10 +146,15 @@ export class Locals {
       case 'unreachable':
       case 'snapshot':
         return { kind, peer: must(this.ids[argument], `member ${argument}`) };
+      case 'transfer':
+        return { kind, to: must(this.ids[argument], `member ${argument}`) };
+      case 'change':
+        return { kind, number: argument };
       case 'persist':
       case 'read':
       case 'compact':
       case 'stall':
+      case 'suspect':
         return { kind };
       default:
         return unreachable(kind);
@@ -166,10 +174,15 @@ export class Locals {
       case 'unreachable':
       case 'snapshot':
         return this.ids.indexOf(input.peer);
+      case 'transfer':
+        return this.ids.indexOf(input.to);
+      case 'change':
+        return input.number;
       case 'persist':
       case 'read':
       case 'compact':
       case 'stall':
+      case 'suspect':
         return 0;
       default:
         return unreachable(input);

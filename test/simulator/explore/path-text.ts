@@ -6,7 +6,8 @@ import type { Input } from './host.ts';
  * A path in one line, one word a move, to be kept and replayed: `d4` delivers the message at place 4 of the wire, `r4`
  * delivers it and keeps it there, `l4` loses it; the rest begin with the member: `a+3` three ticks, `a!` a write is on
  * disk, `a~1` crash with one more write on disk, `a:65` a proposal, `a?` a read, `a_` compaction, `a/b` stream to b
- * broken, `a=b` snapshot to b, `a.` a stall. Places are those of the moment, so words make sense only in order.
+ * broken, `a=b` snapshot to b, `a.` a stall, `a%4` change number 4 of the membership, `a>b` hand over to b, `a^` the
+ * leader is suspected. Places are those of the moment, so words make sense only in order.
  */
 export function moveWord(cluster: Cluster, move: Move): string {
   switch (move.kind) {
@@ -41,6 +42,12 @@ function inputWord(input: Exclude<Input, { kind: 'deliver' }>): string {
       return `=${input.peer}`;
     case 'stall':
       return '.';
+    case 'change':
+      return `%${input.number}`;
+    case 'transfer':
+      return `>${input.to}`;
+    case 'suspect':
+      return '^';
     default:
       return unreachable(input);
   }
@@ -81,6 +88,12 @@ function readInput(word: string, text: string): Exclude<Input, { kind: 'deliver'
       return { kind: 'snapshot', peer: rest };
     case '.':
       return { kind: 'stall' };
+    case '%':
+      return { kind: 'change', number: Number(rest) };
+    case '>':
+      return { kind: 'transfer', to: rest };
+    case '^':
+      return { kind: 'suspect' };
     default:
       throw new Error(`${word} is no move`);
   }

@@ -1,7 +1,9 @@
 import type { RaftCore } from '../../../src/raft/raft-core.ts';
+import type { MembershipChange } from '../../../src/raft/membership-plan.ts';
 import type { MemberId, Message } from '../../../src/raft/types.ts';
 import { Cluster } from './cluster.ts';
 import type { Move } from './cluster.ts';
+import { changeMenu } from './host.ts';
 import type { Input } from './host.ts';
 import { moveWord } from './path-text.ts';
 
@@ -68,6 +70,14 @@ export class Script {
 
   read(id: MemberId): void {
     this.#at(id, { kind: 'read' });
+  }
+
+  /** A leader is asked for these changes, which the menu holds. */
+  change(id: MemberId, ...changes: readonly MembershipChange[]): void {
+    const wanted = JSON.stringify(changes);
+    const number = changeMenu(this.cluster.ids).findIndex((each) => JSON.stringify(each) === wanted);
+    if (number < 0) throw new Error(`the menu holds no ${wanted}`);
+    this.#at(id, { kind: 'change', number });
   }
 
   crash(id: MemberId, written = 0): void {

@@ -5,7 +5,7 @@ import type { Budget, BudgetName } from './budget.ts';
 import { messageKey } from './cluster.ts';
 import type { Cluster } from './cluster.ts';
 import { elapsedTicksOf } from './glass-core.ts';
-import { electionTicks } from './host.ts';
+import { changeMenu, electionTicks } from './host.ts';
 import type { Input } from './host.ts';
 import { ghostKey, judge } from './invariants.ts';
 import type { Ghost } from './invariants.ts';
@@ -64,6 +64,7 @@ export class Search {
   readonly locals: Locals;
   readonly #options: SearchOptions;
   readonly #members: number;
+  readonly #menuLength: number;
   readonly #seen = new HashSet();
   readonly #queue = new RowQueue();
   readonly #parents = new NumberList();
@@ -87,6 +88,7 @@ export class Search {
     this.#options = options;
     this.#members = start.ids.length;
     this.locals = new Locals(start.ids);
+    this.#menuLength = changeMenu(start.ids).length;
     this.#startWire = start.wire.map((message) => this.locals.messageNumberOf(message)).sort((a, b) => a - b);
     this.#startLocals = start.hosts.map((host) => this.locals.numberOf(host.copy()));
     const all = [...this.#startLocals, this.#ghostNumber(start.ghost), packed(options.budget), ...this.#startWire];
@@ -158,6 +160,10 @@ export class Search {
       this.#input(member, { kind: 'propose', label: this.#left('proposals') }, 'proposals');
       for (const peer of this.locals.ids) {
         if (peer !== view.id) this.#input(member, { kind: 'unreachable', peer }, 'breaks');
+        if (peer !== view.id) this.#input(member, { kind: 'transfer', to: peer }, 'transfers');
+      }
+      for (let number = 0; number < this.#menuLength; number++) {
+        this.#input(member, { kind: 'change', number }, 'changes');
       }
     } else {
       const elapsed = elapsedTicksOf(core);
@@ -165,6 +171,7 @@ export class Search {
       if (view.role === 'follower' && view.leader !== '' && elapsed < electionTicks.doubt) {
         this.#input(member, { kind: 'ticks', count: electionTicks.doubt - elapsed }, 'doubts');
       }
+      if (view.role === 'follower' && view.leader !== '') this.#input(member, { kind: 'suspect' }, 'suspicions');
     }
     // Without a leader it would be void at once.
     if (view.leader !== '') this.#input(member, { kind: 'read' }, 'reads');

@@ -4,6 +4,7 @@ import { noBudget } from './budget.ts';
 import type { Budget } from './budget.ts';
 import { among, Script, sent, votes } from './script.ts';
 import { figureEight, fiveMembers } from './situations-five.ts';
+import { memberships } from './situations-membership.ts';
 
 /** A place from which to search: what it is, how to get there, and what may still happen. */
 export interface Situation {
@@ -26,6 +27,9 @@ export const usualBudget: Budget = {
   reads: 0,
   compacts: 0,
   breaks: 0,
+  changes: 0,
+  transfers: 0,
+  suspicions: 0,
 };
 
 const readBudget: Budget = {
@@ -410,6 +414,7 @@ export const situations: readonly Situation[] = [
   ...pasts,
   ...figureEight,
   ...fiveMembers,
+  ...memberships,
 ];
 
 /** The cluster in the situation, and the words that lead there. */

@@ -52,6 +52,12 @@ function inputText(input: Exclude<Input, { kind: 'deliver' }>): string {
       return `streams its state to ${input.peer}`;
     case 'stall':
       return 'stood still for long';
+    case 'change':
+      return `is asked for change ${input.number} of the membership`;
+    case 'transfer':
+      return `is asked to hand over to ${input.to}`;
+    case 'suspect':
+      return 'suspects its leader';
     default:
       return unreachable(input);
   }
@@ -67,6 +73,7 @@ function effectsOf(before: View, after: View): string[] {
   if (before.diskTerm !== after.diskTerm || before.diskVote !== after.diskVote) {
     effects.push(`disk has term ${after.diskTerm}, vote ${after.diskVote || 'none'}`);
   }
+  if (before.membership !== after.membership) effects.push(`members ${after.membership}`);
   if (before.commit !== after.commit) effects.push(`commits ${after.commit}`);
   return effects;
 }

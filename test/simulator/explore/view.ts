@@ -1,4 +1,6 @@
 import type { LogBase, MemberId, PrefixHash, Role } from '../../../src/raft/types.ts';
+import { isVoter } from '../../../src/raft/membership.ts';
+import { membershipText } from '../../raft/memberships.ts';
 import type { Host } from './host.ts';
 
 /** Terms and prefix hashes of a log from `base` (its own included) on; hashes as the numbers of hashNumber(). */
@@ -18,6 +20,11 @@ export interface View {
   readonly leader: MemberId;
   readonly commit: number;
   readonly applied: number;
+  /** In force. */
+  readonly membership: string;
+  readonly hasVote: boolean;
+  /** Of the newest committed membership, its new half where it is joint. */
+  readonly voters: readonly MemberId[];
   readonly log: Run;
   /** Leader only: acknowledged by each peer, as it believes. */
   readonly matches: readonly { readonly id: MemberId; readonly match: number }[];
@@ -41,7 +48,7 @@ function hashNumber(hash: PrefixHash): number {
 export function viewOf(host: Host): View {
   const { core, disk } = host;
   const status = core.status();
-  const { id, boot, role, term, vote, leader, commit, applied, base, lastIndex } = status;
+  const { id, boot, role, term, vote, leader, commit, applied, membership, base, lastIndex } = status;
   const prefixes: { readonly term: number; readonly hash: PrefixHash }[] = [];
   for (let index = base.index; index <= lastIndex; index++) {
     const prefix = core.prefixAt(index);
@@ -56,6 +63,9 @@ export function viewOf(host: Host): View {
     leader,
     commit,
     applied,
+    membership: membershipText(membership),
+    hasVote: isVoter(membership, id),
+    voters: (core.membershipAt(commit) ?? membership).voters.map((voter) => voter.id),
     log: runOf(base, prefixes.slice(1)),
     matches: status.peers.map((peer) => ({ id: peer.id, match: peer.match })),
     diskTerm: disk.hardState.term,

@@ -4,6 +4,7 @@ import type { RaftCore } from '../../../src/raft/raft-core.ts';
 import type { MemberId, Message } from '../../../src/raft/types.ts';
 import { Cluster } from './cluster.ts';
 import type { Move } from './cluster.ts';
+import { changeMenu } from './host.ts';
 import type { Host } from './host.ts';
 import { planOf } from './path.ts';
 import type { Plan } from './path.ts';
@@ -24,6 +25,8 @@ export interface WalkResult {
   readonly reads: number;
   readonly crashes: number;
   readonly snapshots: number;
+  /** Asked for; not all are taken. */
+  readonly changes: number;
   readonly breach?: { readonly what: string; readonly members: number; readonly plans: readonly Plan[] };
 }
 
@@ -38,6 +41,9 @@ interface Weights {
   readonly unreachable: number;
   readonly stall: number;
   readonly partition: number;
+  readonly change: number;
+  readonly transfer: number;
+  readonly suspect: number;
   /** Out of 100: of the messages that are picked. */
   readonly lost: number;
   readonly repeated: number;
@@ -56,7 +62,7 @@ export class Walk {
   readonly #Core: typeof RaftCore;
   readonly #random: SeededRandom;
   readonly #options: WalkOptions;
-  readonly #counts = { steps: 0, lives: 0, elections: 0, commits: 0, reads: 0, crashes: 0, snapshots: 0 };
+  readonly #counts = { steps: 0, lives: 0, elections: 0, commits: 0, reads: 0, crashes: 0, snapshots: 0, changes: 0 };
   #breach: WalkResult['breach'];
 
   constructor(Core: typeof RaftCore, options: WalkOptions) {
@@ -101,6 +107,7 @@ export class Walk {
       if (move.kind === 'at' && move.input.kind === 'crash') this.#counts.crashes += 1;
       if (move.kind === 'at' && move.input.kind === 'snapshot') this.#counts.snapshots += 1;
       if (move.kind === 'at' && move.input.kind === 'read') this.#counts.reads += 1;
+      if (move.kind === 'at' && move.input.kind === 'change') this.#counts.changes += 1;
     }
     this.#counts.elections += life.cluster.ghost.leaders.size;
     this.#counts.commits += life.cluster.ghost.commits.length;
@@ -136,6 +143,9 @@ class Life {
       unreachable: this.#below(8),
       stall: this.#below(6),
       partition: this.#below(3) === 0 ? 0 : this.#below(20),
+      change: this.#below(2) === 0 ? 0 : this.#below(30),
+      transfer: this.#below(2) === 0 ? 0 : this.#below(12),
+      suspect: this.#below(2) === 0 ? 0 : this.#below(12),
       lost: this.#below(20),
       repeated: this.#below(20),
     };
@@ -161,6 +171,11 @@ class Life {
       return { kind: 'at', member, input: { kind: 'unreachable', peer: this.#other(member) } };
     }
     if (this.#falls(weights.stall)) return { kind: 'at', member, input: { kind: 'stall' } };
+    if (this.#falls(weights.change)) return this.#change();
+    if (this.#falls(weights.transfer)) {
+      return { kind: 'at', member, input: { kind: 'transfer', to: this.#other(member) } };
+    }
+    if (this.#falls(weights.suspect)) return { kind: 'at', member, input: { kind: 'suspect' } };
     if (this.#falls(weights.partition)) this.#part();
     return this.#snapshot() ?? this.#message();
   }
@@ -186,6 +201,18 @@ class Life {
     if (host === undefined) return undefined;
     this.#label = (this.#label + 1) % 256;
     return { kind: 'at', member: host.id, input: { kind: 'propose', label: this.#label } };
+  }
+
+  /** By a leader, which alone takes them. */
+  #change(): Move | undefined {
+    const { hosts, ids } = this.cluster;
+    const leader = hosts.find(({ core }) => core.role === 'leader' && core.lastIndex < logMax);
+    if (leader === undefined) return undefined;
+    const menu = changeMenu(ids);
+    const number = this.#below(menu.length);
+    // A removed member never comes back: with many of these there would soon be nobody left to change.
+    if (menu[number]?.some(({ kind }) => kind === 'remove') === true && this.#below(3) > 0) return undefined;
+    return { kind: 'at', member: leader.id, input: { kind: 'change', number } };
   }
 
   #snapshot(): Move | undefined {
