@@ -1,8 +1,11 @@
 import { assertEqual } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
+import { isSystemData } from '../raft/system-entries.ts';
 import type { Entry } from '../raft/types.ts';
 import type { Registry } from '../state-machine/interfaces.ts';
 import type { ApplyOutcome, ChangeEvent, SessionChange } from '../state-machine/types.ts';
+
+const noCommands = new Uint8Array(0);
 
 /** Own work of one turn of the loop, ms; what is left goes on in the next. */
 const sliceMsMax = 8;
@@ -110,7 +113,8 @@ export class ApplyLoop {
 
   #apply(entry: Entry, events: ChangeEvent[], sessions: SessionChange[]): void {
     assertEqual(entry.index, this.#state.position.index + 1, 'index of the next entry to apply');
-    const outcome = this.#state.apply(entry);
+    // What such an entry says the consensus side has read: to the state it is one without commands.
+    const outcome = this.#state.apply(isSystemData(entry.data) ? { ...entry, data: noCommands } : entry);
     for (const event of outcome.events) events.push(event);
     for (const change of outcome.sessions) sessions.push(change);
     this.#options.onEntry(entry, outcome);

@@ -79,6 +79,7 @@ export class ConsensusHost {
       },
       onConnected: (peer) => link.tell(() => ({ kind: 'connected', peer })),
       onUnreachable: (peer, reason) => link.tell(() => ({ kind: 'unreachable', peer, reason })),
+      onRemoved: (by, text) => link.tell(() => ({ kind: 'removed', by, text })),
       // Told by `forward` itself on this thread.
       onUnsent: () => undefined,
       onSnapshot: async ({ body, ...incoming }) => {
@@ -185,6 +186,12 @@ export class ConsensusHost {
         return consensus.compactable(ask.share, ask.upto);
       case 'compact':
         return consensus.compact(ask.base);
+      case 'change-membership':
+        return consensus.changeMembership(ask.changes, ask.force);
+      case 'transfer-leadership':
+        return consensus.transferLeadership(ask.to);
+      case 'membership-at':
+        return consensus.membershipAt(ask.index);
       case 'settle':
         await consensus.settle();
         if (this.#started) this.#tellFacts();

@@ -1,4 +1,5 @@
 // What the two sides of a member say to each other where they run on two threads; see ConsensusPort for the meaning.
+import type { MembershipChange } from '../raft/membership-plan.ts';
 import type { Entry, LogBase, MemberId, ReadContext, SnapshotMessage } from '../raft/types.ts';
 import type { MembershipRecord } from '../storage/entry-log.ts';
 import type { Forwarded, FormState, IncomingSnapshot } from '../transport/types.ts';
@@ -29,6 +30,9 @@ export type ConsensusAsk =
   | { readonly kind: 'offer-snapshot'; readonly message: SnapshotMessage }
   | { readonly kind: 'compactable'; readonly share: number; readonly upto: number }
   | { readonly kind: 'compact'; readonly base: LogBase }
+  | { readonly kind: 'change-membership'; readonly changes: readonly MembershipChange[]; readonly force: boolean }
+  | { readonly kind: 'transfer-leadership'; readonly to: MemberId }
+  | { readonly kind: 'membership-at'; readonly index: number }
   | { readonly kind: 'settle' }
   | { readonly kind: 'close' }
   | { readonly kind: 'stop'; readonly graceMs: number };
@@ -77,6 +81,7 @@ export type ServingTell =
     }
   | { readonly kind: 'connected'; readonly peer: MemberId }
   | { readonly kind: 'unreachable'; readonly peer: MemberId; readonly reason: string }
+  | { readonly kind: 'removed'; readonly by: MemberId; readonly text: string }
   /** What was to be forwarded to this peer was not sent. */
   | { readonly kind: 'unsent'; readonly peer: MemberId }
   | { readonly kind: 'late'; readonly what: LateKind; readonly ms: number }

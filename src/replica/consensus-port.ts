@@ -1,4 +1,8 @@
+import type { Membership } from '../raft/membership.ts';
+import type { MembershipChange } from '../raft/membership-plan.ts';
+import type { MembershipChangeResult } from '../raft/reconfigure.ts';
 import type { RaftStatus } from '../raft/status.ts';
+import type { TransferResult } from '../raft/transfer.ts';
 import type { LogBase, MemberId, ReadContext, SnapshotMessage } from '../raft/types.ts';
 import type { MembershipRecord, RecoveredLog } from '../storage/entry-log.ts';
 import type {
@@ -24,6 +28,7 @@ export interface FlushedState {
 export interface RecoveredConsensus {
   /** Raised for this start, and durable. */
   readonly boot: number;
+  /** By the newest entry of the log that says it, committed or not. */
   readonly membership: MembershipRecord;
   readonly entries: number;
   /** Of the log as it was found. */
@@ -33,7 +38,13 @@ export interface RecoveredConsensus {
 
 export interface ConsensusStart {
   readonly identity: LocalIdentity;
-  readonly peers: readonly PeerAddress[];
+  /**
+   * Where the configuration says that members are. It goes before the address that is recorded at this start, until
+   * another is.
+   */
+  readonly addresses: ReadonlyMap<MemberId, string>;
+  /** Of a member that joins and knows nobody yet: who may speak to it, and where they are. */
+  readonly sponsors: readonly PeerAddress[];
 }
 
 /** How the consensus side stands, for operators and for the flusher. */
@@ -66,6 +77,8 @@ export interface ConsensusEvents {
   onForwarded(from: MemberId, boot: number, forwarded: readonly Forwarded[]): void;
   onConnected(peer: MemberId): void;
   onUnreachable(peer: MemberId, reason: string): void;
+  /** A peer says that this member was removed from the cluster for good. */
+  onRemoved(by: MemberId, text: string): void;
   /** Calls handed to `forward` found this peer away: what is asked of it has no answer. */
   onUnsent(peer: MemberId): void;
   onSnapshot(incoming: IncomingSnapshot): Promise<number>;
@@ -101,6 +114,12 @@ export interface ConsensusPort {
   /** Answered by `confirmedReads` or `voidedReads`. */
   readIndex(context: ReadContext): void;
   reportApplied(index: number): void;
+  /** Leader: proposes what these lead to. What became of it is told by `ConsensusTurn.membership`. */
+  changeMembership(changes: readonly MembershipChange[], force: boolean): Promise<MembershipChangeResult>;
+  /** Leader: begins to hand over. How it ends is told by `ConsensusTurn.transfersEnded`. */
+  transferLeadership(to: MemberId): Promise<TransferResult>;
+  /** As of a committed index that is kept; undefined outside of these. */
+  membershipAt(index: number): Promise<Membership | undefined>;
   /** False: a fenced member neither leads nor campaigns. */
   setEligible(eligible: boolean): void;
   /**

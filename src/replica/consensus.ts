@@ -1,6 +1,10 @@
-import { assert } from '../base/assert.ts';
+import { assert, must } from '../base/assert.ts';
 import type { Clock, Timer } from '../base/clock.ts';
+import type { Membership } from '../raft/membership.ts';
+import type { MembershipChange } from '../raft/membership-plan.ts';
 import type { RaftCore } from '../raft/raft-core.ts';
+import type { MembershipChangeResult } from '../raft/reconfigure.ts';
+import type { TransferResult } from '../raft/transfer.ts';
 import type {
   ConfirmedRead,
   Entry,
@@ -12,6 +16,7 @@ import type {
   Ready,
   SnapshotMessage,
   SoftState,
+  TransferEnd,
 } from '../raft/types.ts';
 import type { Transport } from '../transport/types.ts';
 import { type LateKind, SilenceWatch } from './lateness.ts';
@@ -21,6 +26,15 @@ import type { Persister } from './persister.ts';
 export interface ProposalOutcome {
   readonly id: number;
   readonly result: ProposeResult;
+}
+
+/** Who belongs to the cluster, as this member's log has it. */
+export interface MembershipNews {
+  /** By the newest entry that says it, committed or not. */
+  readonly inForce: Membership;
+  readonly committed: Membership;
+  /** The entry that says what is committed, where nothing newer is in force; otherwise 0. */
+  readonly committedIndex: number;
 }
 
 /** What one turn of the consensus side tells the serving side: bytes and numbers, in one batch. */
@@ -33,6 +47,9 @@ export interface ConsensusTurn {
   readonly confirmedReads: readonly ConfirmedRead[];
   readonly voidedReads: readonly ReadContext[];
   readonly snapshotsWanted: readonly MemberId[];
+  /** Where either has changed. */
+  readonly membership: MembershipNews | undefined;
+  readonly transfersEnded: readonly TransferEnd[];
 }
 
 export interface ConsensusListener {
@@ -41,6 +58,8 @@ export interface ConsensusListener {
   onTick(stalled: boolean): void;
   /** The persisted state is now that of this base: drop all and load it again. Before the turn that follows. */
   onStateReplaced(base: LogBase): void;
+  /** Whom to be connected to. Before anything is sent to somebody new. */
+  onMembership(news: MembershipNews): void;
   /** For metrics: something was this late, ms. */
   onLate(kind: LateKind, ms: number): void;
   /** A broken invariant or a failed write: the member must end. */
@@ -164,6 +183,38 @@ export class Consensus {
     this.#schedule();
   }
 
+  /** See RaftCore.proposeMembershipChange. */
+  changeMembership(changes: readonly MembershipChange[], force: boolean): MembershipChangeResult {
+    let result: MembershipChangeResult = { outcome: 'refused', reason: 'not-leader', ids: [] };
+    if (this.#stopped) return result;
+    this.#guard(() => {
+      result = this.#core.proposeMembershipChange(changes, { force });
+    });
+    this.#schedule();
+    return result;
+  }
+
+  /** See RaftCore.transferLeadership. */
+  transferLeadership(to: MemberId): TransferResult {
+    let result: TransferResult = { accepted: false, reason: 'not-leader' };
+    if (this.#stopped) return result;
+    this.#guard(() => {
+      result = this.#core.transferLeadership(to);
+    });
+    this.#schedule();
+    return result;
+  }
+
+  /** See RaftCore.suspectLeader. */
+  suspectLeader(campaigns: boolean): boolean {
+    return this.#suspicion(() => this.#core.suspectLeader(campaigns));
+  }
+
+  /** See RaftCore.retrySuspicion. */
+  retrySuspicion(): boolean {
+    return this.#suspicion(() => this.#core.retrySuspicion());
+  }
+
   /**
    * Offers a received, sealed snapshot to the core. True: the core took it, and the persist step that activates it is
    * under way. False: it is of an earlier term or not ahead of this member; the caller discards it.
@@ -238,6 +289,16 @@ export class Consensus {
     this.#core.restartRounds();
   }
 
+  #suspicion(ask: () => boolean): boolean {
+    let stands = false;
+    if (this.#stopped) return stands;
+    this.#guard(() => {
+      stands = ask();
+    });
+    this.#schedule();
+    return stands;
+  }
+
   #schedule(): void {
     if (this.#stopped || this.#turnScheduled !== undefined || this.#persister === undefined) return;
     this.#turnScheduled = this.#options.clock.nextTurn(() => {
@@ -281,9 +342,21 @@ export class Consensus {
       this.#sentHeartbeats.reset();
       this.#heardHeartbeats.reset();
     }
+    if (ready.membership !== undefined || ready.committedMembership !== undefined) {
+      const news = this.#membershipNews();
+      collected.membership = news;
+      this.#options.listener.onMembership(news);
+    }
     this.#send(ready.messages);
     if (ready.persist !== undefined) this.#persister?.persist(ready.persist);
     collected.add(ready);
+  }
+
+  #membershipNews(): MembershipNews {
+    const inForce = this.#core.membership;
+    const committed = must(this.#core.membershipAt(this.#core.commit), 'membership at the commit index');
+    const committedIndex = inForce === committed ? this.#core.status().membershipIndex : 0;
+    return { inForce, committed, committedIndex };
   }
 
   /** @param commit As the turn sees it: what a snapshot commits does not hold for the log before it. */
@@ -331,11 +404,16 @@ class CollectedTurn {
   #confirmedReads: ConfirmedRead[] = [];
   #voidedReads: ReadContext[] = [];
   #snapshotsWanted: MemberId[] = [];
+  #transfersEnded: TransferEnd[] = [];
   #softState: SoftState | undefined;
+  membership: MembershipNews | undefined;
 
   get empty(): boolean {
-    const lists = [this.proposed, this.#committed, this.#confirmedReads, this.#voidedReads, this.#snapshotsWanted];
-    return this.#softState === undefined && lists.every((list) => list.length === 0);
+    const { proposed } = this;
+    const reads = this.#confirmedReads.length + this.#voidedReads.length;
+    const others =
+      proposed.length + this.#committed.length + this.#snapshotsWanted.length + this.#transfersEnded.length;
+    return this.#softState === undefined && this.membership === undefined && reads + others === 0;
   }
 
   add(ready: Ready): void {
@@ -344,6 +422,7 @@ class CollectedTurn {
     for (const read of ready.confirmedReads) this.#confirmedReads.push(read);
     for (const read of ready.voidedReads) this.#voidedReads.push(read);
     for (const peer of ready.snapshotsWanted) this.#snapshotsWanted.push(peer);
+    for (const end of ready.transfersEnded) this.#transfersEnded.push(end);
   }
 
   /** What was gathered, and begins anew. */
@@ -356,8 +435,12 @@ class CollectedTurn {
       confirmedReads: this.#confirmedReads,
       voidedReads: this.#voidedReads,
       snapshotsWanted: this.#snapshotsWanted,
+      membership: this.membership,
+      transfersEnded: this.#transfersEnded,
     };
     this.#softState = undefined;
+    this.membership = undefined;
+    this.#transfersEnded = [];
     this.proposed = [];
     this.#committed = [];
     this.#confirmedReads = [];

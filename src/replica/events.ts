@@ -1,4 +1,4 @@
-import type { LogBase, MemberId, Role } from '../raft/types.ts';
+import type { LogBase, MemberId, Role, TransferEnd } from '../raft/types.ts';
 import type { LateKind } from './lateness.ts';
 
 /** What happened in a replica that operators want to read of, or count. */
@@ -16,6 +16,14 @@ export type ReplicaEvent =
     }
   | { readonly kind: 'role'; readonly role: Role; readonly term: number; readonly leader: MemberId }
   | { readonly kind: 'leading'; readonly term: number; readonly leases: number }
+  /** Who belongs to the cluster has changed, for good. */
+  | { readonly kind: 'membership'; readonly index: number; readonly voters: string; readonly learners: string }
+  | { readonly kind: 'transferred'; readonly to: MemberId; readonly outcome: TransferEnd['outcome'] }
+  | { readonly kind: 'joined'; readonly clusterId: string }
+  /** This member was removed from its cluster; it ends soon. */
+  | { readonly kind: 'removed'; readonly by: MemberId }
+  /** The leader's streams have ended and its port refuses: an election begins before the timeout. */
+  | { readonly kind: 'suspected'; readonly leader: MemberId; readonly term: number }
   | { readonly kind: 'stalled'; readonly stallMsMin: number }
   | { readonly kind: 'connected'; readonly peer: MemberId }
   | { readonly kind: 'unreachable'; readonly peer: MemberId; readonly reason: string }

@@ -18,7 +18,9 @@ export type ForwardRequest =
   /** The asked member's state hash at this applied index. */
   | { readonly kind: 'hash-query'; readonly index: number }
   /** Hashes that the members reported at one index; each judges for itself. Not answered. */
-  | { readonly kind: 'hash-verdict'; readonly index: number; readonly hashes: ReadonlyMap<string, string> };
+  | { readonly kind: 'hash-verdict'; readonly index: number; readonly hashes: ReadonlyMap<string, string> }
+  /** An operator's, for the leader: see order-codec.ts. */
+  | { readonly kind: 'order'; readonly order: Uint8Array };
 
 export type ExecuteOutcome =
   | { readonly ok: true; readonly result: Uint8Array }
@@ -28,7 +30,8 @@ export type ForwardAnswer =
   | { readonly kind: 'executed'; readonly outcomes: readonly ExecuteOutcome[] }
   | { readonly kind: 'renewed'; readonly results: readonly RenewResult[] }
   /** '' where the member has not applied the index, or no longer remembers. */
-  | { readonly kind: 'hash'; readonly hash: string };
+  | { readonly kind: 'hash'; readonly hash: string }
+  | { readonly kind: 'ordered'; readonly outcome: ExecuteOutcome };
 
 const writer = new WireWriter();
 const renewStatuses = ['renewed', 'unknown', 'unavailable'] as const;
@@ -56,6 +59,9 @@ export function encodeRequest(request: ForwardRequest): Uint8Array {
         writer.beginMessage(2).string(1, member).string(2, hash).endMessage();
       }
       break;
+    case 'order':
+      writer.beginMessage(5).bytesPresent(1, request.order);
+      break;
   }
   return writer.endMessage().finish();
 }
@@ -76,6 +82,11 @@ export function decodeRequest(bytes: Uint8Array): ForwardRequest {
       return { kind: 'hash-query', index: numbers(body, 1)[0] ?? 0 };
     case 4:
       return decodeVerdict(body);
+    case 5: {
+      let order: Uint8Array = new Uint8Array(0);
+      while (body.next()) order = expectField(body, 1).bytes();
+      return { kind: 'order', order };
+    }
     default:
       throw new WireError(`unknown kind ${field} of a forwarded call`, 0);
   }
@@ -96,6 +107,10 @@ export function encodeAnswer(answer: ForwardAnswer): Uint8Array {
       break;
     case 'hash':
       writer.beginMessage(3).string(1, answer.hash);
+      break;
+    case 'ordered':
+      writer.beginMessage(4);
+      encodeOutcome(answer.outcome);
       break;
   }
   return writer.endMessage().finish();
@@ -124,6 +139,12 @@ export function decodeAnswer(bytes: Uint8Array): ForwardAnswer {
       let hash = '';
       while (body.next()) hash = expectField(body, 1).string();
       return { kind: 'hash', hash };
+    }
+    case 4: {
+      let outcome: ExecuteOutcome | undefined;
+      while (body.next()) outcome = decodeOutcome(expectField(body, 1).message());
+      if (outcome === undefined) throw new WireError('an order without an outcome', body.offset);
+      return { kind: 'ordered', outcome };
     }
     default:
       throw new WireError(`unknown kind ${field} of a forwarded answer`, 0);
@@ -154,6 +175,9 @@ function encodeOutcome(outcome: ExecuteOutcome): void {
       .string(2, outcome.error.reason)
       .string(3, outcome.error.message)
       .uint(4, outcome.error.retryAfterMs ?? 0);
+    for (const [name, value] of Object.entries(outcome.error.facts)) {
+      writer.beginMessage(5).string(1, name).string(2, value).endMessage();
+    }
   }
   writer.endMessage();
 }
@@ -163,16 +187,33 @@ function decodeOutcome(body: WireReader): ExecuteOutcome {
   let reason = '';
   let message = '';
   let retryAfterMs = 0;
+  const facts: Record<string, string> = {};
   while (body.next()) {
     if (body.field === 1) result = body.bytes();
     else if (body.field === 2) reason = body.string();
     else if (body.field === 3) message = body.string();
-    else retryAfterMs = expectField(body, 4).uint();
+    else if (body.field === 4) retryAfterMs = body.uint();
+    else {
+      const [name, value] = decodeFact(expectField(body, 5).message());
+      facts[name] = value;
+    }
   }
   if (result !== undefined) return { ok: true, result };
   if (!isReason(reason)) throw new WireError(`unknown reason ${reason} of a forwarded answer`, body.offset);
-  const error = new RollcallError(reason, message, retryAfterMs === 0 ? {} : { retryAfterMs });
+  const error = new RollcallError(reason, message, retryAfterMs === 0 ? { facts } : { facts, retryAfterMs });
   return { ok: false, error };
+}
+
+function decodeFact(pair: WireReader): readonly [name: string, value: string] {
+  let name = '';
+  let value = '';
+  while (pair.next()) {
+    if (pair.field === 1) name = pair.string();
+    else value = expectField(pair, 2).string();
+  }
+  // As an own property of an object this name alone would be something else.
+  if (name === '__proto__') throw new WireError('a fact that cannot be', pair.offset);
+  return [name, value];
 }
 
 function decodeVerdict(body: WireReader): ForwardRequest {

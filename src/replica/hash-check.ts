@@ -11,7 +11,8 @@ export const hashesKeptMax = 8_192;
 
 export interface HashCheckOptions {
   readonly memberId: MemberId;
-  readonly voters: readonly MemberId[];
+  /** As of now. */
+  readonly voters: () => readonly MemberId[];
   readonly tickMs: number;
   readonly ring: HashRing;
   readonly forwarder: Forwarder;
@@ -54,10 +55,10 @@ export class HashCheck {
   /** What a leader heard; also called by the leader for itself. */
   judge(index: number, hashes: ReadonlyMap<MemberId, string>): void {
     const own = this.#options.ring.at(index);
-    const known = new Map([...hashes].filter(([member]) => this.#options.voters.includes(member)));
+    const known = new Map([...hashes].filter(([member]) => this.#options.voters().includes(member)));
     // Its own hash it knows best.
     if (own !== undefined) known.set(this.#options.memberId, own);
-    const verdict = judgeHashes(known, this.#options.voters.length);
+    const verdict = judgeHashes(known, this.#options.voters().length);
     if (verdict.kind === 'split') this.#options.onSplit(index, known);
     if (verdict.kind === 'odd' && own !== undefined && verdict.members.includes(this.#options.memberId)) {
       this.#options.onOdd(index, own, verdict.hash);
@@ -75,7 +76,7 @@ export class HashCheck {
 
   #askMissing(round: Round): void {
     round.attempts++;
-    for (const peer of this.#options.voters) {
+    for (const peer of this.#options.voters()) {
       if (!round.hashes.has(peer) && !round.asked.has(peer)) this.#ask(peer, round);
     }
   }

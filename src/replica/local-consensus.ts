@@ -3,7 +3,12 @@ import type { Clock } from '../base/clock.ts';
 import { StorageError } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
 import { raftDefaults, type RaftInitial } from '../raft/config.ts';
+import type { Membership } from '../raft/membership.ts';
+import type { MembershipChange } from '../raft/membership-plan.ts';
 import { RaftCore } from '../raft/raft-core.ts';
+import type { MembershipChangeResult } from '../raft/reconfigure.ts';
+import { decodeMembership, isMembershipData } from '../raft/system-entries.ts';
+import type { TransferResult } from '../raft/transfer.ts';
 import type { LogBase, MemberId, ReadContext, SnapshotMessage } from '../raft/types.ts';
 import type { EntryLog, MembershipRecord, RecoveredLog } from '../storage/entry-log.ts';
 import type { HardStateFile } from '../storage/hard-state.ts';
@@ -19,6 +24,7 @@ import type {
   RecoveredConsensus,
 } from './consensus-port.ts';
 import type { LateKind } from './lateness.ts';
+import { PeerList } from './peer-list.ts';
 import { Persister } from './persister.ts';
 import type { ConsensusStorage } from './storage.ts';
 import type { ReplicaTimes } from './times.ts';
@@ -76,7 +82,7 @@ export class LocalConsensus implements ConsensusPort {
         events.onUnreachable(peer, reason);
       },
       onStreamEnded: () => {},
-      onRemoved: () => {},
+      onRemoved: (by, text) => events.onRemoved(by, text),
       onSnapshot: (incoming) => events.onSnapshot(incoming),
       acknowledged: (peer) => this.#running?.core.acknowledgedBy(peer) ?? 0,
       onForm: () => must(this.#formState, 'form state of a listening member'),
@@ -119,16 +125,19 @@ export class LocalConsensus implements ConsensusPort {
       commit: Math.max(recovered.commit, state.index),
       applied: state.index,
     };
-    const { membership, torn, entries, base } = recovered;
+    const { torn, entries, base } = recovered;
+    const newest = entries.findLast(({ data }) => isMembershipData(data));
+    const membership = newest === undefined ? recovered.membership : decodeMembership(newest.data);
     this.#opened = { log, hardState, boot: boot + 1, initial };
     return { boot: boot + 1, membership, entries: entries.length, lastIndex: base.index + entries.length, torn };
   }
 
-  start({ identity, peers }: ConsensusStart): void {
+  start({ identity, addresses, sponsors }: ConsensusStart): void {
     const { clock, times, transport } = this.#options;
     const opened = must(this.#opened, 'log and hard state of a member that starts');
     const events = this.#attached;
     const core = this.#makeCore(opened);
+    const peers = new PeerList(identity.memberId, core.membership, addresses, sponsors);
     const consensus = new Consensus({
       core,
       transport,
@@ -140,6 +149,7 @@ export class LocalConsensus implements ConsensusPort {
         onTurn: (turn: ConsensusTurn) => events.onTurn(turn),
         onTick: (stalled) => events.onTick(stalled),
         onStateReplaced: (base) => events.onStateReplaced(base),
+        onMembership: (news) => transport.setPeers(peers.of(news), news.committed.removedIds),
         onLate: (kind: LateKind, ms) => events.onLate(kind, ms),
         onFatal: (error) => events.onFatal(error),
       },
@@ -156,7 +166,7 @@ export class LocalConsensus implements ConsensusPort {
       onFailure: (error) => this.#fatal(error),
     });
     this.#running = { core, consensus, persister };
-    transport.setIdentity(identity, peers);
+    transport.setIdentity(identity, peers.atStart);
     consensus.start(persister);
   }
 
@@ -174,6 +184,19 @@ export class LocalConsensus implements ConsensusPort {
 
   setEligible(eligible: boolean): void {
     this.#running?.consensus.setEligible(eligible);
+  }
+
+  async changeMembership(changes: readonly MembershipChange[], force: boolean): Promise<MembershipChangeResult> {
+    const { consensus } = must(this.#running, 'core of a member that takes orders');
+    return consensus.changeMembership(changes, force);
+  }
+
+  async transferLeadership(to: MemberId): Promise<TransferResult> {
+    return must(this.#running, 'core of a member that takes orders').consensus.transferLeadership(to);
+  }
+
+  async membershipAt(index: number): Promise<Membership | undefined> {
+    return this.#running?.core.membershipAt(index);
   }
 
   forward(to: MemberId, boot: number, forwarded: readonly Forwarded[]): boolean {

@@ -1,7 +1,9 @@
-import { assert } from '../base/assert.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { assert, must } from '../base/assert.ts';
 import type { Clock, Timer } from '../base/clock.ts';
 import { RollcallError, StorageError } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
+import { membersOf } from '../raft/membership.ts';
 import type { MemberId } from '../raft/types.ts';
 import type { Registry } from '../state-machine/interfaces.ts';
 import type { Command, CommandResult } from '../state-machine/types.ts';
@@ -9,10 +11,12 @@ import type { MembershipRecord } from '../storage/entry-log.ts';
 import type { Identity, InitialMember } from '../storage/identity.ts';
 import type { FormState, PeerAddress } from '../transport/types.ts';
 import type { ClusterAdmin } from './cluster-admin.ts';
+import type { MembershipNews } from './consensus.ts';
 import type { ConsensusEvents, ConsensusPort } from './consensus-port.ts';
 import type { ReplicaObserver } from './events.ts';
 import { unknownAgeMs } from './freshness.ts';
 import { form, formStateOf } from './forming.ts';
+import { joinCluster, type JoinOptions, knowsNobody } from './joining.ts';
 import { closeRecovered, recover, type Recovered } from './recovery.ts';
 import { stopping } from './refusals.ts';
 import { Serving } from './serving.ts';
@@ -25,6 +29,10 @@ export interface MemberReplicaOptions {
   readonly memberId: MemberId;
   /** The list that a new cluster forms with; of no effect once formed, but for addresses. */
   readonly initialMembers: readonly InitialMember[];
+  /** Present: an empty directory joins a running cluster in place of forming one. */
+  readonly join?: JoinOptions;
+  /** host:port at which others reach this member. Default: as the list says it. */
+  readonly peerAddress?: string;
   /** host:port at which this member serves clients, told to its peers. */
   readonly clientAddress: string;
   readonly clock: Clock;
@@ -52,7 +60,11 @@ type Phase = ReplicaStatus['phase'];
 export class MemberReplica implements Replica {
   readonly memberId: MemberId;
   readonly electionTimeoutMs: number;
-  readonly admin: ClusterAdmin = refusingAdmin;
+  readonly admin: ClusterAdmin = {
+    membership: () => this.#orders().membership(),
+    changeMembership: (order, force) => this.#live((serving) => serving.orders.changeMembership(order, force)),
+    transferLeadership: (to) => this.#live((serving) => serving.orders.transferLeadership(to)),
+  };
   readonly #options: MemberReplicaOptions;
   readonly #startedMs: number;
   readonly #appliedListeners = new Set<(turn: AppliedTurn) => void>();
@@ -65,6 +77,11 @@ export class MemberReplica implements Replica {
   #recovered: Recovered | undefined;
   #serving: Serving | undefined;
   #freeBytes = 0;
+  /** Of a member that joins: until its log names the others. */
+  #sponsors: readonly PeerAddress[] = [];
+  #removed = false;
+  readonly #stopAsked: Promise<void>;
+  #askToStop: () => void = () => undefined;
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
 
@@ -74,6 +91,9 @@ export class MemberReplica implements Replica {
     this.electionTimeoutMs = options.times.electionTimeoutMs;
     this.#startedMs = options.clock.monotonicMs();
     this.#emptyState = options.createState();
+    this.#stopAsked = new Promise((resolve) => {
+      this.#askToStop = resolve;
+    });
     options.consensus.attach(this.#events());
   }
 
@@ -104,6 +124,7 @@ export class MemberReplica implements Replica {
    */
   stop(graceMs: number): Promise<void> {
     this.#phase = 'stopping';
+    this.#askToStop();
     this.#stopping ??= this.#stop(graceMs);
     return this.#stopping;
   }
@@ -116,18 +137,45 @@ export class MemberReplica implements Replica {
     if (this.#phase !== 'forming') return;
     this.#tellForm();
     onListening(await consensus.listen());
-    if (this.#recovered === undefined) {
-      if (!(await this.#form()) || this.#phase !== 'forming') return;
-      await this.#recover();
-    }
+    if (!(await this.#takePlace()) || this.#phase !== 'forming') return;
+    if (this.#recovered === undefined) await this.#recover();
     if (this.#phase === 'forming') this.#serve();
+  }
+
+  /** False: it was stopped meanwhile. */
+  async #takePlace(): Promise<boolean> {
+    const { join } = this.#options;
+    if (this.#recovered !== undefined && this.#recovered.consensus.membership.voters.length > 0) return true;
+    if (join !== undefined) return this.#join(join);
+    const identity = must(this.#identity, 'identity of a member');
+    if (this.#recovered !== undefined) throw knowsNobody(identity);
+    return this.#form();
+  }
+
+  async #join(join: JoinOptions): Promise<boolean> {
+    const { consensus, observer, storage } = this.#options;
+    this.#waitingFor = 'the cluster to take it in';
+    const joined = await joinCluster(must(this.#identity, 'identity of a member'), {
+      join,
+      peerAddress: this.#ownAddress,
+      identityFile: storage.identity,
+      consensus,
+      stopped: this.#stopAsked,
+    });
+    if (joined === undefined) return false;
+    this.#identity = joined.identity;
+    this.#sponsors = joined.sponsors;
+    this.#waitingFor = '';
+    observer.event({ kind: 'joined', clusterId: joined.identity.clusterId });
+    return true;
   }
 
   async #stop(graceMs: number): Promise<void> {
     const { clock, consensus } = this.#options;
     const endMs = clock.monotonicMs() + graceMs;
+    await this.#handOver(Math.min(this.electionTimeoutMs, graceMs / 2));
     try {
-      await within(clock, graceMs, this.#close());
+      await within(clock, endMs - clock.monotonicMs(), graceMs, this.#close());
     } finally {
       await consensus.stop(Math.max(0, endMs - clock.monotonicMs()));
     }
@@ -141,6 +189,24 @@ export class MemberReplica implements Replica {
     // A start under way sees the phase at its next step, and goes no further. Its failure is its caller's to hear.
     await this.#starting?.catch(() => undefined);
     if (this.#recovered !== undefined) await closeRecovered(this.#recovered, this.#options.consensus);
+  }
+
+  /** A leader that leaves hands over first: nobody then has to wait for its silence. */
+  async #handOver(msMax: number): Promise<void> {
+    const serving = this.#serving;
+    if (serving === undefined || serving.soft.role !== 'leader' || serving.fenced || this.#removed) return;
+    let timer: Timer | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = this.#options.clock.setTimer(msMax, resolve);
+    });
+    try {
+      await Promise.race([late, serving.orders.transferLeadership('')]);
+    } catch (error) {
+      // It is alone, or nobody took over in time: the others will find out.
+      if (!(error instanceof RollcallError)) throw error;
+    } finally {
+      timer?.cancel();
+    }
   }
 
   execute(command: Command, deadlineMs?: number): Promise<CommandResult> {
@@ -285,7 +351,11 @@ export class MemberReplica implements Replica {
     const { revision } = recovered.state.position;
     const serving = new Serving({
       ...this.#options,
+      clusterId: this.#identity?.clusterId ?? '',
       membership,
+      ownAddress: this.#ownAddress,
+      formState: () => this.#formState(),
+      onMembership: (news) => this.#membershipChanged(news),
       clock,
       times,
       recovered,
@@ -311,7 +381,43 @@ export class MemberReplica implements Replica {
         clientAddress: this.#options.clientAddress,
         startIndex: recovered.consensus.lastIndex,
       },
-      peers: this.#peerAddresses(membership),
+      addresses: new Map(this.#options.initialMembers.map(({ id, peerAddress }) => [id, peerAddress])),
+      sponsors: this.#sponsors,
+    });
+  }
+
+  #membershipChanged({ inForce, committed, committedIndex }: MembershipNews): void {
+    if (inForce !== committed) return;
+    const before = this.#membership;
+    this.#membership = committed;
+    this.#tellForm();
+    const names = (records: readonly { readonly id: string }[]): string => records.map(({ id }) => id).join(' ');
+    const { voters, learners } = committed;
+    // At a start it is what was found on the disk.
+    if (!isDeepStrictEqual(before, committed)) {
+      const event = { index: committedIndex, voters: names(voters), learners: names(learners) };
+      this.#options.observer.event({ kind: 'membership', ...event });
+    }
+    const isOf = (one: MembershipRecord): boolean => membersOf(one).some(({ id }) => id === this.memberId);
+    const wasOf = before !== undefined && isOf(before);
+    if (!isOf(committed) && (wasOf || committed.removedIds.includes(this.memberId))) this.#wasRemoved(this.memberId);
+  }
+
+  /**
+   * The cluster has removed this member. It ends an election timeout later: the others are still to hear from it what
+   * was committed, and who asked for the removal that it was done.
+   */
+  #wasRemoved(by: MemberId): void {
+    if (this.#removed) return;
+    this.#removed = true;
+    const { clock, observer } = this.#options;
+    observer.event({ kind: 'removed', by });
+    clock.setTimer(this.electionTimeoutMs, () => {
+      if (this.#phase !== 'serving') return;
+      const cluster = this.#identity?.clusterId ?? '';
+      const problem = `member ${this.memberId} was removed from cluster ${cluster} for good`;
+      const advice = 'To bring this machine in again, start with an empty directory, a new member id and --join';
+      this.#serving?.onFatal(new StorageError('refused', 'identity', `${problem}. ${advice}.`));
     });
   }
 
@@ -331,6 +437,7 @@ export class MemberReplica implements Replica {
         observer.event({ kind: 'unreachable', peer, reason });
         this.#serving?.onUnreachable(peer);
       },
+      onRemoved: (by) => this.#wasRemoved(by),
       onUnsent: (peer) => this.#serving?.onUnreachable(peer),
       onSnapshot: (incoming) => this.#serving?.onSnapshot(incoming) ?? Promise.reject(stopping()),
       onLate: (kind, ms) => observer.late?.(kind, ms),
@@ -341,16 +448,15 @@ export class MemberReplica implements Replica {
     };
   }
 
-  /** Configured addresses go before recorded ones: they are what the operator knows now. */
-  #peerAddresses(membership: MembershipRecord): PeerAddress[] {
-    const configured = new Map(this.#options.initialMembers.map(({ id, peerAddress }) => [id, peerAddress]));
-    return membership.voters
-      .filter(({ id }) => id !== this.memberId)
-      .map(({ id, directoryId, peerAddress }) => ({
-        memberId: id,
-        directoryId,
-        address: configured.get(id) ?? peerAddress,
-      }));
+  /** '' where it is configured nowhere. */
+  get #ownAddress(): string {
+    const { initialMembers, memberId, peerAddress } = this.#options;
+    return peerAddress ?? initialMembers.find(({ id }) => id === memberId)?.peerAddress ?? '';
+  }
+
+  #orders(): Serving['orders'] {
+    this.assertServing();
+    return must(this.#serving, 'parts of a serving member').orders;
   }
 
   #tellForm(): void {
@@ -359,28 +465,17 @@ export class MemberReplica implements Replica {
 
   #formState(): FormState {
     assert(this.#identity !== undefined, 'a listening member has an identity');
-    return formStateOf(this.#options.storage.identity.current ?? this.#identity, this.#membership);
+    const state = formStateOf(this.#options.storage.identity.current ?? this.#identity, this.#membership);
+    // It must not be taken for one that waits to form a cluster.
+    return this.#options.join !== undefined && state.phase === 'empty' ? { ...state, phase: 'joining' } : state;
   }
 }
 
-/** Membership is as it was formed: every order is refused. */
-const refusingAdmin: ClusterAdmin = {
-  membership: () => {
-    throw takesNoOrders();
-  },
-  changeMembership: () => Promise.reject(takesNoOrders()),
-  transferLeadership: () => Promise.reject(takesNoOrders()),
-};
-
-function takesNoOrders(): RollcallError {
-  return new RollcallError('NOT_SERVING', 'this member takes no orders about the cluster', { retryAfterMs: 1_000 });
-}
-
-/** Rejects where `work` takes longer; it is left to itself then. */
-async function within(clock: Clock, ms: number, work: Promise<void>): Promise<void> {
+/** Rejects where `work` takes longer, the end of the whole grace; it is left to itself then. */
+async function within(clock: Clock, ms: number, graceMs: number, work: Promise<void>): Promise<void> {
   let timer: Timer | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    timer = clock.setTimer(ms, () => reject(new StorageError('io', 'disk', `does not answer within ${ms} ms`)));
+    timer = clock.setTimer(ms, () => reject(new StorageError('io', 'disk', `does not answer within ${graceMs} ms`)));
   });
   try {
     await Promise.race([work, late]);

@@ -1,6 +1,7 @@
 import { InvariantError } from '../base/assert.ts';
 import { RollcallError } from '../base/errors.ts';
 import { decodeCommand } from '../state-machine/command-codec.ts';
+import type { ClusterOrders } from './cluster-orders.ts';
 import type { ExecuteOutcome, ForwardAnswer, ForwardedCommand, ForwardRequest } from './forward-codec.ts';
 import type { HashCheck } from './hash-check.ts';
 import type { LeaseService } from './lease-service.ts';
@@ -11,6 +12,7 @@ export interface PeerRequestsOptions {
   readonly calls: WriteCalls;
   readonly leases: LeaseService;
   readonly hashes: HashCheck;
+  readonly orders: ClusterOrders;
   readonly nowMs: () => number;
   readonly refusesWrites: () => boolean;
   /** Something was added that waits to be proposed. */
@@ -42,6 +44,9 @@ export class PeerRequests {
         return;
       case 'hash-verdict':
         this.#options.hashes.judge(request.index, request.hashes);
+        return;
+      case 'order':
+        this.#options.orders.handle(request.order, (outcome) => answer({ kind: 'ordered', outcome }));
     }
   }
 

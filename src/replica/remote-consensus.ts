@@ -1,5 +1,9 @@
 import { assert, must, unreachable } from '../base/assert.ts';
 import type { Clock, Timer } from '../base/clock.ts';
+import type { Membership } from '../raft/membership.ts';
+import type { MembershipChange } from '../raft/membership-plan.ts';
+import type { MembershipChangeResult } from '../raft/reconfigure.ts';
+import type { TransferResult } from '../raft/transfer.ts';
 import type { LogBase, MemberId, ReadContext, SnapshotMessage } from '../raft/types.ts';
 import type { MembershipRecord } from '../storage/entry-log.ts';
 import type { Forwarded, FormState } from '../transport/types.ts';
@@ -134,6 +138,18 @@ export class RemoteConsensus implements ConsensusPort {
     this.#link.tell(() => ({ kind: 'eligible', eligible }));
   }
 
+  async changeMembership(changes: readonly MembershipChange[], force: boolean): Promise<MembershipChangeResult> {
+    return (await this.#link.ask({ kind: 'change-membership', changes, force })) as MembershipChangeResult;
+  }
+
+  async transferLeadership(to: MemberId): Promise<TransferResult> {
+    return (await this.#link.ask({ kind: 'transfer-leadership', to })) as TransferResult;
+  }
+
+  async membershipAt(index: number): Promise<Membership | undefined> {
+    return (await this.#link.ask({ kind: 'membership-at', index })) as Membership | undefined;
+  }
+
   forward(to: MemberId, boot: number, forwarded: readonly Forwarded[]): boolean {
     if (!this.#connected.has(to)) return false;
     this.#link.tell((bytes) => ({ kind: 'forward', to, boot, forwarded: packForwarded(forwarded, bytes) }));
@@ -240,6 +256,8 @@ export class RemoteConsensus implements ConsensusPort {
         // Until the next status says otherwise: a full queue is told so too.
         this.#connected.delete(tell.peer);
         return events.onUnreachable(tell.peer, tell.reason);
+      case 'removed':
+        return events.onRemoved(tell.by, tell.text);
       case 'unsent':
         return events.onUnsent(tell.peer);
       case 'late':

@@ -1,5 +1,5 @@
 import { must } from '../base/assert.ts';
-import type { Clock, Timer } from '../base/clock.ts';
+import type { Timer } from '../base/clock.ts';
 import { RollcallError } from '../base/errors.ts';
 import type { LogBase, MemberId, SoftState } from '../raft/types.ts';
 import { encodeCommand } from '../state-machine/command-codec.ts';
@@ -9,9 +9,9 @@ import type { MembershipRecord } from '../storage/entry-log.ts';
 import type { StateMark } from '../storage/state-store.ts';
 import type { Forwarded, IncomingSnapshot } from '../transport/types.ts';
 import { ApplyLoop } from './apply-loop.ts';
+import { ClusterOrders } from './cluster-orders.ts';
 import type { ConsensusTurn } from './consensus.ts';
 import type { ConsensusPort, ConsensusStart } from './consensus-port.ts';
-import type { ReplicaObserver } from './events.ts';
 import { Flusher } from './flusher.ts';
 import { Forwarder } from './forwarder.ts';
 import { Freshness } from './freshness.ts';
@@ -20,28 +20,12 @@ import { HashRing } from './hash-ring.ts';
 import { LeaseService, unavailable } from './lease-service.ts';
 import { PeerRequests } from './peer-requests.ts';
 import { ReadBarriers } from './read-barriers.ts';
-import { closeRecovered, loadRegistry, type Recovered } from './recovery.ts';
+import { closeRecovered, loadRegistry } from './recovery.ts';
 import { SnapshotExchange } from './snapshot-exchange.ts';
 import { fenced, stopping } from './refusals.ts';
-import type { ReplicaTimes } from './times.ts';
-import type { AppliedTurn, RenewResult } from './types.ts';
+import type { ServingOptions } from './serving-options.ts';
+import type { RenewResult } from './types.ts';
 import { WriteCalls } from './write-calls.ts';
-
-export interface ServingOptions {
-  readonly memberId: MemberId;
-  readonly membership: MembershipRecord;
-  readonly clock: Clock;
-  readonly consensus: ConsensusPort;
-  readonly observer: ReplicaObserver;
-  readonly times: ReplicaTimes;
-  readonly recovered: Recovered;
-  readonly createState: () => Registry;
-  readonly flushIntervalMs: number;
-  readonly logKeepBytes: number;
-  readonly unflushedBytesMax: number;
-  readonly onApplied: (turn: AppliedTurn) => void;
-  readonly onReplaced: (revision: number) => void;
-}
 
 /**
  * The running parts of a member that belongs to a cluster, wired in the order persist, send, apply, answer. The
@@ -61,6 +45,7 @@ export class Serving {
   readonly #ring = new HashRing(hashesKeptMax);
   readonly #freshness: Freshness;
   readonly #requests: PeerRequests;
+  readonly orders: ClusterOrders;
   readonly #snapshots: SnapshotExchange;
   #state: Registry;
   #soft: SoftState = { role: 'follower', term: 0, leader: '', ownTermCommitted: false };
@@ -102,6 +87,7 @@ export class Serving {
       readIndex: (context) => this.#consensus.readIndex(context),
     });
     this.#leases = this.#makeLeases();
+    this.orders = this.#makeOrders();
     this.#hashes = this.#makeHashes();
     this.#requests = this.#makeRequests();
     this.#apply = this.#makeApply();
@@ -207,6 +193,12 @@ export class Serving {
 
   onTurn(turn: ConsensusTurn): void {
     if (this.#stopped) return;
+    if (turn.membership !== undefined) {
+      this.orders.known(turn.membership);
+      this.#options.onMembership(turn.membership);
+    }
+    this.orders.transfersEnded(turn.transfersEnded);
+    for (const end of turn.transfersEnded) this.#options.observer.event({ kind: 'transferred', ...end });
     if (turn.softState !== undefined) this.#roleChanged(turn.softState);
     for (const outcome of turn.proposed) this.#calls.proposed(outcome);
     for (const context of turn.voidedReads) this.#barriers.voided(context);
@@ -230,6 +222,7 @@ export class Serving {
     this.#calls.tick(this.#ticks);
     this.#barriers.tick(this.#ticks);
     this.#leases.tick(this.#ticks, stalled);
+    this.orders.tick(this.#ticks);
     if (this.#leases.leading) this.#hashes.tick(this.#ticks);
     if (!this.#fenced && this.#ticks % this.#options.times.heartbeatTicks === 0) this.#freshness.ask();
   }
@@ -278,6 +271,7 @@ export class Serving {
     this.#leases.follow();
     this.#calls.endAll(stopping());
     this.#forwarder.stop();
+    this.orders.stop(stopping());
     this.#barriers.failAll(stopping());
     this.#snapshotServing?.reject(stopping());
     this.#consensus.halt();
@@ -306,6 +300,7 @@ export class Serving {
       this.#options.observer.event({ kind: 'role', role: soft.role, term: soft.term, leader: soft.leader });
       if (soft.role !== 'leader' || soft.term !== before.term) this.#leases.follow();
       this.#calls.leaderChanged(soft.leader);
+      this.orders.roleChanged();
     }
     this.#leadIfReady();
   }
@@ -365,10 +360,10 @@ export class Serving {
   }
 
   #makeHashes(): HashCheck {
-    const { memberId, membership, observer, times } = this.#options;
+    const { memberId, observer, times } = this.#options;
     return new HashCheck({
       memberId,
-      voters: membership.voters.map((voter) => voter.id),
+      voters: () => this.orders.voters,
       tickMs: times.tickMs,
       ring: this.#ring,
       forwarder: this.#forwarder,
@@ -384,11 +379,29 @@ export class Serving {
     });
   }
 
+  #makeOrders(): ClusterOrders {
+    const { clusterId, formState, memberId, membership, ownAddress, times } = this.#options;
+    return new ClusterOrders({
+      memberId,
+      clusterId,
+      consensus: this.#consensus,
+      membership,
+      soft: () => this.#soft,
+      formState,
+      ownAddress,
+      ask: (to, request, onAnswer) => this.#forwarder.ask(to, request, onAnswer),
+      timeoutTicks: times.callTimeoutTicks,
+      tickMs: times.tickMs,
+      onFatal: (error) => this.onFatal(error),
+    });
+  }
+
   #makeRequests(): PeerRequests {
     return new PeerRequests({
       calls: this.#calls,
       leases: this.#leases,
       hashes: this.#hashes,
+      orders: this.orders,
       nowMs: () => this.#options.clock.monotonicMs(),
       refusesWrites: () => this.#fenced || this.#split,
       schedule: () => this.#schedule(),
@@ -448,14 +461,13 @@ export class Serving {
   }
 
   #makeSnapshots(): SnapshotExchange {
-    const { clock, membership, memberId, observer, recovered } = this.#options;
+    const { clock, memberId, observer, recovered } = this.#options;
     return new SnapshotExchange({
       memberId,
       boot: recovered.consensus.boot,
       consensus: this.#consensus,
       soft: () => this.#soft,
       directory: recovered.directory,
-      membership: () => membership,
       flush: () => this.#flusher.flushNow(),
       installed: (base) => this.#whenServing(base),
       appliedIndex: () => this.#state.position.index,

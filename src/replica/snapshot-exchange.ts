@@ -1,7 +1,6 @@
 import { assert, assertEqual, must } from '../base/assert.ts';
 import { RollcallError, StorageError } from '../base/errors.ts';
 import type { LogBase, MemberId, SnapshotMessage, SoftState } from '../raft/types.ts';
-import type { MembershipRecord } from '../storage/entry-log.ts';
 import { SnapshotStreamError } from '../storage/snapshot-decoder.ts';
 import { encodeSnapshot, receiveSnapshot } from '../storage/snapshot-stream.ts';
 import type { StagedState, StateDirectory } from '../storage/state-store.ts';
@@ -15,7 +14,6 @@ export interface SnapshotExchangeOptions {
   /** As the consensus side told it last. */
   readonly soft: () => SoftState;
   readonly directory: StateDirectory;
-  readonly membership: () => MembershipRecord;
   /** Flushes what may be flushed, so that the snapshot is as new as can be. */
   readonly flush: () => Promise<void>;
   /** Resolves once the state of this base serves. */
@@ -139,7 +137,11 @@ export class SnapshotExchange {
     try {
       const { mark } = snapshot;
       const base: LogBase = { index: mark.index, term: mark.term, hash: mark.prefixHash };
-      const body = encodeSnapshot(snapshot, this.#options.membership());
+      const membership = await consensus.membershipAt(mark.index);
+      if (membership === undefined) {
+        throw new RollcallError('NOT_PROPOSED', `the log no longer reaches back to index ${mark.index}`);
+      }
+      const body = encodeSnapshot(snapshot, membership);
       await consensus.sendSnapshot(peer, term, base, body);
       this.#options.onSent(peer, base, this.#options.nowMs() - startMs);
       return base.index;

@@ -156,6 +156,7 @@ export class WriteCalls {
     switch (outcome.result.reason) {
       case 'not-leader':
       case 'ineligible':
+      case 'transferring':
         this.#again(proposal.calls);
         return;
       case 'uncommitted-full':

@@ -25,6 +25,16 @@ export function logLineOf(event: ReplicaEvent, slowMs: number): LogLine {
       return line('info', event.leader === '' ? `${event.role}, no leader known` : `${event.role} in the term`, facts);
     case 'leading':
       return line('info', 'leads: an entry of its own term is applied', facts);
+    case 'membership':
+      return line('info', 'the members of the cluster have changed', facts);
+    case 'transferred':
+      return line('info', event.outcome === 'transferred' ? 'handed leadership over' : 'kept leadership', facts);
+    case 'joined':
+      return line('info', 'the cluster has taken this member in', facts);
+    case 'removed':
+      return line('warn', 'this member was removed from the cluster for good; it ends', facts);
+    case 'suspected':
+      return line('warn', 'the leader is gone: its streams have ended and its port refuses', facts);
     case 'stalled':
       return line('warn', 'the event loop stood still for over half an election timeout', facts);
     case 'connected':

@@ -41,6 +41,11 @@ export function countReplicaEvent(metrics: MemberMetrics, event: ReplicaEvent): 
     case 'formed':
     case 'recovered':
     case 'connected':
+    case 'membership':
+    case 'transferred':
+    case 'joined':
+    case 'removed':
+    case 'suspected':
       return;
     default:
       return unreachable(event);

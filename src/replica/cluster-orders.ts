@@ -1,0 +1,354 @@
+import { unreachable } from '../base/assert.ts';
+import { RollcallError } from '../base/errors.ts';
+import { WireError } from '../base/wire-reader.ts';
+import { holds, isJoint, keepsQuorum, leaveJoint, type Membership } from '../raft/membership.ts';
+import { type MembershipChange, planMembershipChange } from '../raft/membership-plan.ts';
+import type { MemberId, SoftState, TransferEnd } from '../raft/types.ts';
+import type { FormState } from '../transport/types.ts';
+import type { ClusterAdmin, MembershipOrder, RecordedMembership } from './cluster-admin.ts';
+import type { MembershipNews } from './consensus.ts';
+import type { ConsensusPort } from './consensus-port.ts';
+import type { ExecuteOutcome, ForwardAnswer, ForwardRequest } from './forward-codec.ts';
+import {
+  decodeMembershipAnswer,
+  decodeOrder,
+  encodeMembershipAnswer,
+  encodeOrder,
+  type HandedOrder,
+} from './order-codec.ts';
+import { membershipRefused, orderOutcomeUnknown, quorumAtRisk, refusalOf, transferFailed } from './order-refusals.ts';
+import { recordedMembership } from './recorded-membership.ts';
+
+/** Orders of this member that wait for their end at once; more are refused as OVERLOADED. */
+export const ordersWaitingMax = 64;
+
+export interface ClusterOrdersOptions {
+  readonly memberId: MemberId;
+  readonly clusterId: string;
+  readonly consensus: ConsensusPort;
+  /** As found at the start. */
+  readonly membership: Membership;
+  readonly soft: () => SoftState;
+  /** This member as it tells others of itself. */
+  readonly formState: () => FormState;
+  /** Where this member is configured to be reached by its peers; '' where that is not known. */
+  readonly ownAddress: string;
+  /** Asks another member; false: nothing was sent. */
+  readonly ask: (
+    to: MemberId,
+    request: ForwardRequest,
+    onAnswer: (answer: ForwardAnswer | undefined) => void,
+  ) => boolean;
+  /** What is not done by then is of unknown outcome. */
+  readonly timeoutTicks: number;
+  readonly tickMs: number;
+  readonly onFatal: (error: unknown) => void;
+}
+
+interface Waiter<T> {
+  readonly deadlineTick: number;
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: RollcallError) => void;
+}
+
+/**
+ * What operators order of the cluster: changes of the members, and handing over. The leader carries it out; another
+ * member hands it on.
+ */
+export class ClusterOrders implements ClusterAdmin {
+  readonly #options: ClusterOrdersOptions;
+  #inForce: Membership;
+  #committed: Membership;
+  #committedIndex = 0;
+  #nowTick = 0;
+  #moving = false;
+  #stopped = false;
+  #changes: (Waiter<RecordedMembership> & { readonly index: number })[] = [];
+  #transfers: (Waiter<MemberId> & { readonly to: MemberId })[] = [];
+
+  constructor(options: ClusterOrdersOptions) {
+    this.#options = options;
+    this.#inForce = options.membership;
+    this.#committed = options.membership;
+  }
+
+  /** Ids of the voters that decide now, of both halves while a change is under way. */
+  get voters(): readonly MemberId[] {
+    const { voters, outgoing } = this.#inForce;
+    return [...new Set([...voters, ...outgoing].map(({ id }) => id))];
+  }
+
+  get inForce(): Membership {
+    return this.#inForce;
+  }
+
+  membership(): RecordedMembership {
+    return recordedMembership(this.#options.clusterId, this.#inForce, this.#committedIndex);
+  }
+
+  async changeMembership(order: MembershipOrder, force: boolean): Promise<RecordedMembership> {
+    if (this.#leads) return this.#change(order, force);
+    const answer = await this.#handOn({ kind: 'membership', order, force });
+    try {
+      return decodeMembershipAnswer(answer);
+    } catch (error) {
+      if (error instanceof WireError) throw orderOutcomeUnknown();
+      throw error;
+    }
+  }
+
+  async transferLeadership(to: MemberId): Promise<MemberId> {
+    if (this.#leads) return this.#transfer(to);
+    return Buffer.from(await this.#handOn({ kind: 'transfer', to })).toString();
+  }
+
+  /** Another member hands an order on. */
+  handle(bytes: Uint8Array, answer: (outcome: ExecuteOutcome) => void): void {
+    this.#handled(decodeOrder(bytes)).then(
+      (result) => answer({ ok: true, result }),
+      (error: unknown) => {
+        if (error instanceof RollcallError) answer({ ok: false, error });
+        else this.#options.onFatal(error);
+      },
+    );
+  }
+
+  /** Before the change of role that the same turn may bring: a leader that removes itself has done what it was to. */
+  known({ inForce, committed, committedIndex }: MembershipNews): void {
+    this.#inForce = inForce;
+    this.#committed = committed;
+    this.#committedIndex = committedIndex;
+    if (isJoint(committed)) return;
+    const done = this.#changes.filter(({ index }) => index <= committedIndex);
+    this.#changes = this.#changes.filter(({ index }) => index > committedIndex);
+    for (const { resolve } of done) resolve(this.membership());
+  }
+
+  transfersEnded(ends: readonly TransferEnd[]): void {
+    for (const { to, outcome } of ends) {
+      const concerned = this.#transfers.filter((waiter) => waiter.to === to);
+      this.#transfers = this.#transfers.filter((waiter) => waiter.to !== to);
+      for (const { resolve, reject } of concerned) {
+        if (outcome === 'transferred') resolve(to);
+        else reject(transferFailed(to, whyOf(outcome)));
+      }
+    }
+  }
+
+  /** The own role has changed. */
+  roleChanged(): void {
+    if (this.#leads) return;
+    // A change that was appended may be carried on by the next leader.
+    for (const { reject } of this.#changes.splice(0)) reject(orderOutcomeUnknown());
+  }
+
+  tick(nowTick: number): void {
+    this.#nowTick = nowTick;
+    this.#changes = this.#changes.filter((waiter) => this.#waits(waiter));
+    this.#transfers = this.#transfers.filter((waiter) => this.#waits(waiter));
+    this.#tellOwnAddress();
+  }
+
+  stop(error: RollcallError): void {
+    this.#stopped = true;
+    for (const { reject } of [...this.#changes.splice(0), ...this.#transfers.splice(0)]) reject(error);
+  }
+
+  get #leads(): boolean {
+    return this.#options.soft().role === 'leader';
+  }
+
+  #waits({ deadlineTick, reject }: Waiter<never>): boolean {
+    if (deadlineTick > this.#nowTick) return true;
+    reject(orderOutcomeUnknown());
+    return false;
+  }
+
+  async #handled(order: HandedOrder): Promise<Uint8Array> {
+    if (!this.#leads) throw new RollcallError('NOT_PROPOSED', 'the leader changed; order again', { retryAfterMs: 200 });
+    switch (order.kind) {
+      case 'membership':
+        return encodeMembershipAnswer(await this.#change(order.order, order.force));
+      case 'transfer':
+        return Buffer.from(await this.#transfer(order.to));
+      case 'move':
+        return encodeMembershipAnswer(await this.#move(order.memberId, order.peerAddress));
+      default:
+        return unreachable(order);
+    }
+  }
+
+  #handOn(order: HandedOrder): Promise<Uint8Array> {
+    const { leader } = this.#options.soft();
+    return new Promise((resolve, reject) => {
+      const noLeader = (): RollcallError =>
+        new RollcallError('NO_LEADER', 'no leader is known that could do it', { retryAfterMs: 200 });
+      if (leader === '' || leader === this.#options.memberId) {
+        reject(noLeader());
+        return;
+      }
+      const sent = this.#options.ask(leader, { kind: 'order', order: encodeOrder(order) }, (answer) => {
+        if (answer?.kind !== 'ordered') reject(orderOutcomeUnknown());
+        else if (answer.outcome.ok) resolve(answer.outcome.result);
+        else reject(answer.outcome.error);
+      });
+      if (!sent) reject(noLeader());
+    });
+  }
+
+  async #change(order: MembershipOrder, force: boolean): Promise<RecordedMembership> {
+    const change = await this.#changeOf(order);
+    return change === undefined ? this.membership() : this.#propose(change, force);
+  }
+
+  /** undefined: it is so already. */
+  async #changeOf(order: MembershipOrder): Promise<MembershipChange | undefined> {
+    switch (order.kind) {
+      case 'add':
+        return this.#additionOf(order.peerAddress, order.autoPromote);
+      case 'promote':
+        return { kind: 'promote', id: order.memberId };
+      case 'remove':
+        if (this.#inForce.removedIds.includes(order.memberId)) return undefined;
+        return { kind: 'remove', id: order.memberId };
+      case 'replace': {
+        if (this.#isReplaced(order.memberId, order.by)) return undefined;
+        const by = this.#inForce.learners.find(({ id }) => id === order.by);
+        if (by === undefined)
+          throw refusalOf(holds(this.#inForce.voters, order.by) ? 'is-voter' : 'unknown-id', [order.by]);
+        const { id, directoryId, peerAddress } = by;
+        return { kind: 'replace', id: order.memberId, by: { id, directoryId, peerAddress } };
+      }
+      default:
+        return unreachable(order);
+    }
+  }
+
+  #isReplaced(memberId: MemberId, by: MemberId): boolean {
+    return this.#inForce.removedIds.includes(memberId) && holds(this.#inForce.voters, by);
+  }
+
+  /** Who waits at the address says who it is: a wrong id or directory cannot be typed. */
+  async #additionOf(peerAddress: string, autoPromote: boolean): Promise<MembershipChange | undefined> {
+    const { clusterId, consensus, formState, tickMs, timeoutTicks } = this.#options;
+    let found: FormState;
+    try {
+      found = await consensus.askForm(peerAddress, formState(), (tickMs * timeoutTicks) / 2);
+    } catch (error) {
+      if (!(error instanceof RollcallError)) throw error;
+      throw membershipRefused('unreachable', `no member answers at ${peerAddress}: ${error.message}`);
+    }
+    const { memberId: id, directoryId, phase } = found;
+    if (phase === 'empty' || phase === 'forming') {
+      throw membershipRefused('forms-anew', `member ${id} waits to form a new cluster: start it with --join`);
+    }
+    if (phase === 'formed' && found.clusterId !== clusterId) {
+      throw membershipRefused(
+        'other-cluster',
+        `member ${id} belongs to cluster ${found.clusterId}, this is ${clusterId}`,
+      );
+    }
+    const isSame = this.#inForce.voters.some((voter) => voter.id === id && voter.directoryId === directoryId);
+    return isSame ? undefined : { kind: 'add-learner', member: { id, directoryId, peerAddress }, autoPromote };
+  }
+
+  async #move(memberId: MemberId, peerAddress: string): Promise<RecordedMembership> {
+    return this.#propose({ kind: 'set-address', id: memberId, peerAddress }, false);
+  }
+
+  async #propose(change: MembershipChange, force: boolean): Promise<RecordedMembership> {
+    if (this.#changes.length >= ordersWaitingMax) {
+      throw new RollcallError('OVERLOADED', 'too many orders wait for their end', { retryAfterMs: 1_000 });
+    }
+    if (!force) this.#refuseRisk(change);
+    const result = await this.#options.consensus.changeMembership([change], force);
+    if (result.outcome === 'refused') throw refusalOf(result.reason, result.ids);
+    const { index } = result;
+    if (index <= this.#committedIndex && !isJoint(this.#committed)) return this.membership();
+    return new Promise((resolve, reject) => {
+      this.#changes.push({ index, deadlineTick: this.#deadline, resolve, reject });
+    });
+  }
+
+  /** What follows from a plan that the core will refuse is not looked at. */
+  #refuseRisk(change: MembershipChange): void {
+    const plan = planMembershipChange(this.#inForce, [change], { force: false });
+    if (plan.kind !== 'changed' || plan.next.outgoing.length === 0) return;
+    const { memberId, consensus } = this.#options;
+    const active = new Set(
+      consensus
+        .status()
+        .core?.peers.filter((peer) => peer.recentlyActive)
+        .map(({ id }) => id),
+    );
+    const isLive = (id: MemberId): boolean => id === memberId || active.has(id);
+    const next = leaveJoint(plan.next);
+    if (keepsQuorum(next, isLive)) return;
+    throw quorumAtRisk(next.voters.filter(({ id }) => isLive(id)).length, next.voters.length);
+  }
+
+  async #transfer(asked: MemberId): Promise<MemberId> {
+    const to = asked === '' ? this.#successor() : asked;
+    const result = await this.#options.consensus.transferLeadership(to);
+    if (!result.accepted) {
+      switch (result.reason) {
+        case 'is-leader':
+          return to;
+        case 'not-voter':
+          throw refusalOf('not-voter', [to]);
+        case 'not-leader':
+          throw refusalOf('not-leader', []);
+        default:
+          return unreachable(result.reason);
+      }
+    }
+    return new Promise((resolve, reject) => {
+      this.#transfers.push({ to, deadlineTick: this.#deadline, resolve, reject });
+    });
+  }
+
+  /** The voter that is there and holds most. */
+  #successor(): MemberId {
+    const peers = this.#options.consensus.status().core?.peers ?? [];
+    const voters = peers.filter(({ id, recentlyActive }) => recentlyActive && holds(this.#inForce.voters, id));
+    const [best] = voters.toSorted((one, other) => other.match - one.match);
+    if (best === undefined) throw transferFailed('(none)', 'no other voter is there');
+    return best.id;
+  }
+
+  get #deadline(): number {
+    return this.#nowTick + this.#options.timeoutTicks;
+  }
+
+  /** The log learns where this member is now: others may know only where it was. */
+  #tellOwnAddress(): void {
+    const { memberId, ownAddress } = this.#options;
+    const own = [...this.#committed.voters, ...this.#committed.learners].find(({ id }) => id === memberId);
+    const { leader } = this.#options.soft();
+    if (this.#stopped || this.#moving || ownAddress === '' || leader === '') return;
+    if (own === undefined || own.peerAddress === ownAddress || this.#inForce !== this.#committed) return;
+    this.#moving = true;
+    const order = { kind: 'move', memberId, peerAddress: ownAddress } as const;
+    const moved = this.#leads ? this.#move(memberId, ownAddress) : this.#handOn(order);
+    const over = (): void => {
+      this.#moving = false;
+    };
+    // What does not come about is tried again with a later tick.
+    moved.then(over, over);
+  }
+}
+
+function whyOf(outcome: Exclude<TransferEnd['outcome'], 'transferred'>): string {
+  switch (outcome) {
+    case 'timed-out':
+      return 'not within an election timeout';
+    case 'replaced':
+      return 'another was asked to lead meanwhile';
+    case 'not-voter':
+      return 'it has no vote any more';
+    case 'other-leader':
+      return 'another was elected';
+    default:
+      return unreachable(outcome);
+  }
+}
