@@ -1,4 +1,6 @@
 import type { Message } from '../../src/raft/types.ts';
+import type { MembershipChange } from '../../src/raft/membership-plan.ts';
+import { add, committed, demote, inForce, promote, remove } from './changes.ts';
 import { contextText, entriesText, entryText, messageText, persistText } from './format.ts';
 import type { Observer, Settings } from './member.ts';
 import { Network } from './network.ts';
@@ -90,6 +92,13 @@ class Session {
       wire: () => net.wire.forEach((message) => this.#print(messageText(message))),
       propose: () => this.#propose(first, second),
       read: () => this.#read(first),
+      join: () => void net.join(first),
+      change: () => this.#change(first, options),
+      transfer: () => this.#transfer(first, second),
+      suspect: () => this.#print(net.member(first).raft.suspectLeader() ? 'suspected' : 'no'),
+      'suspect-quietly': () => this.#print(net.member(first).raft.suspectLeader(false) ? 'suspected' : 'no'),
+      retry: () => this.#print(net.member(first).raft.retrySuspicion() ? 'asked again' : 'no'),
+      members: () => this.#members(names),
       unreachable: () => net.member(first).raft.reportUnreachable(second),
       'restart-rounds': () => net.member(first).raft.restartRounds(),
       'hold-disk': () => this.#holdDisk(first, true),
@@ -108,7 +117,7 @@ class Session {
     const command = commands[name];
     if (command === undefined) throw new Error(`no command ${name}`);
     command();
-    if (name !== 'wire' && name !== 'log' && name !== 'status') net.collect();
+    if (!['wire', 'log', 'status', 'members'].includes(name)) net.collect();
     net.checkers.check(net.members);
   }
 
@@ -126,6 +135,34 @@ class Session {
   #propose(id: string, text: string): void {
     const result = this.#net.propose(id, text);
     this.#print(result.accepted ? `accepted at ${result.index}/${result.term}` : `refused: ${result.reason}`);
+  }
+
+  /** `add=d promote=b,c`: several changes at once. */
+  #change(id: string, options: ReadonlyMap<string, string>): void {
+    const changes: MembershipChange[] = [];
+    const ids = (name: string): string[] => options.get(name)?.split(',') ?? [];
+    for (const learner of ids('add')) changes.push(add(learner));
+    for (const learner of ids('join')) changes.push(add(learner, true));
+    for (const learner of ids('promote')) changes.push(promote(learner));
+    for (const voter of ids('demote')) changes.push(demote(voter));
+    for (const member of ids('remove')) changes.push(remove(member));
+    const result = this.#net.change(id, changes);
+    if (result.outcome === 'accepted') this.#print(`accepted at ${result.index}/${result.term}`);
+    else if (result.outcome === 'unchanged') this.#print(`unchanged since ${result.index}`);
+    else this.#print(`refused: ${[result.reason, ...result.ids].join(' ')}`);
+  }
+
+  #transfer(from: string, to: string): void {
+    const result = this.#net.member(from).raft.transferLeadership(to);
+    this.#print(result.accepted ? 'accepted' : `refused: ${result.reason}`);
+  }
+
+  #members(ids: readonly string[]): void {
+    for (const id of ids.length === 0 ? this.#net.ids : ids) {
+      this.#print(`${id} in force ${inForce(this.#net, id)}, committed ${committed(this.#net, id)}`);
+      for (const { to, outcome } of this.#net.member(id).transfersEnded)
+        this.#print(`  hand-over to ${to}: ${outcome}`);
+    }
   }
 
   #read(id: string): void {
