@@ -70,6 +70,10 @@ export const reasonCodes = {
 
 export type Reason = keyof typeof reasonCodes;
 
+export function isReason(text: string): text is Reason {
+  return Object.hasOwn(reasonCodes, text);
+}
+
 export interface RollcallErrorOptions {
   /** Path of the offending field as in the proto file, e.g. `instance.endpoints[2].port`. */
   readonly field?: string;

@@ -6,14 +6,15 @@ import { addCompletionCommand } from './completion-command.ts';
 import type { CliIo } from './context.ts';
 import { addGlobalOptions, streamsOf } from './context.ts';
 import { addDeregisterCommand } from './deregister-command.ts';
+import { addDevCommand } from './dev-command.ts';
 import { CliError, cliErrorOf, exitCodes } from './exit-codes.ts';
-import { addDevCommand, addServeCommand } from './member-commands.ts';
 import type { OutputFormat } from './output.ts';
 import { Output } from './output.ts';
 import { packageVersion } from './package-version.ts';
 import { addDiscoverCommand, addServicesCommand } from './read-commands.ts';
 import { addRegisterCommand } from './register-command.ts';
 import { addRunCommand } from './run-command.ts';
+import { addServeCommand } from './serve-command.ts';
 import { addWatchCommand } from './watch-command.ts';
 
 /** Columns of the help, whatever the terminal has: it stands in docs/reference/cli.md as well. */

@@ -1,7 +1,7 @@
 import type { ServiceError } from '@grpc/grpc-js';
 import { status } from '@grpc/grpc-js';
 import type { Reason } from '../base/errors.ts';
-import { reasonCodes } from '../base/errors.ts';
+import { isReason, reasonCodes } from '../base/errors.ts';
 import { google } from '../gen/rollcall.js';
 
 /** Names of the gRPC status codes. */
@@ -118,10 +118,6 @@ export class ClientError extends Error {
 export function tellsMore(error: ClientError, told: ClientError | undefined): boolean {
   if (error.reason === 'TIMEOUT') return false;
   return error.reason !== 'UNREACHABLE' || told === undefined || told.reason === 'UNREACHABLE';
-}
-
-function isReason(text: string): text is Reason {
-  return Object.hasOwn(reasonCodes, text);
 }
 
 function codeName(code: number): ClientCode {

@@ -32,7 +32,8 @@ export function checkTogether(config: PartialConfig): ConfigProblem[] {
 /** What is allowed and rarely meant. */
 export function warningsOf(config: CheckedConfig): ConfigProblem[] {
   const count = config.initialMembers.length;
-  if (count % 2 === 1) return [];
+  // A member that joins forms nothing out of them.
+  if (count % 2 === 1 || config.join.length > 0) return [];
   const survived = count / 2 - 1;
   const text =
     `holds ${count} members, an even number: they survive the loss of ${survived}, as ${count - 1} would; ` +

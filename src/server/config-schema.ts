@@ -25,6 +25,9 @@ const initialMembersMax = 9;
 
 const initialMember = z.strictObject({ id: memberId(), peer: reachableAddress(), client: reachableAddress() });
 
+/** As many as a client takes. */
+const joinMax = 64;
+
 /** The largest entry fits one frame of 4 MiB, and a frame lies within one segment. */
 const segmentBytesMin = 4 * mib;
 
@@ -40,6 +43,11 @@ export const configSchema = z.strictObject({
     .min(1, { error: 'is empty; write id, peer and client of each member, this one among them' })
     .max(initialMembersMax, { error: `holds more than ${initialMembersMax} members; 3 or 5 are usual` }),
   listen: z.strictObject({ client: listenAddress(), peer: listenAddress(), http: listenAddress() }),
+  join: z
+    .array(reachableAddress(), { error: 'write a list of addresses for clients, such as ["127.0.0.1:7410"]' })
+    .max(joinMax, { error: `holds more than ${joinMax} addresses; those of a few members do` })
+    .default([]),
+  learner: flag().default(false),
   insecure: flag().default(false),
   stopGraceMs: wholeNumber(0, hourMs, 'ms').default(5_000),
   consensusThread: flag().default(true),

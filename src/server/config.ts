@@ -22,6 +22,10 @@ export interface MemberConfig {
   /** This member's own, from `initialMembers`. */
   readonly peerAddress: string;
   readonly clientAddress: string;
+  /** Members of a running cluster, as clients reach them, which take this one in; none: it forms one. */
+  readonly join: readonly string[];
+  /** It joins as a learner that stays one. */
+  readonly learner: boolean;
   readonly insecure: boolean;
   readonly stopGraceMs: number;
   readonly consensusThread: boolean;
@@ -62,6 +66,7 @@ export function memberConfigOf(text: string, file: string, workingDirectory: str
     dataDirectory: resolve(workingDirectory, config.dataDirectory),
     peerAddress: own.peerAddress,
     clientAddress: own.clientAddress,
+    join: config.join.map(formatHostPort),
     warnings,
   };
 }

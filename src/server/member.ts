@@ -5,6 +5,7 @@ import type { Random } from '../base/random.ts';
 import { GrpcServer } from '../grpc/grpc-server.ts';
 import { grpcLimits } from '../grpc/limits.ts';
 import type { GrpcObserver } from '../grpc/observer.ts';
+import type { RecordedMembership } from '../replica/cluster-admin.ts';
 import type { ReplicaObserver } from '../replica/events.ts';
 import { LocalConsensus } from '../replica/local-consensus.ts';
 import { MemberReplica } from '../replica/member-replica.ts';
@@ -37,6 +38,8 @@ export interface MemberOptions {
   /** Absolute. */
   readonly dataDirectory: string;
   readonly initialMembers: readonly InitialMember[];
+  /** Present: an empty directory joins a running cluster in place of forming one. */
+  readonly join?: { readonly ask: (peerAddress: string) => Promise<RecordedMembership> };
   readonly listenClient: ListenAddress;
   readonly listenPeer: ListenAddress;
   /** host:port under which clients and peers reach this member; '' = the address listened on. */

@@ -3,6 +3,7 @@ import { SystemClock } from '../base/system-clock.ts';
 import { SystemRandom } from '../base/system-random.ts';
 import { healthOf } from '../http/health-report.ts';
 import { HttpServer } from '../http/http-server.ts';
+import type { RecordedMembership } from '../replica/cluster-admin.ts';
 import type { ReplicaEvent } from '../replica/events.ts';
 import { GrpcTelemetry } from '../telemetry/grpc-telemetry.ts';
 import { type Log, openLog } from '../telemetry/logger.ts';
@@ -19,6 +20,19 @@ export interface RunOptions {
   readonly version: string;
   /** Called once the member serves: addresses as `host:port`. */
   readonly onReady?: (info: { readonly clientAddress: string; readonly httpAddress: string }) => void;
+  /** Present: an empty directory joins a running cluster in place of forming one. */
+  readonly join?: JoinRun;
+}
+
+/** How a member comes into a cluster that runs already. */
+export interface JoinRun {
+  /** It stays a learner. */
+  readonly learner: boolean;
+  /**
+   * Asks the cluster to take in the member that listens for peers at this address, until it has. Rejects with
+   * RollcallError where it does not.
+   */
+  readonly ask: (peerAddress: string) => Promise<RecordedMembership>;
 }
 
 /** How often the health service is told anew whether the member serves, ms. */
@@ -109,10 +123,12 @@ class MemberRun {
     const config = this.#config;
     const { logger } = this.#log;
     const { slowMs } = config.log;
+    const { version, join } = this.#options;
     const telemetry = { metrics: this.#metrics, logger, clock: this.#clock, slowMs };
     return Member.open({
       memberId: config.memberId,
-      version: this.#options.version,
+      version,
+      ...(join === undefined ? {} : { join: { ask: join.ask } }),
       dataDirectory: config.dataDirectory,
       initialMembers: config.initialMembers.map(({ id, peerAddress }) => ({ id, peerAddress })),
       listenClient: config.listen.client,

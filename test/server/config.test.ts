@@ -339,6 +339,31 @@ describe('an even number of members', () => {
   });
 });
 
+describe('a member that joins', () => {
+  const two = minimal.replace(/ {2}- \{id: c.*\n/, '');
+
+  it('is not warned of a list that forms nothing', () => {
+    expect(memberConfigOf(`${two}join: ["127.0.0.1:7420"]\n`, 'm.yaml', '/srv')).toMatchObject({
+      join: ['127.0.0.1:7420'],
+      learner: false,
+      warnings: [],
+    });
+  });
+
+  it.each([
+    ['a word', 'a', /^join: write a list of addresses for clients/],
+    ['an address alone', '127.0.0.1:7420', /^join: write a list of addresses for clients/],
+    ['an address without a port', '[127.0.0.1]', /^join\[0\]: is "127\.0\.0\.1"; write host:port/],
+    ['a wildcard', '["0.0.0.0:7420"]', /^join\[0\]: is "0\.0\.0\.0:7420"; nobody reaches a member there/],
+    ['too many', JSON.stringify(Array.from({ length: 65 }, (_, i) => `h:${i + 1}`)), /^join: holds more than 64/],
+  ])('is refused %s', (_name, value, message) => {
+    const [problem = '', ...more] = problemsIn(`${minimal}join: ${value}\n`);
+    expect([problem.replace(/^m\.yaml:\d+: /, ''), more]).toEqual([expect.stringMatching(message), []]);
+    const most = JSON.stringify(Array.from({ length: 64 }, (_, i) => `h:${i + 1}`));
+    expect(problemsIn(`${minimal}join: ${most}\n`)).toEqual([]);
+  });
+});
+
 describe('a file', () => {
   it('that cannot be read is told by name, with what to do', async () => {
     await expect(loadConfig('no-such.yaml', root)).rejects.toThrow(/^no-such\.yaml: there is no such file; copy/);
@@ -381,6 +406,28 @@ function documented(text: string): Map<string, { readonly comment: string; reado
   return found;
 }
 
+describe('cluster-configs/joining/d.yaml', () => {
+  it('joins the three members, and says nothing else that differs from the defaults', async () => {
+    const config = await loadConfig('cluster-configs/joining/d.yaml', root);
+    const a = await loadConfig('cluster-configs/three-members/a.yaml', root);
+    expect([a.join, a.learner]).toEqual([[], false]);
+    expect(config).toEqual({
+      ...a,
+      memberId: 'd',
+      dataDirectory: join(root, '.rollcall/d'),
+      initialMembers: [{ id: 'd', peerAddress: '127.0.0.1:7441', clientAddress: '127.0.0.1:7440' }],
+      peerAddress: '127.0.0.1:7441',
+      clientAddress: '127.0.0.1:7440',
+      join: a.initialMembers.map(({ clientAddress }) => clientAddress),
+      listen: {
+        client: { host: '127.0.0.1', port: 7_440 },
+        peer: { host: '127.0.0.1', port: 7_441 },
+        http: { host: '127.0.0.1', port: 7_442 },
+      },
+    });
+  });
+});
+
 describe.each(samples)('cluster-configs/%s', (name) => {
   const path = join('cluster-configs', name);
 
@@ -409,7 +456,7 @@ describe.each(samples)('cluster-configs/%s', (name) => {
         expect([key.path, parsedAs(key.path, shown)]).toEqual([key.path, key.defaultValue]);
       }
     }
-    expect(defaults).toHaveLength(20);
+    expect(defaults).toHaveLength(22);
   });
 
   it('has each key at its default', async () => {

@@ -11,11 +11,6 @@ import { CliError, exitCodes } from './exit-codes.ts';
 import { packageVersion } from './package-version.ts';
 import { parseInteger } from './values.ts';
 
-const serveExamples = `
-Examples:
-  rollcall serve --config cluster-configs/single.yaml
-  rollcall serve --config cluster-configs/three-members/a.yaml`;
-
 const devExamples = `
 Examples:
   rollcall dev
@@ -26,25 +21,6 @@ const loopback = '127.0.0.1';
 /** Client, peers, HTTP: this port and the two behind it. */
 const devPort = 7400;
 const devPortMax = 65_533;
-
-export function addServeCommand(program: Command, io: CliIo, done: (exitCode: number) => void): void {
-  program
-    .command('serve')
-    .summary('run a member')
-    .description('Runs a member of a cluster until SIGINT or SIGTERM. Its configuration files explain themselves.')
-    .requiredOption('--config <file>', 'YAML file with the settings of the member')
-    .addHelpText('after', serveExamples)
-    .action(async ({ config: file }: { readonly config: string }) => {
-      const { ConfigError } = await import('../server/config-load.ts');
-      const { loadConfig } = await import('../server/config.ts');
-      const config = await loadConfig(file, io.workingDirectory).catch((error: unknown) => {
-        if (!(error instanceof ConfigError)) throw error;
-        throw new CliError(exitCodes.usage, error.message, 'correct the file; cluster-configs/ holds examples');
-      });
-      const { runMember } = await import('../server/run-member.ts');
-      done(await runMember(config, { version: packageVersion() }));
-    });
-}
 
 export function addDevCommand(program: Command, io: CliIo, done: (exitCode: number) => void): void {
   program
