@@ -185,6 +185,14 @@ export class CoreState {
     return progress;
   }
 
+  /** The peer has started anew. A learner has to show its pace again. */
+  restartProgress(peer: MemberId): void {
+    const progress = this.progress.get(peer);
+    if (progress === undefined) return;
+    progress.restart(this.log.lastIndex + 1);
+    if (progress.catchUp !== undefined) progress.catchUp = new CatchUp(this.log.lastIndex, this.ticks);
+  }
+
   /** Replaces the log from the first of `entries` on, and with it what it says of the membership. */
   replaceEntries(entries: readonly Entry[]): void {
     const before = this.memberships.inForce;

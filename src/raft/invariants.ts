@@ -17,7 +17,7 @@ export function watermarksOf(core: CoreState): Watermarks {
 
 /**
  * Asserts what must hold between any two calls: term, vote, commit, applied and base only go forward (I6), the indexes
- * are in order (I7), progress exists for a leader alone, and bounds are kept. Returns the new watermarks.
+ * are in order (I7), who leads has a vote until its removal is committed, progress exists for a leader alone, and bounds are kept. Returns the new watermarks.
  */
 export function checkInvariants(core: CoreState, before: Watermarks): Watermarks {
   const now = watermarksOf(core);
@@ -37,6 +37,11 @@ export function checkInvariants(core: CoreState, before: Watermarks): Watermarks
   assert(
     core.role === 'follower' || core.role === 'pre-candidate' || core.vote === core.id,
     () => `a ${core.role} voted for ${core.vote}`,
+  );
+  assert(core.memberships.index <= log.lastIndex, () => `membership of ${core.memberships.index} above the log`);
+  assert(
+    core.role !== 'leader' || core.quorum.has(core.id) || core.memberships.index > log.commit,
+    () => `${core.id} leads without a vote since ${core.memberships.index}`,
   );
   assert(core.progress.size === (core.role === 'leader' ? core.peers.length : 0), 'progress of a leader alone');
   for (const progress of core.progress.values()) progress.check(log.lastIndex);

@@ -67,7 +67,7 @@ function mayConcern(core: CoreState, { kind, from }: Message): boolean {
 function forgetEarlierBoot(core: CoreState, peer: MemberId): void {
   switch (core.role) {
     case 'leader':
-      core.progress.get(peer)?.restart(core.log.lastIndex + 1);
+      core.restartProgress(peer);
       core.rounds.forget(peer);
       return;
     case 'pre-candidate':

@@ -249,6 +249,22 @@ describe('a learner that catches up', () => {
     expect(committed(net, 'a')).toBe('a b c d');
   });
 
+  it('has to show its pace again after a restart', () => {
+    const net = longLog();
+    net.change('a', [add('d')]);
+    net.settle();
+    net.run(4);
+    expect(net.member('a').raft.status().peers.at(-1)).toMatchObject({ id: 'd', caughtUp: true });
+    net.restart('d');
+    // The leader hears of the new boot, and nothing yet of what it holds.
+    net.tick('a', 2);
+    net.deliverOne(({ kind, to }) => kind === 'heartbeat' && to === 'd');
+    net.deliverOne(({ kind, from }) => kind === 'heartbeat-reply' && from === 'd');
+    expect(net.member('a').raft.status().peers.at(-1)).toMatchObject({ match: 0, caughtUp: false });
+    net.run(4);
+    expect(net.member('a').raft.status().peers.at(-1)).toMatchObject({ match: 22, caughtUp: true });
+  });
+
   it('is promoted by a later leader, too', () => {
     const net = longLog();
     net.isolate('d');
