@@ -40,6 +40,9 @@ function planned(current: Membership, changes: readonly MembershipChange[], forc
   }
 }
 
+/** Names in order. */
+const many = (count: number): string[] => Array.from({ length: count }, (_, at) => `m${100 + at}`);
+
 const abc = membershipOf(['a', 'b', 'c']);
 const withLearner = membershipOf(['a', 'b', 'c'], { learners: [learnerOf('d')] });
 const removed = membershipOf(['a', 'b', 'c'], { removedIds: ['x'] });
@@ -245,6 +248,8 @@ describe('a membership', () => {
     ['a removed voter', membershipOf(['a'], { removedIds: ['a'] }), /removed before/],
     ['a removed learner', membershipOf(['a'], { learners: [learnerOf('b')], removedIds: ['b'] }), /removed before/],
     ['no voter', membershipOf([], { learners: [learnerOf('b')] }), /no voter/],
+    ['too many members', membershipOf(many(31), { learners: [learnerOf('z')] }), /more than 31 members/],
+    ['too many outgoing voters', membershipOf(['a'], { outgoing: many(32).map(recordOf) }), /more than 31 outgoing/],
     [
       'two directories of one id',
       membershipOf(['a'], { outgoing: [{ ...recordOf('a'), directoryId: 'e'.repeat(32) }] }),
