@@ -90,6 +90,30 @@ export const memberships: readonly Situation[] = [
     budget: { ...changeBudget, doubts: 2, changes: 0 },
   },
   {
+    name: 'election-by-one-half',
+    about:
+      'Of four, b leads by the old half of an exchange that it has not heard of; a and d, most of the new half, have.',
+    members: 4,
+    script(script) {
+      leaderA(script);
+      script.change('a', demote('d'));
+      script.settle();
+      script.beat('a');
+      script.settle();
+      script.change('a', demote('c'), promote('d'));
+      script.persist('a');
+      script.deliver(sent('append', 'a', 'd'));
+      script.persist('d');
+      script.lose();
+      script.doubt('c', 'd');
+      script.elect('b', 'c');
+      script.lose();
+      script.crash('a');
+      script.campaign('a');
+    },
+    budget: { ...noBudget, campaigns: 1 },
+  },
+  {
     name: 'handing-over',
     about: 'A leader hands over to a follower that lags behind its newest entry, and may be suspected meanwhile.',
     members: 3,
