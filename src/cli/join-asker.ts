@@ -49,7 +49,7 @@ export class JoinAsker {
         return known(await this.#client.cluster.addMember({ peerAddress, learnerOnly: learner }));
       } catch (error) {
         if (!(error instanceof ClientError)) throw error;
-        if (!error.retryable || this.#ended.signal.aborted) throw refusal(error);
+        if (!mayPass(error) || this.#ended.signal.aborted) throw refusal(error);
         // How often and how long it was tried is told anew each time.
         const trouble = troubleOf(error).replace(/ \(\d+ attempts in \d+ ms\)$/, '');
         if (trouble !== said) onTrouble(trouble);
@@ -74,6 +74,11 @@ function known(membership: Membership): KnownMembership {
     return { ...member, kind: kind === 'unknown' ? ('learner' as const) : kind };
   });
   return { ...membership, members };
+}
+
+/** The leader may not reach the new member yet, which has only begun to listen. */
+function mayPass({ retryable, facts }: ClientError): boolean {
+  return retryable || facts['problem'] === 'unreachable';
 }
 
 function refusal(error: ClientError): RollcallError {

@@ -166,6 +166,26 @@ const member = part('member', {
   waitingFor: text('members that a forming one waits for').optional(),
 });
 
+const known = (what: string) => z.int().min(0).nullable().describe(`${what}; null: not known`);
+const perSecond = (what: string) => z.number().min(0).nullable().describe(what);
+
+const topMember = part('top-member', {
+  address: text('address that was asked; empty: not known'),
+  memberId: z.string().nullable().describe('id of the member; null: nobody names it'),
+  role: z
+    .enum(['follower', 'candidate', 'leader', 'forming', 'unrecognised'])
+    .nullable()
+    .describe('as it sees itself; null: it does not answer'),
+  kind,
+  appliedIndex: known('applied to its state'),
+  appliedPerSecond: perSecond('entries applied in a second; null: it did not answer twice, or was started anew'),
+  lag: known('committed entries that it has not applied'),
+  watches: known('open on it'),
+  sessionStreams: known('open on it'),
+  diskFreeBytes: known('on its data disk'),
+  uptimeMs: known('since its start, ms'),
+});
+
 const lifetime = z
   .union([
     part('lifetime-ttl', { ttlMs: count('lives by a lease of its own with this time to live, ms') }),
@@ -279,6 +299,20 @@ export const jsonDocuments = {
   }),
   'rollcall.cluster-transfer.v1': document('rollcall.cluster-transfer.v1', {
     leader: text('id of the member that leads now'),
+  }),
+  'rollcall.top.v1': document('rollcall.top.v1', {
+    leader: z.string().nullable().describe('id of the leader; null where none hears a majority'),
+    term: z.int().nullable().describe('its term, or null'),
+    intervalMs: count('how long it was measured'),
+    writesPerSecond: perSecond('changes of the registry, by its revision; null: nobody answers'),
+    revision: known('of the member that is furthest'),
+    instances: known('registered'),
+    services: known('known'),
+    leases: known('live'),
+    sessions: known('live'),
+    watches: count('open on all members that answer'),
+    sessionStreams: count('streams of sessions that are open on them'),
+    members: list(topMember, 'one a member, and one an address that did not answer'),
   }),
   'rollcall.dev.v1': document('rollcall.dev.v1', {
     server: text('address for clients: give it to `--server`'),

@@ -15,6 +15,7 @@ import { addDiscoverCommand, addServicesCommand } from './read-commands.ts';
 import { addRegisterCommand } from './register-command.ts';
 import { addRunCommand } from './run-command.ts';
 import { addServeCommand } from './serve-command.ts';
+import { addTopCommand } from './top-command.ts';
 import { addWatchCommand } from './watch-command.ts';
 
 /** Columns of the help, whatever the terminal has: it stands in docs/reference/cli.md as well. */
@@ -106,6 +107,7 @@ export function buildProgram(io: CliIo, { command, quietErrors, done }: ProgramO
   addWatchCommand(program, io, command, done);
   program.commandsGroup('Members:');
   addClusterCommand(program, io, done);
+  addTopCommand(program, io, done);
   program.commandsGroup('Help:');
   addCompletionCommand(program, io, done);
   program.helpCommand('help [command]', 'explain a command');

@@ -25,6 +25,7 @@ describe('--help', () => {
       'cluster remove',
       'cluster transfer',
       'cluster replace',
+      'top',
       'completion',
     ]);
   });

@@ -70,9 +70,16 @@ describe('a member that is to join', () => {
     await until(() => member.seen.length > before + 1, 'it goes on');
     answer = { reason: 'NO_LEADER', retryAfterMs: 5 };
     await until(() => troubles.length > 1, 'it is something else now');
+    // The leader cannot reach who has just begun to listen.
+    answer = { reason: 'MEMBERSHIP_REFUSED', facts: { problem: 'unreachable' } };
+    await until(() => troubles.length > 2, 'it is yet another thing');
     answer = taken();
     await asked;
-    expect(troubles.map((text) => text.replace(/^.*: /, ''))).toEqual(['CHANGE_UNDER_WAY', 'NO_LEADER']);
+    expect(troubles.map((text) => text.replace(/^.*: /, ''))).toEqual([
+      'CHANGE_UNDER_WAY',
+      'NO_LEADER',
+      'MEMBERSHIP_REFUSED',
+    ]);
   });
 
   it('is refused for good with the reason of the cluster', async () => {

@@ -161,6 +161,8 @@ describe('JSON of the commands', () => {
       expect(await print('rollcall.cluster-members.v1', 'members')).toMatchObject({ removedIds: [] });
       expect(await print('rollcall.cluster-members.v1', 'remove', 'c')).toMatchObject({ removedIds: ['c'] });
       expect(await print('rollcall.cluster-transfer.v1', 'transfer', 'b')).toMatchObject({ leader: 'b' });
+      const top = await printed('rollcall.top.v1', 'top', '--interval', '20ms', '--server', double.address);
+      expect(top).toMatchObject({ leader: 'a', writesPerSecond: 0, members: [{ appliedPerSecond: 0 }, {}, {}] });
       expect(await print('rollcall.cluster-status.v1', 'status')).toMatchObject({
         leader: 'a',
         members: [{ memberId: 'a' }, { memberId: 'b', kind: 'voter' }, { memberId: 'c', kind: 'unknown' }],
