@@ -79,6 +79,7 @@ export class ConsensusHost {
       },
       onConnected: (peer) => link.tell(() => ({ kind: 'connected', peer })),
       onUnreachable: (peer, reason) => link.tell(() => ({ kind: 'unreachable', peer, reason })),
+      onSuspected: (leader, term) => link.tell(() => ({ kind: 'suspected', leader, term })),
       onRemoved: (by, text) => link.tell(() => ({ kind: 'removed', by, text })),
       // Told by `forward` itself on this thread.
       onUnsent: () => undefined,

@@ -81,6 +81,7 @@ export type ServingTell =
     }
   | { readonly kind: 'connected'; readonly peer: MemberId }
   | { readonly kind: 'unreachable'; readonly peer: MemberId; readonly reason: string }
+  | { readonly kind: 'suspected'; readonly leader: MemberId; readonly term: number }
   | { readonly kind: 'removed'; readonly by: MemberId; readonly text: string }
   /** What was to be forwarded to this peer was not sent. */
   | { readonly kind: 'unsent'; readonly peer: MemberId }

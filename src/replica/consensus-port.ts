@@ -77,6 +77,8 @@ export interface ConsensusEvents {
   onForwarded(from: MemberId, boot: number, forwarded: readonly Forwarded[]): void;
   onConnected(peer: MemberId): void;
   onUnreachable(peer: MemberId, reason: string): void;
+  /** There is evidence that the leader of this term is gone. */
+  onSuspected(leader: MemberId, term: number): void;
   /** A peer says that this member was removed from the cluster for good. */
   onRemoved(by: MemberId, text: string): void;
   /** Calls handed to `forward` found this peer away: what is asked of it has no answer. */

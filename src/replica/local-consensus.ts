@@ -23,6 +23,7 @@ import type {
   FlushedState,
   RecoveredConsensus,
 } from './consensus-port.ts';
+import { Failover } from './failover.ts';
 import type { LateKind } from './lateness.ts';
 import { PeerList } from './peer-list.ts';
 import { Persister } from './persister.ts';
@@ -49,6 +50,7 @@ interface Running {
   readonly core: RaftCore;
   readonly consensus: Consensus;
   readonly persister: Persister;
+  readonly failover: Failover;
 }
 
 /** The consensus side on the caller's own thread: core, log, hard state, peers and ticks, put together. */
@@ -76,12 +78,15 @@ export class LocalConsensus implements ConsensusPort {
         if (messages.length > 0) this.#running?.consensus.receive(messages);
         if (forwarded.length > 0) events.onForwarded(from, this.#options.transport.bootOf(from), forwarded);
       },
-      onConnected: (peer) => events.onConnected(peer),
+      onConnected: (peer) => {
+        this.#running?.failover.connected(peer);
+        events.onConnected(peer);
+      },
       onUnreachable: (peer, reason) => {
         this.#running?.consensus.unreachable(peer);
         events.onUnreachable(peer, reason);
       },
-      onStreamEnded: () => {},
+      onStreamEnded: (peer) => this.#running?.failover.streamEnded(peer),
       onRemoved: (by, text) => events.onRemoved(by, text),
       onSnapshot: (incoming) => events.onSnapshot(incoming),
       acknowledged: (peer) => this.#running?.core.acknowledgedBy(peer) ?? 0,
@@ -137,7 +142,15 @@ export class LocalConsensus implements ConsensusPort {
     const opened = must(this.#opened, 'log and hard state of a member that starts');
     const events = this.#attached;
     const core = this.#makeCore(opened);
-    const peers = new PeerList(identity.memberId, core.membership, addresses, sponsors);
+    const peers = new PeerList({
+      memberId: identity.memberId,
+      membership: core.membership,
+      configured: addresses,
+      sponsors,
+      clock,
+      farewellMs: times.electionTimeoutMs,
+      setPeers: (list, removedIds) => transport.setPeers(list, removedIds),
+    });
     const consensus = new Consensus({
       core,
       transport,
@@ -149,7 +162,7 @@ export class LocalConsensus implements ConsensusPort {
         onTurn: (turn: ConsensusTurn) => events.onTurn(turn),
         onTick: (stalled) => events.onTick(stalled),
         onStateReplaced: (base) => events.onStateReplaced(base),
-        onMembership: (news) => transport.setPeers(peers.of(news), news.committed.removedIds),
+        onMembership: (news) => peers.changed(news),
         onLate: (kind: LateKind, ms) => events.onLate(kind, ms),
         onFatal: (error) => events.onFatal(error),
       },
@@ -165,7 +178,7 @@ export class LocalConsensus implements ConsensusPort {
       onDurable: (sequence) => consensus.reportDurable(sequence),
       onFailure: (error) => this.#fatal(error),
     });
-    this.#running = { core, consensus, persister };
+    this.#running = { core, consensus, persister, failover: this.#makeFailover(core, consensus) };
     transport.setIdentity(identity, peers.atStart);
     consensus.start(persister);
   }
@@ -254,6 +267,7 @@ export class LocalConsensus implements ConsensusPort {
   }
 
   halt(): void {
+    this.#running?.failover.stop();
     this.#running?.consensus.stop();
   }
 
@@ -277,6 +291,23 @@ export class LocalConsensus implements ConsensusPort {
 
   get #attached(): ConsensusEvents {
     return must(this.#events, 'serving side of a consensus side');
+  }
+
+  #makeFailover(core: RaftCore, consensus: Consensus): Failover {
+    const { clock, memberId, random, transport } = this.#options;
+    return new Failover({
+      memberId,
+      clock,
+      random,
+      probe: (peer) => transport.probe(peer),
+      isConnected: (peer) => transport.status().some((one) => one.memberId === peer && one.connected),
+      leader: () => core.leader,
+      voters: () => core.membership.voters.map(({ id }) => id),
+      suspect: (campaigns) => consensus.suspectLeader(campaigns),
+      retry: () => consensus.retrySuspicion(),
+      onSuspected: (leader) => this.#attached.onSuspected(leader, core.term),
+      onFatal: (error) => this.#fatal(error),
+    });
   }
 
   #makeCore({ boot, initial }: Opened): RaftCore {

@@ -437,6 +437,7 @@ export class MemberReplica implements Replica {
         observer.event({ kind: 'unreachable', peer, reason });
         this.#serving?.onUnreachable(peer);
       },
+      onSuspected: (leader, term) => observer.event({ kind: 'suspected', leader, term }),
       onRemoved: (by) => this.#wasRemoved(by),
       onUnsent: (peer) => this.#serving?.onUnreachable(peer),
       onSnapshot: (incoming) => this.#serving?.onSnapshot(incoming) ?? Promise.reject(stopping()),

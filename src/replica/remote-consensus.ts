@@ -256,6 +256,8 @@ export class RemoteConsensus implements ConsensusPort {
         // Until the next status says otherwise: a full queue is told so too.
         this.#connected.delete(tell.peer);
         return events.onUnreachable(tell.peer, tell.reason);
+      case 'suspected':
+        return events.onSuspected(tell.leader, tell.term);
       case 'removed':
         return events.onRemoved(tell.by, tell.text);
       case 'unsent':

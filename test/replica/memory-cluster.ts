@@ -1,9 +1,13 @@
 import type { Clock, Timer } from '../../src/base/clock.ts';
+import { must } from '../../src/base/assert.ts';
+import { RollcallError } from '../../src/base/errors.ts';
 import { ManualClock } from '../../src/base/manual-clock.ts';
 import { SeededRandom } from '../../src/base/random.ts';
+import type { RecordedMembership } from '../../src/replica/cluster-admin.ts';
 import { ConsensusHost } from '../../src/replica/consensus-host.ts';
 import type { ConsensusPort } from '../../src/replica/consensus-port.ts';
 import type { ReplicaEvent } from '../../src/replica/events.ts';
+import type { JoinOptions } from '../../src/replica/joining.ts';
 import { LocalConsensus } from '../../src/replica/local-consensus.ts';
 import { MemberReplica } from '../../src/replica/member-replica.ts';
 import { RemoteConsensus } from '../../src/replica/remote-consensus.ts';
@@ -56,11 +60,13 @@ export class MemoryCluster {
   readonly members: MemoryMember[];
   readonly random: SeededRandom;
   readonly #options: MemoryClusterOptions;
+  readonly #initialIds: readonly string[];
 
   constructor(options: MemoryClusterOptions = {}) {
     this.#options = options;
     this.random = new SeededRandom(options.seed ?? 1);
-    this.members = (options.ids ?? ['a', 'b', 'c']).map((id) => this.#newMember(id));
+    this.#initialIds = options.ids ?? ['a', 'b', 'c'];
+    this.members = this.#initialIds.map((id) => this.#newMember(id));
   }
 
   member(id: string): MemoryMember {
@@ -75,7 +81,35 @@ export class MemoryCluster {
     return replica;
   }
 
-  async start(id: string): Promise<void> {
+  /** An empty member that joins; `sponsor` is asked to take it in, or any member that runs. */
+  async join(id: string, options: { readonly learner?: boolean; readonly sponsor?: string } = {}): Promise<void> {
+    if (!this.members.some((member) => member.id === id)) this.members.push(this.#newMember(id));
+    const life: { clock?: LifeClock | undefined } = {};
+    const ask = async (peerAddress: string): Promise<RecordedMembership> => {
+      for (;;) {
+        try {
+          const sponsor = options.sponsor ?? must(this.#serving(id), 'member that can be asked');
+          const order = { kind: 'add', peerAddress, autoPromote: options.learner !== true } as const;
+          return await this.replica(sponsor).admin.changeMembership(order, false);
+        } catch (error) {
+          // Of a life that is over nobody waits for an answer.
+          const { clock, replica } = this.member(id);
+          if (replica === undefined || (life.clock !== undefined && clock !== life.clock))
+            return new Promise(() => undefined);
+          if (!(error instanceof RollcallError) || error.retryAfterMs === undefined) throw error;
+          await new Promise<void>((resolve) => void this.clock.setTimer(100, resolve));
+        }
+      }
+    };
+    await this.start(id, { ask });
+    life.clock = this.member(id).clock;
+  }
+
+  #serving(but: string): string | undefined {
+    return this.members.find(({ id, replica }) => id !== but && replica?.phase === 'serving')?.id;
+  }
+
+  async start(id: string, join?: JoinOptions): Promise<void> {
     const member = this.member(id);
     const { random } = this;
     const clock = new LifeClock(this.clock);
@@ -93,7 +127,9 @@ export class MemoryCluster {
     const local = new LocalConsensus({ memberId: id, clock: consensusClock, random, transport, storage, times });
     const replica = new MemberReplica({
       memberId: id,
-      initialMembers: this.members.map((one) => ({ id: one.id, peerAddress: `${one.id}:1` })),
+      initialMembers: this.#initialIds.map((one) => ({ id: one, peerAddress: `${one}:1` })),
+      peerAddress: `${id}:1`,
+      ...(join === undefined ? {} : { join }),
       clientAddress: `${id}:2`,
       clock,
       random,
@@ -139,6 +175,13 @@ export class MemoryCluster {
     member.replica = undefined;
     member.disk = member.disk.kill();
     member.engine = member.engine.restarted(member.disk);
+  }
+
+  /** Its directory is emptied; it must not run. */
+  wipe(id: string): void {
+    const member = this.member(id);
+    member.disk = new MemoryDisk();
+    member.engine = new MemoryStateEngine({ disk: member.disk, clock: this.clock, crashable: true });
   }
 
   /** The next write to the log of this member waits until what is returned is called. */

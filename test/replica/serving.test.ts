@@ -32,9 +32,7 @@ describe('a serving member', () => {
     const leader = await started(cluster);
     const reader = must(others(cluster, leader)[0], 'a follower');
     cluster.crash(leader);
-    // The reset is heard, and the leader is still the one known.
     await cluster.run(10);
-    expect(cluster.replica(reader).status().leader).toBe(leader);
     await cluster.outcome(cluster.replica(reader).readBarrier(), 2_100);
     await cluster.stop();
   });
