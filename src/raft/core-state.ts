@@ -7,7 +7,7 @@ import { Outbox } from './outbox.ts';
 import { PeerBoots } from './peer-boots.ts';
 import { CatchUp } from './catch-up.ts';
 import { JointQuorum } from './joint-quorum.ts';
-import { membersOf } from './membership.ts';
+import { isVoter, membersOf } from './membership.ts';
 import type { Membership } from './membership.ts';
 import { MembershipLog } from './membership-log.ts';
 import { Progress } from './progress.ts';
@@ -174,9 +174,20 @@ export class CoreState {
     this.drops.add(reason);
   }
 
-  /** Without a vote under the membership in force a member neither campaigns nor leads on. */
+  /**
+   * May campaign: a voter; and one that has lost its vote by an entry which it does not know to be committed (thesis,
+   * section 4.2.2). The others may need its vote and not get it, since their logs end before that entry: then nobody
+   * could be elected but this member, by the votes of those that remain and without its own.
+   */
   get mayCampaign(): boolean {
-    return this.eligible && this.quorum.has(this.id);
+    return this.eligible && (this.quorum.has(this.id) || this.losesVote);
+  }
+
+  /** Has no vote under the membership in force, had one under that before, and the change is not known committed. */
+  get losesVote(): boolean {
+    const { memberships } = this;
+    if (this.quorum.has(this.id) || memberships.index <= this.log.commit) return false;
+    return isVoter(memberships.at(memberships.index - 1), this.id);
   }
 
   newProgress(peer: MemberId): Progress {

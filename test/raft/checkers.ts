@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
-import { holds, isJoint, isVoter, leaveJoint } from '../../src/raft/membership.ts';
+import { holds, isJoint, leaveJoint } from '../../src/raft/membership.ts';
 import type { Membership } from '../../src/raft/membership.ts';
 import { decodeMembership, isMembershipData } from '../../src/raft/system-entries.ts';
 import type { ConfirmedRead, Entry, MemberId, Message, ReadContext, SoftState } from '../../src/raft/types.ts';
-import { membershipText } from './memberships.ts';
+import { mayHaveVote, membershipText } from './memberships.ts';
 import type { Member, Observer } from './member.ts';
 
 interface Known {
@@ -62,9 +62,10 @@ export class Checkers implements Observer {
       throw new Error(`${known} and ${member.id} lead term ${state.term}`);
     this.#leaders.set(state.term, member.id);
     // Leader completeness: whatever anybody has applied is in the log of a leader of a later term.
-    const { base, membership, term } = member.raft.status();
-    // One that is removed leads on until that is committed.
-    if (known === undefined && !isVoter(membership, member.id)) throw new Error(`${member.id} leads without a vote`);
+    const { base, term } = member.raft.status();
+    // One that is removed leads on, and may even be elected, until that is committed.
+    if (known === undefined && !mayHaveVote(member.raft, member.id))
+      throw new Error(`${member.id} leads without a vote`);
     if (term !== state.term) return;
     for (const [index, applied] of this.#applied) {
       if (index < base.index) continue;

@@ -6,6 +6,7 @@ import type { VoteResult } from '../../src/raft/quorum.ts';
 
 /** ROLLCALL_RAFT_CASES runs that many of each. */
 const numRuns = Number(process.env['ROLLCALL_RAFT_CASES'] ?? 500);
+const timeout = 5_000 + numRuns * 20;
 const names = ['a', 'b', 'c', 'd', 'e', 'f'];
 
 const halves = fc.tuple(fc.shuffledSubarray(names, { minLength: 1 }), fc.shuffledSubarray(names));
@@ -24,7 +25,7 @@ function decidingSets([voters, outgoing]: readonly [readonly string[], readonly 
 }
 
 describe('JointQuorum', () => {
-  it('agrees on the greatest number that all of some deciding set have reached', () => {
+  it('agrees on the greatest number that all of some deciding set have reached', { timeout }, () => {
     fc.assert(
       fc.property(halves, numbers, (both, reached) => {
         const of = (id: string): number => reached[names.indexOf(id)] ?? 0;
@@ -35,7 +36,7 @@ describe('JointQuorum', () => {
     );
   });
 
-  it('is won when some deciding set granted, lost when none can any more', () => {
+  it('is won when some deciding set granted, lost when none can any more', { timeout }, () => {
     const seen = new Set<VoteResult>();
     fc.assert(
       fc.property(halves, numbers, (both, reached) => {
@@ -53,7 +54,7 @@ describe('JointQuorum', () => {
     expect(seen.size).toBe(3);
   });
 
-  it('asks each voter once, whichever half it is in, in the same order on every member', () => {
+  it('asks each voter once, whichever half it is in, in the same order on every member', { timeout }, () => {
     fc.assert(
       fc.property(halves, ([voters, outgoing]) => {
         const quorum = new JointQuorum(voters, outgoing);
@@ -71,7 +72,7 @@ describe('JointQuorum', () => {
     expect(() => quorum.result(() => true)).toThrow(InvariantError);
   });
 
-  it('lets any two deciding sets of neighbouring memberships meet', () => {
+  it('lets any two deciding sets of neighbouring memberships meet', { timeout }, () => {
     fc.assert(
       fc.property(halves, ([voters, outgoing]) => {
         if (outgoing.length === 0) return;

@@ -9,6 +9,7 @@ import { membershipOf, recordOf } from './memberships.ts';
 
 /** ROLLCALL_RAFT_CASES runs that many of each. */
 const numRuns = Number(process.env['ROLLCALL_RAFT_CASES'] ?? 500);
+const timeout = 5_000 + numRuns * 20;
 
 const names = ['a', 'b', 'c', 'd', 'e', 'f'];
 const name = fc.constantFrom(...names);
@@ -78,7 +79,7 @@ const textOf = (standing: Standing): string =>
 const votersIn = (standing: Standing): string => textOf(new Map([...standing].filter(([, word]) => word === 'voter')));
 
 describe('planMembershipChange', () => {
-  it('comes to what the changes come to one by one', () => {
+  it('comes to what the changes come to one by one', { timeout }, () => {
     const seen = new Set<string>();
     fc.assert(
       fc.property(calls, (wanted) => {
@@ -119,7 +120,7 @@ describe('planMembershipChange', () => {
 });
 
 describe('keepsQuorum', () => {
-  it('holds when the live ones contain a majority of each half', () => {
+  it('holds when the live ones contain a majority of each half', { timeout }, () => {
     const subset = fc.subarray(names);
     fc.assert(
       fc.property(fc.subarray(names, { minLength: 1 }), subset, subset, (voters, outgoing, live) => {

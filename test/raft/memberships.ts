@@ -1,5 +1,7 @@
-import { votersOnly } from '../../src/raft/membership.ts';
+import { isVoter, votersOnly } from '../../src/raft/membership.ts';
 import type { LearnerRecord, MemberRecord, Membership } from '../../src/raft/membership.ts';
+import type { RaftCore } from '../../src/raft/raft-core.ts';
+import { decodeMembership, isMembershipData } from '../../src/raft/system-entries.ts';
 import type { MemberId } from '../../src/raft/types.ts';
 
 /** The record that a member of this name always has in the tests. */
@@ -28,4 +30,14 @@ export function membershipText(membership: Membership): string {
   if (learnersNext.length > 0) parts.push(`next ${marked(learnersNext)}`);
   if (removedIds.length > 0) parts.push(`- ${removedIds.join(' ')}`);
   return parts.join(' ');
+}
+
+/** Has a vote under the membership in force, or under one of its log that it need not know to be over. */
+export function mayHaveVote(core: RaftCore, id: MemberId): boolean {
+  const { commit, lastIndex, membership } = core.status();
+  const all = [membership, core.membershipAt(commit) ?? membership];
+  for (const { data } of core.entriesBetween(commit + 1, lastIndex + 1)) {
+    if (isMembershipData(data)) all.push(decodeMembership(data));
+  }
+  return all.some((each) => isVoter(each, id));
 }

@@ -80,6 +80,56 @@ describe('a leader that removes itself', () => {
   });
 });
 
+describe('a member that loses its vote by an entry that only it holds', () => {
+  /** Leader b of a and b has demoted itself, and stands alone with what follows the joint state. */
+  function alone(): Network {
+    const net = new Network({ members: ['a', 'b'] });
+    net.elect('b');
+    net.run(2);
+    net.change('b', [demote('b')]);
+    net.deliverOne(({ kind }) => kind === 'append');
+    net.deliverOne(({ kind }) => kind === 'append-reply');
+    expect([inForce(net, 'a'), inForce(net, 'b')]).toEqual(['a b -> a next b', 'a + b']);
+    net.lose();
+    net.restart('b');
+    return net;
+  }
+
+  it('still campaigns, since the others cannot have its vote', () => {
+    const net = alone();
+    for (const id of net.ids) net.tick(id, 10);
+    net.lose();
+    // a needs b, which refuses: its own log is longer.
+    net.campaign('a');
+    net.settle();
+    expect(net.leader).toBeUndefined();
+    net.run(60);
+    expect([net.leader?.id, committed(net, 'a'), committed(net, 'b')]).toEqual(['a', 'a + b', 'a + b']);
+  });
+
+  it('does not count its own vote, and leads until the entry is committed', () => {
+    const net = alone();
+    net.tick('a', 10);
+    net.lose();
+    net.campaign('b');
+    // A pre-vote that only a decides.
+    expect(net.member('b').raft.role).toBe('pre-candidate');
+    net.settle(({ kind }) => kind === 'vote-request' || kind === 'vote-reply');
+    expect(net.member('b').raft.role).toBe('leader');
+    net.settle();
+    expect([net.member('b').raft.role, net.leader?.id]).toEqual(['follower', 'a']);
+  });
+
+  it('campaigns no more once it knows that to be committed', () => {
+    const net = alone();
+    net.run(60);
+    expect(net.leader?.id).toBe('a');
+    net.crash('a');
+    net.run(60);
+    expect([net.member('b').raft.role, net.leader]).toEqual(['follower', undefined]);
+  });
+});
+
 describe('a member that was removed', () => {
   it('never campaigns once it holds the entry', () => {
     const membership = membershipOf(['b', 'c'], { removedIds: ['a'] });

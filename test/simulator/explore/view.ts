@@ -1,6 +1,5 @@
 import type { LogBase, MemberId, PrefixHash, Role } from '../../../src/raft/types.ts';
-import { isVoter } from '../../../src/raft/membership.ts';
-import { membershipText } from '../../raft/memberships.ts';
+import { mayHaveVote, membershipText } from '../../raft/memberships.ts';
 import type { Host } from './host.ts';
 
 /** Terms and prefix hashes of a log from `base` (its own included) on; hashes as the numbers of hashNumber(). */
@@ -64,7 +63,7 @@ export function viewOf(host: Host): View {
     commit,
     applied,
     membership: membershipText(membership),
-    hasVote: isVoter(membership, id),
+    hasVote: mayHaveVote(core, id),
     voters: (core.membershipAt(commit) ?? membership).voters.map((voter) => voter.id),
     log: runOf(base, prefixes.slice(1)),
     matches: status.peers.map((peer) => ({ id: peer.id, match: peer.match })),
