@@ -12,8 +12,8 @@ export interface TransportLimits {
   readonly unwrittenBytesMax: number;
   /** From dialing to being accepted. */
   readonly connectMsMax: number;
-  /** An attempt that is older than this when its peer shows up is made anew: it may lead to where the peer was. */
-  readonly staleDialMs: number;
+  /** An attempt that is not accepted within this after its peer showed up is made anew: it may lead elsewhere. */
+  readonly wokenDialMsMax: number;
   /** From a probe being asked for to its answer, looking up the name among it. */
   readonly probeMsMax: number;
   /** The ends of both streams of a peer within so long are told as one. */
@@ -45,9 +45,9 @@ export const transportDefaults: TransportLimits = {
   messageBytesMax: 8 * 1024 * 1024,
   unwrittenBytesMax: 1024 * 1024,
   connectMsMax: 2_000,
-  staleDialMs: 100,
+  wokenDialMsMax: 200,
   probeMsMax: 100,
-  sameEndMsMax: 100,
+  sameEndMsMax: 250,
   firstBatchMsMax: 5_000,
   backoffMsMin: 20,
   backoffMsMax: 500,

@@ -55,6 +55,8 @@ export class PeerLink {
   /** Failed attempts since the last stream that lasted. */
   #failures = 0;
   #dialedMs = 0;
+  /** Dialing only: its time was cut short. */
+  #isWoken = false;
   #connectedMs = 0;
   /** The reason told last; '' once connected. An attempt that fails as the one before is not told again. */
   #toldReason = '';
@@ -91,16 +93,24 @@ export class PeerLink {
 
   /**
    * The peer is there: where this link waits, it dials now. The backoff stays as it is: two members that take and lose
-   * each other's streams would otherwise keep each other dialing. An attempt that has been under way for long is made
-   * anew: it may wait for an address at which the peer was before, or for packets that nobody took.
+   * each other's streams would otherwise keep each other dialing. An attempt that is under way has a little time left and
+   * is then made anew: it may wait for an address at which the peer was before, or for packets that nobody took.
    */
   wake(): void {
     const { clock, limits } = this.#options;
-    if (this.#state === 'waiting') this.#dial();
-    else if (this.#state === 'dialing' && clock.monotonicMs() - this.#dialedMs >= limits.staleDialMs) {
+    if (this.#state === 'waiting') {
+      this.#dial();
+      return;
+    }
+    if (this.#state !== 'dialing' || this.#isWoken) return;
+    const leftMs = this.#dialedMs + limits.connectMsMax - clock.monotonicMs();
+    if (leftMs <= limits.wokenDialMsMax) return;
+    this.#isWoken = true;
+    this.#timer?.cancel();
+    this.#timer = clock.setTimer(limits.wokenDialMsMax, () => {
       this.#stream?.cancel();
       this.#dial();
-    }
+    });
   }
 
   /**
@@ -169,6 +179,7 @@ export class PeerLink {
     this.#timer?.cancel();
     this.#state = 'dialing';
     this.#dialedMs = clock.monotonicMs();
+    this.#isWoken = false;
     // An event of an attempt that was given up says nothing about the present one.
     const current = (): boolean => this.#stream === stream && this.#state !== 'closed';
     const stream = wire.openMessages(this.#address, {

@@ -17,7 +17,8 @@ function probe(bench: Bench, from: Member, to: Member): Promise<ProbeResult> {
 
 function endedCases(bench: Bench): void {
   it('tells once that the streams of a peer have ended when it dies, and again when its next start does', async () => {
-    const [a, b] = await bench.pair({}, { boot: 8 });
+    // However slow this process is to read the two sockets.
+    const [a, b] = await bench.pair({ limits: { sameEndMsMax: 10_000 } }, { boot: 8 });
     await bench.twin.kill(b.transport);
     await bench.twin.until('a told', () => a.ended.length > 0);
     expect(await probe(bench, a, b)).toBe('refused');
@@ -57,7 +58,7 @@ function endedCases(bench: Bench): void {
   });
 
   it('tells it of a peer that stops in order, which nobody finds there any more', async () => {
-    const [a, b] = await bench.pair();
+    const [a, b] = await bench.pair({ limits: { sameEndMsMax: 10_000 } });
     const stopped = settle(bench, b.transport.stop(100));
     await bench.twin.until('a told', () => a.ended.length > 0);
     await stopped;
