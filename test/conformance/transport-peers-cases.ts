@@ -242,7 +242,8 @@ function dialCases(bench: Bench): void {
     await bench.twin.kill(b.transport);
     await bench.twin.until('told', () => a.ended.length > 0);
     await bench.twin.pass(50);
-    expect([a.ended.length, a.transport.status(), a.unreachable.length <= 1]).toEqual([1, [], true]);
+    // Whichever of the two streams ended first: of who is no peer any more nothing is told.
+    expect([a.ended.length, a.transport.status(), a.unreachable]).toEqual([1, [], []]);
   });
 }
 

@@ -66,7 +66,16 @@ describe('a probe in the memory of a test', () => {
     expect(probes).toBe(2);
   });
 
-  it('waits exactly probeMsMax', async () => {
+  it('ends with the stop of the transport', async () => {
+    const [twin, a, b, bench] = await pair();
+    twin.network.cut('a', 'b');
+    const probing = a.probe(b);
+    await settle(bench, a.transport.stop(0));
+    const [result, ms] = await timed(twin, bench, probing);
+    expect([result, ms < 50]).toEqual(['silent', true]);
+  });
+
+  it('waits for probeMsMax and no longer', async () => {
     for (const [delayMs, expected] of [
       [48, 'open'],
       [60, 'silent'],
