@@ -77,12 +77,18 @@ function addAdd(cluster: Command, io: CliIo, done: (exitCode: number) => void): 
       const membership = await ordered(context, (client) =>
         client.cluster.addMember({ peerAddress, learnerOnly: learner }),
       );
-      const added = membership.members.find((member) => member.peerAddress === peerAddress);
-      const goesOn = added?.autoPromote === true ? ': it becomes a voter once it has caught up' : '';
-      const name = added === undefined ? peerAddress : `${added.memberId} (${peerAddress})`;
-      await told(context, membership, `added ${name} as a ${added?.kind ?? 'learner'}${goesOn}`);
+      await told(context, membership, addedText(membership, peerAddress));
       done(exitCodes.ok);
     });
+}
+
+function addedText({ members }: Membership, peerAddress: string): string {
+  const added = members.find((member) => member.peerAddress === peerAddress);
+  // It is known by its id and directory: its address may have been another before.
+  if (added === undefined) return `the member at ${peerAddress} belongs to the cluster already`;
+  const name = `${added.memberId} (${peerAddress})`;
+  if (added.kind !== 'learner') return `${name} is a voter already`;
+  return `added ${name} as a learner${added.autoPromote ? ': it becomes a voter once it has caught up' : ''}`;
 }
 
 function addPromote(cluster: Command, io: CliIo, done: (exitCode: number) => void): void {

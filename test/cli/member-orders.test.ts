@@ -111,6 +111,15 @@ describe('cluster add, promote, remove', () => {
     expect(promoted.stderr).toMatch(/^warning: 4 voters, an even number/);
   });
 
+  it('says so where it belongs to the cluster already', async () => {
+    admin.current = { ...admin.current, members: [recordedMember('a'), recordedMember('b', { peerAddress: 'b:1' })] };
+    // Who waits there is found to be a voter: nothing changes.
+    admin.changeMembership = async () => admin.current;
+    expect(lines((await cluster('add', 'b:1')).stdout)[0]).toBe('b (b:1) is a voter already');
+    const moved = await cluster('add', 'b:2');
+    expect(lines(moved.stdout)[0]).toBe('the member at b:2 belongs to the cluster already');
+  });
+
   it('takes a member out, and says what that means', async () => {
     const { exitCode, stdout, stderr } = await cluster('remove', 'c');
     expect([exitCode, lines(stdout)[0]]).toEqual([exitCodes.ok, 'removed c: its id is never used again']);
