@@ -93,8 +93,8 @@ export class PeerLink {
 
   /**
    * The peer is there: where this link waits, it dials now. The backoff stays as it is: two members that take and lose
-   * each other's streams would otherwise keep each other dialing. An attempt that is under way has a little time left and
-   * is then made anew: it may wait for an address at which the peer was before, or for packets that nobody took.
+   * each other's streams would otherwise keep each other dialing. An attempt that is under way has a little time left
+   * and is then made anew: it may wait for an address at which the peer was before, or for packets that nobody took.
    */
   wake(): void {
     const { clock, limits } = this.#options;
