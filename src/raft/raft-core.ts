@@ -179,10 +179,22 @@ export class RaftCore {
     return this.#core.memberships.inForce;
   }
 
-  /** The membership as of an index that is committed and kept, the base included; undefined outside of these. */
+  /** That of the newest entry known to be committed which says one; of no voters on a member that has none yet. */
+  get committedMembership(): Membership {
+    const { log, memberships } = this.#core;
+    return memberships.at(log.commit);
+  }
+
+  /**
+   * The membership as of an index that is committed and kept, the base included; undefined outside of these. Undefined
+   * also where a member that joined was fed with entries from the first one on, up to the first that says a membership:
+   * what the cluster began with stands in no entry. It can neither compact to there nor send a snapshot of it.
+   */
   membershipAt(index: number): Membership | undefined {
     const { log, memberships } = this.#core;
-    return index < log.base.index || index > log.commit ? undefined : memberships.at(index);
+    if (index < log.base.index || index > log.commit) return undefined;
+    const membership = memberships.at(index);
+    return membership.voters.length === 0 ? undefined : membership;
   }
 
   /**
@@ -277,6 +289,7 @@ export class RaftCore {
     if (index <= this.#core.log.base.index) return;
     const { durableIndex } = this.#core.durability;
     assert(index <= durableIndex, () => `compaction to ${index}, durable is ${durableIndex}`);
+    assert(this.membershipAt(index) !== undefined, () => `compaction to ${index}, of a membership that is not known`);
     this.#core.log.compact(index);
     this.#core.memberships.compactTo(index);
   }

@@ -1,4 +1,4 @@
-import { assert, must } from '../base/assert.ts';
+import { assert } from '../base/assert.ts';
 import type { Clock, Timer } from '../base/clock.ts';
 import type { Membership } from '../raft/membership.ts';
 import type { MembershipChange } from '../raft/membership-plan.ts';
@@ -21,6 +21,11 @@ import type {
 import type { Transport } from '../transport/types.ts';
 import { type LateKind, SilenceWatch } from './lateness.ts';
 import type { Persister } from './persister.ts';
+import { SlowDisk } from './slow-disk.ts';
+import { successorOf } from './successor.ts';
+
+/** Election timeouts between two times that a leader leaves for its slow disk. */
+const slowDiskRests = 10;
 
 /** Outcome of one proposal: where it stands in the log, or why it is not in it. */
 export interface ProposalOutcome {
@@ -72,6 +77,8 @@ export interface ConsensusOptions {
   readonly clock: Clock;
   readonly tickMs: number;
   readonly heartbeatTicks: number;
+  /** One election timeout at most. */
+  readonly electionTicksMax: number;
   /** Half an election timeout, ms: a longer pause of the loop counts as a stall. */
   readonly stallMs: number;
   readonly listener: ConsensusListener;
@@ -105,6 +112,7 @@ export class Consensus {
   #inTurn = false;
   readonly #sentHeartbeats: SilenceWatch;
   readonly #heardHeartbeats: SilenceWatch;
+  readonly #slowDisk: SlowDisk;
 
   constructor(options: ConsensusOptions) {
     this.#options = options;
@@ -112,6 +120,7 @@ export class Consensus {
     const heartbeatMs = options.tickMs * options.heartbeatTicks;
     this.#sentHeartbeats = new SilenceWatch(heartbeatMs);
     this.#heardHeartbeats = new SilenceWatch(heartbeatMs);
+    this.#slowDisk = new SlowDisk(options.electionTicksMax, slowDiskRests * options.electionTicksMax);
   }
 
   get core(): RaftCore {
@@ -269,6 +278,7 @@ export class Consensus {
     this.#guard(() => {
       this.#noticeStall();
       this.#core.tick();
+      this.#leaveSlowDisk();
     });
     this.#lastTickMs = now;
     this.#stallNoticed = false;
@@ -287,6 +297,14 @@ export class Consensus {
     if (this.#options.clock.monotonicMs() - this.#lastTickMs <= this.#options.stallMs) return;
     this.#stallNoticed = true;
     this.#core.restartRounds();
+  }
+
+  /** The voter that is there and holds most is to lead in place of a member whose own disk is behind. */
+  #leaveSlowDisk(): void {
+    const { role, durableIndex, commit } = this.#core;
+    if (!this.#slowDisk.tick({ leads: role === 'leader', durableIndex, commit })) return;
+    const successor = successorOf(this.#core.status());
+    if (successor !== undefined) this.#core.transferLeadership(successor);
   }
 
   #suspicion(ask: () => boolean): boolean {
@@ -354,7 +372,7 @@ export class Consensus {
 
   #membershipNews(): MembershipNews {
     const inForce = this.#core.membership;
-    const committed = must(this.#core.membershipAt(this.#core.commit), 'membership at the commit index');
+    const committed = this.#core.committedMembership;
     const committedIndex = inForce === committed ? this.#core.status().membershipIndex : 0;
     return { inForce, committed, committedIndex };
   }

@@ -177,6 +177,19 @@ describe('compaction', () => {
     expect([at(net, 'a', 5), inForce(net, 'a')]).toEqual(['a b c -> a b c d', 'a b c d']);
   });
 
+  it('is not possible where a member that joined does not know the membership', () => {
+    const net = led(2);
+    net.join('d');
+    net.change('a', [add('d')]);
+    net.run(4);
+    // What the cluster began with is in no entry.
+    expect([at(net, 'd', 0), at(net, 'd', 3), at(net, 'd', 4)]).toEqual(['none', 'none', 'a b c + d']);
+    expect(() => net.member('d').raft.compact(3)).toThrow(/of a membership that is not known/);
+    net.member('d').compact(4);
+    expect(at(net, 'd', 4)).toBe('a b c + d');
+    expect([at(net, 'a', 0), at(net, 'a', 3)]).toEqual(['a b c', 'a b c']);
+  });
+
   it('says nothing of what is not committed', () => {
     const net = led(1);
     net.isolate('a');

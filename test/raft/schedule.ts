@@ -224,7 +224,9 @@ class Schedule {
     const limit = Math.min(applied, durableIndex);
     // Core and disk must agree on the base, so a snapshot must not be under way.
     if (limit <= base.index || member.disk.base.index !== base.index) return;
-    member.compact(base.index + 1 + this.#below(limit - base.index));
+    const index = base.index + 1 + this.#below(limit - base.index);
+    // One that joined may not know yet who belonged to the cluster then.
+    if (member.raft.membershipAt(index) !== undefined) member.compact(index);
   }
 
   #partition(member: Member): void {
