@@ -18,6 +18,7 @@ import {
 } from './order-codec.ts';
 import { membershipRefused, orderOutcomeUnknown, quorumAtRisk, refusalOf, transferFailed } from './order-refusals.ts';
 import { recordedMembership } from './recorded-membership.ts';
+import { successorOf } from './successor.ts';
 
 /** Orders of this member that wait for their end at once; more are refused as OVERLOADED. */
 export const ordersWaitingMax = 64;
@@ -307,13 +308,11 @@ export class ClusterOrders implements ClusterAdmin {
     });
   }
 
-  /** The voter that is there and holds most. */
   #successor(): MemberId {
-    const peers = this.#options.consensus.status().core?.peers ?? [];
-    const voters = peers.filter(({ id, recentlyActive }) => recentlyActive && holds(this.#inForce.voters, id));
-    const [best] = voters.toSorted((one, other) => other.match - one.match);
-    if (best === undefined) throw transferFailed('(none)', 'no other voter is there');
-    return best.id;
+    const { core } = this.#options.consensus.status();
+    const successor = core === undefined ? undefined : successorOf(core);
+    if (successor === undefined) throw transferFailed('(none)', 'no other voter is there');
+    return successor;
   }
 
   get #deadline(): number {

@@ -157,6 +157,7 @@ export class LocalConsensus implements ConsensusPort {
       clock,
       tickMs: times.tickMs,
       heartbeatTicks: times.heartbeatTicks,
+      electionTicksMax: times.electionTicksMax,
       stallMs: times.stallMs,
       listener: {
         onTurn: (turn: ConsensusTurn) => events.onTurn(turn),

@@ -173,7 +173,7 @@ export class MemberReplica implements Replica {
   async #stop(graceMs: number): Promise<void> {
     const { clock, consensus } = this.#options;
     const endMs = clock.monotonicMs() + graceMs;
-    await this.#handOver(Math.min(this.electionTimeoutMs, graceMs / 2));
+    await this.handOver(graceMs / 2);
     try {
       await within(clock, endMs - clock.monotonicMs(), graceMs, this.#close());
     } finally {
@@ -191,13 +191,16 @@ export class MemberReplica implements Replica {
     if (this.#recovered !== undefined) await closeRecovered(this.#recovered, this.#options.consensus);
   }
 
-  /** A leader that leaves hands over first: nobody then has to wait for its silence. */
-  async #handOver(msMax: number): Promise<void> {
+  /**
+   * A leader that is about to leave hands over: nobody then has to wait for its silence. Resolves when another leads,
+   * or after `msMax`, at most an election timeout; at once where this member does not lead.
+   */
+  async handOver(msMax: number): Promise<void> {
     const serving = this.#serving;
     if (serving === undefined || serving.soft.role !== 'leader' || serving.fenced || this.#removed) return;
     let timer: Timer | undefined;
     const late = new Promise<void>((resolve) => {
-      timer = this.#options.clock.setTimer(msMax, resolve);
+      timer = this.#options.clock.setTimer(Math.min(msMax, this.electionTimeoutMs), resolve);
     });
     try {
       await Promise.race([late, serving.orders.transferLeadership('')]);

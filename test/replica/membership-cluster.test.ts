@@ -302,6 +302,27 @@ describe('leadership', () => {
     await cluster.stop();
   });
 
+  it('goes to another where the disk of the leader hangs, and writes go on', async () => {
+    const cluster = new MemoryCluster();
+    const leader = await started(cluster);
+    const follower = followerOf(cluster, leader);
+    const release = await cluster.holdLog(leader);
+    await cluster.outcome(cluster.register(follower, 'while-it-hangs'));
+    const next = await cluster.until(
+      'another leader',
+      () => {
+        const { leader: now } = cluster.replica(follower).status();
+        return now !== '' && now !== leader ? now : undefined;
+      },
+      2_500,
+    );
+    await cluster.outcome(cluster.register(follower, 'behind-it'));
+    release();
+    expect(await cluster.leader()).toBe(next);
+    expect(new Set(await cluster.hashes()).size).toBe(1);
+    await cluster.stop();
+  });
+
   it('is not touched where only the way between two members breaks', async () => {
     const cluster = new MemoryCluster();
     const leader = await started(cluster);

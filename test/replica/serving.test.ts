@@ -34,6 +34,7 @@ describe('a serving member', () => {
     cluster.crash(leader);
     await cluster.run(10);
     await cluster.outcome(cluster.replica(reader).readBarrier(), 2_100);
+    expect(cluster.replica(reader).status().leader).not.toBe(leader);
     await cluster.stop();
   });
 
