@@ -112,8 +112,8 @@ function addRemove(cluster: Command, io: CliIo, done: (exitCode: number) => void
     .command('remove <member-id>')
     .summary('take a member out for good')
     .description(
-      'Takes a member out. Its id is never used again, and the member itself stops when it hears of it. A leader that ' +
-        'is removed hands over.',
+      'Takes a member out. Its id is never used again, and the member itself stops when it hears of it. A leader ' +
+        'that is removed hands over.',
     );
   withForce(remove, 'also where too few of the others answer')
     .addHelpText('after', removeExamples)

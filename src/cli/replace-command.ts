@@ -109,7 +109,8 @@ class Replacement {
 
   #notInTime(): CliError {
     const { memberId, byMemberId } = this.#wanted;
-    const message = `${byMemberId} has not caught up within ${formatDuration(this.#waitMs)}; ${memberId} was not replaced`;
+    const waited = formatDuration(this.#waitMs);
+    const message = `${byMemberId} has not caught up within ${waited}; ${memberId} was not replaced`;
     const hint = 'see how far it is: `rollcall cluster status`; the same command with a longer --timeout goes on';
     return new CliError(exitCodes.timeout, message, hint, { reason: 'TIMEOUT' });
   }

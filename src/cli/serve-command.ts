@@ -24,8 +24,8 @@ export function addServeCommand(program: Command, io: CliIo, done: (exitCode: nu
     .command('serve')
     .summary('run a member')
     .description(
-      'Runs a member of a cluster until SIGINT or SIGTERM. Its configuration files explain themselves. With --join, or ' +
-        'join in the file, an empty member is taken in by a cluster that runs; later starts need neither.',
+      'Runs a member of a cluster until SIGINT or SIGTERM. Its configuration files explain themselves. With --join, ' +
+        'or join in the file, an empty member is taken in by a cluster that runs; later starts need neither.',
     )
     .requiredOption('--config <file>', 'YAML file with the settings of the member')
     .option(

@@ -99,9 +99,18 @@ export function topLines(figures: TopFigures): string[] {
   const who = leader === undefined ? 'no leader with a majority' : `leader ${leader.memberId} in term ${leader.term}`;
   return [
     `${who}; ${answering} of ${asked.length} members answer`,
-    `writes/s ${rateText(writesPerSecond) || '-'}  revision ${best?.revision ?? '-'}  instances ${best?.instances ?? '-'}` +
-      `  services ${best?.services ?? '-'}`,
-    `sessions ${best?.sessions ?? '-'}  leases ${best?.leases ?? '-'}  watches ${watches}  session streams ${sessionStreams}`,
+    [
+      `writes/s ${rateText(writesPerSecond) || '-'}`,
+      `revision ${best?.revision ?? '-'}`,
+      `instances ${best?.instances ?? '-'}`,
+      `services ${best?.services ?? '-'}`,
+    ].join('  '),
+    [
+      `sessions ${best?.sessions ?? '-'}`,
+      `leases ${best?.leases ?? '-'}`,
+      `watches ${watches}`,
+      `session streams ${sessionStreams}`,
+    ].join('  '),
   ];
 }
 
