@@ -35,6 +35,8 @@ export class Forwarder {
   /** The newest question of each peer, by its boot: one a member. */
   readonly #heard = new Map<MemberId, { readonly boot: number; readonly id: number }>();
   #stopped = false;
+  /** Who was known last to lead. */
+  #lastLeader: MemberId = '';
   #nextId = 1;
   #nowTick = 0;
 
@@ -80,6 +82,16 @@ export class Forwarder {
   /** What was asked of this peer and is not answered is lost. */
   unreachable(peer: MemberId): void {
     for (const ask of this.#asks.values()) if (ask.to === peer) this.#settle(ask, undefined);
+  }
+
+  /**
+   * Another leads ('' : nobody is known to). What was asked of the leader before is not answered any more, or was not
+   * carried out: its caller may ask again at once, where one that only stands still would let it wait for all its time.
+   */
+  leaderChanged(leader: MemberId): void {
+    if (leader === '' || leader === this.#lastLeader) return;
+    if (this.#lastLeader !== '') this.unreachable(this.#lastLeader);
+    this.#lastLeader = leader;
   }
 
   /** The member stops: what is not answered is lost. */

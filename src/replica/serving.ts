@@ -300,6 +300,7 @@ export class Serving {
       this.#options.observer.event({ kind: 'role', role: soft.role, term: soft.term, leader: soft.leader });
       if (soft.role !== 'leader' || soft.term !== before.term) this.#leases.follow();
       this.#calls.leaderChanged(soft.leader);
+      this.#forwarder.leaderChanged(soft.leader);
       this.orders.roleChanged();
     }
     this.#leadIfReady();

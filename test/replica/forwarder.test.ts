@@ -35,6 +35,29 @@ describe('Forwarder', () => {
     expect(wire.sent.map(({ id }) => id)).toEqual([7]);
   });
 
+  it('lets go of what it has asked of a leader as soon as another leads', () => {
+    const wire = new Wire();
+    const forwarder = new Forwarder({
+      forward: wire.forward,
+      askTimeoutTicks: 10,
+      onRequest: () => undefined,
+      onMalformed: () => undefined,
+    });
+    const answers: (ForwardAnswer | undefined)[] = [];
+    const ask = (to: string): boolean =>
+      forwarder.ask(to, { kind: 'hash-query', index: 1 }, (answer) => answers.push(answer));
+    forwarder.leaderChanged('b');
+    ask('b');
+    ask('c');
+    forwarder.leaderChanged('');
+    forwarder.leaderChanged('b');
+    expect(answers).toEqual([]);
+    forwarder.leaderChanged('c');
+    expect(answers).toEqual([undefined]);
+    forwarder.receive('b', 3, [{ id: 1, answer: true, body: new Uint8Array() }]);
+    expect(answers).toEqual([undefined]);
+  });
+
   it('carries a question out once, also where its batch comes again, and begins anew with a start of the peer', () => {
     const wire = new Wire();
     const asked: number[] = [];
