@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { SeededRandom } from '../src/base/random.ts';
-import { KillRun } from './cluster/kill-run.ts';
+import { KillRun, type RoundKind, roundKinds } from './cluster/kill-run.ts';
 import { renderReport } from './cluster/kill-report.ts';
 import { planMembers, ProcessCluster } from './cluster/process-cluster.ts';
 
@@ -13,7 +13,8 @@ const help = `Usage: node --import tsx scripts/kill-loop.ts [options]    (after 
 
   --seed N        draws members, moments and pauses (default 1)
   --rounds N      rounds of each kind (default 100)
-  --kinds LIST    of random,leader,all (default all three)
+  --kinds LIST    of random,leader,all: SIGKILL; pause: SIGSTOP of the leader for
+                  1.5 to 3 s; term: SIGTERM of the leader (default the first three)
   --clients N     writing clients (default 12)
   --watchers N    checking watchers (default 4)
   --pause-ms N    pause of a client's lane between writes (default 4)
@@ -37,6 +38,14 @@ const { values } = parseArgs({
   },
 });
 
+function kindsOf(list: string): RoundKind[] {
+  return list.split(',').map((name) => {
+    const kind = roundKinds.find((one) => one === name);
+    if (kind === undefined) throw new Error(`--kinds takes ${roundKinds.join(', ')}; ${name} is none of them`);
+    return kind;
+  });
+}
+
 async function main(): Promise<number> {
   if (values.help) {
     process.stdout.write(help);
@@ -48,7 +57,7 @@ async function main(): Promise<number> {
     cluster,
     random: new SeededRandom(Number(values.seed)),
     rounds: Number(values.rounds),
-    kinds: values.kinds.split(','),
+    kinds: kindsOf(values.kinds),
     clients: Number(values.clients),
     watchers: Number(values.watchers),
     pauseMs: Number(values['pause-ms']),

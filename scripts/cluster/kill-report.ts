@@ -18,7 +18,7 @@ export function renderReport(result: KillResult, command: string): string {
     '',
     `Three member processes on one machine (${machine}).`,
     'Clients write through all members, watchers check every batch. Each round ends members with SIGKILL at a random',
-    'moment under load and starts them again. Then writing pauses, all members must reach the same applied index with',
+    'moment under load (`pause`: stops the leader for 1.5 to 3 s; `term`: SIGTERM) and starts them again. Then writing pauses, all members must reach the same applied index with',
     'the same state hash, every id whose last write was acknowledged is looked up on every member, and every watcher',
     'must hold the same set.',
     '',

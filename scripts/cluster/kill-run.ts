@@ -4,13 +4,20 @@ import { LoadClient } from './load-client.ts';
 import { type ProcessCluster, waitFor } from './process-cluster.ts';
 import { WatchChecker } from './watch-checker.ts';
 
+/**
+ * What is done in a round: SIGKILL to a member at random, to the leader, to all; SIGSTOP to the leader for one and a
+ * half to three seconds; SIGTERM to the leader, which hands over.
+ */
+export const roundKinds = ['random', 'leader', 'all', 'pause', 'term'] as const;
+export type RoundKind = (typeof roundKinds)[number];
+
 export interface KillRunOptions {
   readonly cluster: ProcessCluster;
   readonly random: Random;
   /** Of each kind. */
   readonly rounds: number;
-  /** Of random, leader, all. */
-  readonly kinds: readonly string[];
+  /** See `roundKinds`. */
+  readonly kinds: readonly RoundKind[];
   readonly clients: number;
   readonly watchers: number;
   readonly pauseMs: number;
@@ -20,7 +27,7 @@ export interface KillRunOptions {
 }
 
 export interface RoundResult {
-  readonly kind: string;
+  readonly kind: RoundKind;
   readonly killed: readonly string[];
   /** Acknowledged writes a second before the kill. */
   readonly writesPerSecond: number;
@@ -133,7 +140,7 @@ export class KillRun {
     this.#lastAcknowledgedMs = nowMs;
   }
 
-  async #round(kind: string): Promise<RoundResult> {
+  async #round(kind: RoundKind): Promise<RoundResult> {
     const { cluster, random } = this.#options;
     for (const client of this.#clients) client.start();
     const before = this.#acknowledged;
@@ -142,10 +149,13 @@ export class KillRun {
     const writesPerSecond = Math.round(((this.#acknowledged - before) * 1_000) / (performance.now() - startMs));
     const killed = await this.#chooseVictims(kind);
     this.#gapMs = 0;
-    await Promise.all(killed.map((id) => cluster.kill(id, 'SIGKILL')));
-    await sleep(random.below('down', 500));
+    if (kind === 'pause') await this.#pause(killed);
+    else {
+      await Promise.all(killed.map((id) => cluster.kill(id, kind === 'term' ? 'SIGTERM' : 'SIGKILL')));
+      await sleep(random.below('down', 500));
+    }
     const restartMs = performance.now();
-    for (const id of killed) cluster.start(id);
+    if (kind !== 'pause') for (const id of killed) cluster.start(id);
     const acknowledged = this.#acknowledged;
     await waitFor('an acknowledged write after the kill', 30_000, async () =>
       this.#acknowledged > acknowledged + 100 ? true : undefined,
@@ -160,11 +170,18 @@ export class KillRun {
     return { kind, killed, writesPerSecond, gapMs, convergedMs, checkedIds };
   }
 
-  async #chooseVictims(kind: string): Promise<string[]> {
+  async #pause(ids: readonly string[]): Promise<void> {
+    const { cluster, random } = this.#options;
+    for (const id of ids) cluster.signal(id, 'SIGSTOP');
+    await sleep(1_500 + random.below('pause', 1_500));
+    for (const id of ids) cluster.signal(id, 'SIGCONT');
+  }
+
+  async #chooseVictims(kind: RoundKind): Promise<string[]> {
     const { cluster, random } = this.#options;
     const ids = cluster.members.map(({ id }) => id);
     if (kind === 'all') return ids;
-    if (kind === 'leader') return [await cluster.leader(10_000)];
+    if (kind === 'leader' || kind === 'pause' || kind === 'term') return [await cluster.leader(10_000)];
     return [ids[random.below('victim', ids.length)] ?? 'a'];
   }
 

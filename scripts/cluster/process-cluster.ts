@@ -109,6 +109,11 @@ export class ProcessCluster {
     return code;
   }
 
+  /** Sends a signal that does not end the process, such as SIGSTOP. */
+  signal(id: string, signal: NodeJS.Signals): void {
+    this.#processes.get(id)?.kill(signal);
+  }
+
   /** What a member says of itself; undefined where it does not answer. */
   statusOf(id: string, timeoutMs?: number): Promise<Status | undefined> {
     return this.#status.ask(`127.0.0.1:${this.#plan(id).client}`, timeoutMs);
