@@ -19,6 +19,9 @@ export interface JoinAskerOptions {
   readonly client?: Omit<ClientOptions, 'servers'>;
 }
 
+/** One call: when it is over and nobody has answered, that is told. */
+const tellAfterMs = 5_000;
+
 /** A membership whose every member is of a kind that this version knows. */
 export interface KnownMembership extends Membership {
   readonly members: readonly (ClusterMember & { readonly kind: 'voter' | 'learner' | 'outgoing' })[];
@@ -36,7 +39,7 @@ export class JoinAsker {
   /** @throws ClientError INVALID_FIELD for an address that cannot be. */
   constructor(options: JoinAskerOptions) {
     this.#options = options;
-    this.#client = new RollcallClient({ ...options.client, servers: options.servers });
+    this.#client = new RollcallClient({ callTimeoutMs: tellAfterMs, ...options.client, servers: options.servers });
   }
 
   /** Rejects with RollcallError where the cluster refuses it for good, and after `close`. */
