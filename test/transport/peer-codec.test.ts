@@ -159,6 +159,30 @@ describe('what a decoder gives', () => {
   });
 });
 
+describe('what hands leadership over', () => {
+  const head = { ...envelope, toBoot: 2, term: 3 } as const;
+  const bytesOf = (message: Message): string =>
+    Buffer.concat(encodeItems([message], []).flatMap((item) => item.parts)).toString('hex');
+
+  it('is written as it was when the format was fixed', () => {
+    expect(bytesOf({ kind: 'timeout-now', ...head })).toBe('1208' + '0803' + '5007' + '5802' + '6200');
+    const request = { kind: 'vote-request', ...head, preVote: false, lastIndex: 5, lastTerm: 2 } as const;
+    expect(bytesOf(request)).toBe('120c' + '0803' + '5007' + '5802' + '1204' + '1005' + '1802');
+    expect(bytesOf({ ...request, transfer: true })).toBe(
+      '120e' + '0803' + '5007' + '5802' + '1206' + '10051802' + '2001',
+    );
+  });
+
+  it('comes back as it was, and passes over what a later version adds', () => {
+    const later = raw((w) => w.uint(1, 3).uint(10, 7).uint(11, 2).beginMessage(12).uint(9, 1).endMessage());
+    expect(itemsOf(later).messages).toEqual([{ kind: 'timeout-now', ...head }]);
+    const asked = raw((w) => w.uint(1, 3).uint(10, 7).uint(11, 2).beginMessage(2).bool(4, true).endMessage());
+    expect(itemsOf(asked).messages).toMatchObject([{ kind: 'vote-request', preVote: false, transfer: true }]);
+    const plain = raw((w) => w.uint(1, 3).uint(10, 7).uint(11, 2).beginMessage(2).endMessage());
+    expect(itemsOf(plain).messages[0]).not.toHaveProperty('transfer');
+  });
+});
+
 describe('a snapshot', () => {
   const head = { identity, term: 3, snapshot: { index: 5, term: 2, hash: '0123456789abcdef' } };
 
