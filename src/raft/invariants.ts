@@ -17,7 +17,8 @@ export function watermarksOf(core: CoreState): Watermarks {
 
 /**
  * Asserts what must hold between any two calls: term, vote, commit, applied and base only go forward (I6), the indexes
- * are in order (I7), who leads has a vote until its removal is committed, progress exists for a leader alone, and bounds are kept. Returns the new watermarks.
+ * are in order (I7), who leads has a vote until its removal is committed, progress exists for a leader alone, and
+ * bounds are kept. Returns the new watermarks.
  */
 export function checkInvariants(core: CoreState, before: Watermarks): Watermarks {
   const now = watermarksOf(core);

@@ -1,12 +1,13 @@
 import { unreachable } from '../../src/base/assert.ts';
 import { decodeMembership, isMembershipData } from '../../src/raft/system-entries.ts';
-import type { Entry, Message, Persist, ReadContext } from '../../src/raft/types.ts';
+import type { Entry, Message, Persist, ReadContext, VoteRequest } from '../../src/raft/types.ts';
 import { membershipText } from './memberships.ts';
 
 /** `3/2 "x"` is entry 3 of term 2 with data x; an empty entry has no data. */
 export function entryText(entry: Entry): string {
   if (isMembershipData(entry.data)) {
-    return `${entry.index}/${entry.term} (${membershipText(decodeMembership(entry.data))})`;
+    const text = membershipText(decodeMembership(entry.data));
+    return `${entry.index}/${entry.term} (${text})`;
   }
   const data = Buffer.from(entry.data).toString();
   return data === '' ? `${entry.index}/${entry.term}` : `${entry.index}/${entry.term} "${data}"`;
@@ -25,10 +26,15 @@ export function messageText(message: Message): string {
   return `${message.from}->${message.to} ${message.kind} term=${message.term} ${bodyText(message)}`.trimEnd();
 }
 
+function voteText({ preVote, transfer }: VoteRequest): string {
+  if (preVote) return 'pre ';
+  return transfer === true ? 'asked ' : '';
+}
+
 function bodyText(message: Message): string {
   switch (message.kind) {
     case 'vote-request':
-      return `${message.preVote ? 'pre ' : ''}${message.transfer === true ? 'asked ' : ''}last=${message.lastIndex}/${message.lastTerm}`;
+      return `${voteText(message)}last=${message.lastIndex}/${message.lastTerm}`;
     case 'vote-reply':
       return `${message.preVote ? 'pre ' : ''}${message.granted ? 'granted' : 'refused'}`;
     case 'append': {

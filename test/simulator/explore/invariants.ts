@@ -212,7 +212,7 @@ function isSame(left: Run, right: Run): boolean {
   );
 }
 
-/** What is committed lies on the disks of a majority of those that decide now, so that no minority of members can lose it. */
+/** What is committed lies on the disks of a majority of those that decide now: no minority can lose it. */
 function durableBreach(ghost: Ghost, views: readonly View[]): string | undefined {
   const index = ghost.commits.length;
   const committed = ghost.commits[index - 1];
