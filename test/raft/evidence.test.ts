@@ -148,12 +148,24 @@ describe('a suspicion that stands', () => {
     expect([core.role, drain(core).length]).toEqual(['pre-candidate', 2]);
   });
 
-  it('does not disturb its own real campaign', () => {
+  it('outlasts its own campaign: its votes may have been split with another that has seen the same', () => {
     const core = follower();
     core.suspectLeader();
     drain(core);
     core.step({ kind: 'vote-reply', ...fromC, term: 2, preVote: true, granted: true });
-    expect([core.role, core.retrySuspicion(), core.term]).toEqual(['candidate', false, 2]);
+    expect([core.role, core.term]).toEqual(['candidate', 2]);
+    drain(core);
+    expect([core.retrySuspicion(), core.role, core.term]).toEqual([true, 'pre-candidate', 2]);
+    expect(drain(core).every((message) => message.kind === 'vote-request' && message.term === 3)).toBe(true);
+  });
+
+  it('ends its own campaign with the first word of a new leader', () => {
+    const core = follower();
+    core.suspectLeader();
+    core.step({ kind: 'vote-reply', ...fromC, term: 2, preVote: true, granted: true });
+    drain(core);
+    core.step({ kind: 'heartbeat', ...fromC, term: 2, commit: 0, round: 0 });
+    expect([core.role, core.leader, core.retrySuspicion()]).toEqual(['follower', 'c', false]);
   });
 
   it('ends with its term', () => {
