@@ -30,10 +30,12 @@ export function suspectLeader(core: CoreState, campaigns: boolean): boolean {
   return true;
 }
 
-/** Asks for pre-votes again, since others may have come to suspect the leader meanwhile. */
+/**
+ * Asks for pre-votes again, since others may have come to suspect the leader meanwhile; also as a candidate, whose votes
+ * may have been split with another that has seen the same leader die.
+ */
 export function retrySuspicion(core: CoreState): boolean {
-  const waits = core.role === 'follower' || core.role === 'pre-candidate';
-  if (!core.suspects || !waits || core.leader !== '' || !core.mayCampaign) return false;
+  if (!core.suspects || core.role === 'leader' || core.leader !== '' || !core.mayCampaign) return false;
   campaign(core);
   return true;
 }

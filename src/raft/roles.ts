@@ -35,7 +35,10 @@ export function becomeCandidate(core: CoreState): void {
   assert(core.role !== 'leader' && core.mayCampaign, () => `a ${core.role} may not campaign`);
   leaveRole(core);
   voidForwards(core);
+  // The leader that it suspects is as gone in this term: until another is heard it may try again.
+  const { suspects } = core;
   core.changeHardState(core.term + 1, core.id);
+  core.suspects = suspects;
   core.role = 'candidate';
   core.leader = '';
   core.drawElectionTimeout();

@@ -33,7 +33,7 @@ export interface RecordedMembership {
 export type MembershipOrder =
   /**
    * Brings in the empty member that waits at this address (`serve --join`), as a learner. It is asked there for its id
-   * and its directory.
+   * and its directory. Of a member that belongs to the cluster already it records the address, where that is another.
    */
   | { readonly kind: 'add'; readonly peerAddress: string; readonly autoPromote: boolean }
   /** Makes a learner a voter; refused while it has not caught up, unless forced. */

@@ -1,7 +1,7 @@
 import { unreachable } from '../base/assert.ts';
 import { RollcallError } from '../base/errors.ts';
 import { WireError } from '../base/wire-reader.ts';
-import { holds, isJoint, keepsQuorum, leaveJoint, type Membership } from '../raft/membership.ts';
+import { holds, isJoint, keepsQuorum, leaveJoint, type Membership, membersOf } from '../raft/membership.ts';
 import { type MembershipChange, planMembershipChange } from '../raft/membership-plan.ts';
 import type { MemberId, SoftState, TransferEnd } from '../raft/types.ts';
 import type { FormState } from '../transport/types.ts';
@@ -258,8 +258,10 @@ export class ClusterOrders implements ClusterAdmin {
         `member ${id} belongs to cluster ${found.clusterId}, this is ${clusterId}`,
       );
     }
-    const isSame = this.#inForce.voters.some((voter) => voter.id === id && voter.directoryId === directoryId);
-    return isSame ? undefined : { kind: 'add-learner', member: { id, directoryId, peerAddress }, autoPromote };
+    const known = membersOf(this.#inForce).find((one) => one.id === id && one.directoryId === directoryId);
+    if (known !== undefined && known.peerAddress !== peerAddress) return { kind: 'set-address', id, peerAddress };
+    if (holds(this.#inForce.voters, id) && known !== undefined) return undefined;
+    return { kind: 'add-learner', member: { id, directoryId, peerAddress }, autoPromote };
   }
 
   async #move(memberId: MemberId, peerAddress: string): Promise<RecordedMembership> {

@@ -13,6 +13,9 @@ const probesMax = 12;
 /** A pre-vote that was refused, perhaps by one that has not seen it yet, is asked for again after this long, ms. */
 const retryMsMin = 20;
 const retryMsMax = 40;
+/** Votes are on their way, each behind a sync of a disk; only after this long were they split, ms. */
+const splitVoteMsMin = 100;
+const splitVoteMsMax = 250;
 
 export interface FailoverOptions {
   readonly memberId: MemberId;
@@ -29,6 +32,8 @@ export interface FailoverOptions {
   /** See RaftCore.suspectLeader and retrySuspicion. */
   readonly suspect: (campaigns: boolean) => boolean;
   readonly retry: () => boolean;
+  /** It has won the pre-votes, and waits for votes. */
+  readonly isCandidate: () => boolean;
   readonly onSuspected: (leader: MemberId) => void;
   /** A broken invariant. */
   readonly onFatal: (error: unknown) => void;
@@ -91,7 +96,12 @@ export class Failover {
 
   #campaign(): void {
     if (!this.#options.retry()) return;
-    this.#after(retryMsMin + this.#below(retryMsMax - retryMsMin), () => this.#campaign());
+    this.#after(retryMsMin + this.#below(retryMsMax - retryMsMin), () => this.#goOn());
+  }
+
+  #goOn(): void {
+    if (!this.#options.isCandidate()) this.#campaign();
+    else this.#after(splitVoteMsMin + this.#below(splitVoteMsMax - splitVoteMsMin), () => this.#campaign());
   }
 
   /** Of this member among the voters without the leader; whoever has no vote asks for none. */

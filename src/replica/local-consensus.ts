@@ -306,6 +306,7 @@ export class LocalConsensus implements ConsensusPort {
       voters: () => core.membership.voters.map(({ id }) => id),
       suspect: (campaigns) => consensus.suspectLeader(campaigns),
       retry: () => consensus.retrySuspicion(),
+      isCandidate: () => core.role === 'candidate',
       onSuspected: (leader) => this.#attached.onSuspected(leader, core.term),
       onFatal: (error) => this.#fatal(error),
     });

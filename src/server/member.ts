@@ -186,6 +186,8 @@ export class Member {
   }
 
   async #stop(graceMs: number): Promise<void> {
+    // First, while calls still come: whatever this member takes until it is drained goes to the new leader.
+    await this.replica.handOver(graceMs / 2);
     this.hub.stop('the member is stopping');
     await this.#grpc.drain(graceMs);
     try {

@@ -206,6 +206,44 @@ describe('a change of the members', () => {
     await cluster.stop();
   });
 
+  it('records where a member is that has moved, on order', async () => {
+    const cluster = new MemoryCluster();
+    const leader = await started(cluster);
+    const moved = followerOf(cluster, leader);
+    cluster.kill(moved);
+    await cluster.start(moved, undefined, 7);
+    await cluster.run(2_000);
+    expect(
+      cluster
+        .replica(leader)
+        .status()
+        .peers.find(({ memberId }) => memberId === moved)?.connected,
+    ).toBe(false);
+    const order = { kind: 'add', peerAddress: `${moved}:7`, autoPromote: true } as const;
+    const after = await cluster.outcome(cluster.replica(leader).admin.changeMembership(order, false));
+    expect(kinds(after)).toBe(threeVoters);
+    expect(after.members.find(({ memberId }) => memberId === moved)?.peerAddress).toBe(`${moved}:7`);
+    await cluster.leader();
+    await cluster.outcome(cluster.register(moved, 'moved'));
+    expect(new Set(await cluster.hashes()).size).toBe(1);
+    await cluster.stop();
+  });
+
+  it('comes back by itself where all members have moved and each is told where the others are', async () => {
+    const cluster = new MemoryCluster();
+    await started(cluster);
+    await cluster.outcome(cluster.register('a', 'before'));
+    for (const { id } of cluster.members) cluster.kill(id);
+    for (const { id } of cluster.members) await cluster.start(id, undefined, 7, 7);
+    const leader = await cluster.leader();
+    await cluster.outcome(cluster.register(leader, 'after'));
+    await cluster.until('the new addresses in the log', () => {
+      const { members } = membershipOf(cluster, leader);
+      return members.every(({ peerAddress }) => peerAddress.endsWith(':7')) ? true : undefined;
+    });
+    await cluster.stop();
+  });
+
   it('names what is not possible', async () => {
     const cluster = new MemoryCluster();
     const leader = await started(cluster);

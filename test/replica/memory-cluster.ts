@@ -109,7 +109,8 @@ export class MemoryCluster {
     return this.members.find(({ id, replica }) => id !== but && replica?.phase === 'serving')?.id;
   }
 
-  async start(id: string, join?: JoinOptions): Promise<void> {
+  /** @param port Where it listens. @param othersPort Where its configuration says that the others do. */
+  async start(id: string, join?: JoinOptions, port: number = 1, othersPort: number = 1): Promise<void> {
     const member = this.member(id);
     const { random } = this;
     const clock = new LifeClock(this.clock);
@@ -122,13 +123,16 @@ export class MemoryCluster {
       engine: member.engine,
       segmentBytes: this.#options.segmentBytes ?? 1024 * 1024,
     });
-    const transport = new MemoryTransport({ clock: consensusClock, random, network: this.network, host: id, port: 1 });
+    const transport = new MemoryTransport({ clock: consensusClock, random, network: this.network, host: id, port });
     const times = replicaTimes(50, 2, 10, 20);
     const local = new LocalConsensus({ memberId: id, clock: consensusClock, random, transport, storage, times });
     const replica = new MemberReplica({
       memberId: id,
-      initialMembers: this.#initialIds.map((one) => ({ id: one, peerAddress: `${one}:1` })),
-      peerAddress: `${id}:1`,
+      initialMembers: this.#initialIds.map((one) => ({
+        id: one,
+        peerAddress: `${one}:${one === id ? port : othersPort}`,
+      })),
+      peerAddress: `${id}:${port}`,
       ...(join === undefined ? {} : { join }),
       clientAddress: `${id}:2`,
       clock,
