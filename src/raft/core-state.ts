@@ -81,6 +81,8 @@ export class CoreState {
   suspectedTerm = 0;
   /** The suspicion stands: nothing was heard of the leader since. */
   suspects = false;
+  /** How often it may still give up a candidacy for a new one. */
+  candidaciesLeft = 0;
 
   /** Leadership is being handed over; after this leader has stepped down, until it is known who leads. */
   transfer: Transfer | undefined = undefined;

@@ -2,6 +2,9 @@ import type { CoreState } from './core-state.ts';
 import { becomeCandidate, becomeFollower, becomeLeader, becomePreCandidate, loseLeader } from './roles.ts';
 import type { VoteReply, VoteRequest } from './types.ts';
 
+/** Candidacies that one suspicion gives up before their time; after that the election timeouts hold again. */
+export const candidaciesGivenUpMax = 3;
+
 /** Begins with a pre-vote; the term is raised only by who could win in it (thesis, section 9.6). */
 export function campaign(core: CoreState): void {
   becomePreCandidate(core);
@@ -25,6 +28,7 @@ export function suspectLeader(core: CoreState, campaigns: boolean): boolean {
   if (core.role !== 'follower' || core.leader === '' || core.suspectedTerm >= core.term) return false;
   core.suspectedTerm = core.term;
   core.suspects = true;
+  core.candidaciesLeft = candidaciesGivenUpMax;
   loseLeader(core);
   if (campaigns) retrySuspicion(core);
   return true;
@@ -36,6 +40,17 @@ export function suspectLeader(core: CoreState, campaigns: boolean): boolean {
  */
 export function retrySuspicion(core: CoreState): boolean {
   if (!core.suspects || core.role === 'leader' || core.leader !== '' || !core.mayCampaign) return false;
+  if (core.role === 'candidate') {
+    const { durableHardVersion, hardVersion } = core.durability;
+    // While its own vote is being written nobody was asked yet.
+    if (durableHardVersion < hardVersion) return true;
+    // Where disks are slow the votes may only be late, and giving them up each time would elect nobody ever.
+    if (core.candidaciesLeft === 0) {
+      core.suspects = false;
+      return false;
+    }
+    core.candidaciesLeft -= 1;
+  }
   campaign(core);
   return true;
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { candidaciesGivenUpMax } from '../../src/raft/elections.ts';
 import { learnerOf, membershipOf } from './memberships.ts';
 import { Network } from './network.ts';
 import { appendFrom, coreWith, drain, emptyBase, entriesOf, fromB, fromC, makeLeader } from './single.ts';
@@ -157,6 +158,34 @@ describe('a suspicion that stands', () => {
     drain(core);
     expect([core.retrySuspicion(), core.role, core.term]).toEqual([true, 'pre-candidate', 2]);
     expect(drain(core).every((message) => message.kind === 'vote-request' && message.term === 3)).toBe(true);
+  });
+
+  it('waits for its own vote to be on disk, before which nobody is asked', () => {
+    const core = follower();
+    core.suspectLeader();
+    drain(core);
+    core.step({ kind: 'vote-reply', ...fromC, term: 2, preVote: true, granted: true });
+    const { persist } = core.ready();
+    for (let times = 0; times < 10; times++) expect(core.retrySuspicion()).toBe(true);
+    expect([core.role, core.term]).toEqual(['candidate', 2]);
+    core.reportDurable(persist?.sequence ?? 0);
+    expect(drain(core).map(({ kind, term }) => `${kind} ${term}`)).toEqual(['vote-request 2', 'vote-request 2']);
+    expect([core.retrySuspicion(), core.role]).toEqual([true, 'pre-candidate']);
+  });
+
+  it(`gives up ${candidaciesGivenUpMax} candidacies, then the timeouts hold: the votes may only be late`, () => {
+    const core = follower();
+    core.suspectLeader();
+    for (let times = 0; times <= candidaciesGivenUpMax; times++) {
+      drain(core);
+      core.step({ kind: 'vote-reply', ...fromC, term: core.term + 1, preVote: true, granted: true });
+      drain(core);
+      expect(core.role).toBe('candidate');
+      expect(core.retrySuspicion()).toBe(times < candidaciesGivenUpMax);
+    }
+    expect([core.role, core.retrySuspicion()]).toEqual(['candidate', false]);
+    core.step({ kind: 'vote-reply', ...fromC, term: core.term, preVote: false, granted: true });
+    expect(core.role).toBe('leader');
   });
 
   it('ends its own campaign with the first word of a new leader', () => {
