@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Message } from '../../../src/raft/types.ts';
+import { KnownMemberships } from './known-memberships.ts';
 import { RaftDisks } from './raft-disks.ts';
 
 interface Disk {
@@ -21,7 +22,7 @@ class Told {
     const view = { nowMs: 0, clockRateMax: 1, clockRateMin: 1, breach };
     this.#checker = new RaftDisks({
       view,
-      members: ['a', 'b', 'c'],
+      memberships: new KnownMemberships(['a', 'b', 'c']),
       diskOf: (member) => {
         if (this.foreign.has(member)) return undefined;
         const disk = this.disk(member);
@@ -160,7 +161,9 @@ describe('the checker of messages against disks', () => {
     own.set('a', { lastIndex: 3 });
     own.set('b', { lastIndex: 4 });
     own.sent(accept('b', 4), heartbeat(4));
-    expect(own.breaches).toEqual(['raft-disks: leader a of term 1 tells that entry 4 is committed, b has it on disk']);
+    expect(own.breaches).toEqual([
+      'raft-disks: leader a of term 1 tells that entry 4 is committed, b has it on disk; voters a b c',
+    ]);
     const term = elected();
     term.set('b', { lastIndex: 4 });
     term.sent(accept('b', 4));

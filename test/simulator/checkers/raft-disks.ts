@@ -1,4 +1,6 @@
 import type { MemberId, Message } from '../../../src/raft/types.ts';
+import type { KnownMemberships } from './known-memberships.ts';
+import { decides, membershipText } from './membership-entry.ts';
 import type { Observer, RunView, SimEvent } from '../types.ts';
 
 /** The disk of one life of a member, as if nothing un-synced had survived. */
@@ -14,7 +16,7 @@ export interface DurableView {
 
 export interface RaftDisksOptions {
   readonly view: RunView;
-  readonly members: readonly MemberId[];
+  readonly memberships: KnownMemberships;
   /** The disk of the life that begins. Undefined for a member that runs on a directory that is not its own. */
   readonly diskOf: (member: MemberId) => DurableView | undefined;
 }
@@ -27,8 +29,8 @@ interface Counted {
 
 /**
  * Messages against disks: nothing is said that the sender could forget. A term and a vote are synced before they are
- * told, entries before they are acknowledged, and what is told as committed stands on the disks of a majority: those
- * that have acknowledged it to this leader, and its own. Whoever starts on a log finds all that was synced of it.
+ * told, entries before they are acknowledged, and what is told as committed stands on the disks of a majority, of the
+ * voters that the log names: those that have acknowledged it to this leader, and its own. Whoever starts on a log finds all that was synced of it.
  */
 export class RaftDisks implements Observer {
   readonly name = 'raft-disks';
@@ -110,17 +112,23 @@ export class RaftDisks implements Observer {
   }
 
   #commits(leader: MemberId, term: number, index: number, disk: DurableView): void {
-    const { members } = this.#options;
+    const memberships = this.#options.memberships.countedBy(term, index, this.#committed);
     this.#committed = index;
     // It may have counted this in an earlier lead, and have had nobody to tell.
     const leads = [...this.#counted.values()].filter(({ id }) => id === leader);
-    const counts = leads.map(({ accepted }) =>
-      members.filter((id) => (id === leader ? disk.hasEntry(index) : (accepted.get(id) ?? 0) >= index)),
-    );
-    if (counts.some((holders) => 2 * holders.length > members.length)) return;
+    const counts = leads.map(({ accepted }) => {
+      const others = [...accepted].filter(([id, upto]) => id !== leader && upto >= index).map(([id]) => id);
+      return disk.hasEntry(index) ? [leader, ...others] : others;
+    });
+    const isEnough = (holders: readonly MemberId[]): boolean =>
+      memberships.some((membership) => decides(membership, (id) => holders.includes(id)));
+    if (counts.some(isEnough)) return;
     const holders = counts.at(-1) ?? (disk.hasEntry(index) ? [leader] : []);
     const who = holders.length === 0 ? 'nobody' : holders.join(', ');
-    this.#breach(`leader ${leader} of term ${term} tells that entry ${index} is committed, ${who} has it on disk`);
+    const among = memberships.map(membershipText).join(' or ');
+    this.#breach(
+      `leader ${leader} of term ${term} tells that entry ${index} is committed, ${who} has it on disk; ${among}`,
+    );
   }
 
   #countedBy(term: number, leader: MemberId): Counted {

@@ -67,8 +67,18 @@ export class Workload {
 
   constructor(options: WorkloadOptions) {
     this.#options = options;
-    const { wire, recorder, addresses, onFault, mix } = options;
-    this.#world = { wire, recorder, addresses, onFault, keys: new KeySpace(), ttlScale: mix.ttlScale };
+    const { wire, recorder, onFault, mix } = options;
+    this.#world = {
+      wire,
+      recorder,
+      // As they are when a process starts.
+      get addresses() {
+        return options.addresses;
+      },
+      onFault,
+      keys: new KeySpace(),
+      ttlScale: mix.ttlScale,
+    };
     this.hosts = Array.from({ length: mix.clients }, (_, n) => this.#host(`c${n + 1}`, n));
   }
 

@@ -17,6 +17,8 @@ export const crashPoints = [
   'beforeFollowerReply',
   'beforeVoteRequest',
   'beforeApplyBatch',
+  'beforeConfApply',
+  'afterConfAppend',
   'midApplyBatch',
   'afterApplyBeforeReply',
   'beforeFlush',

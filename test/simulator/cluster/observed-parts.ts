@@ -11,6 +11,7 @@ import type { HardStateRecord } from '../../../src/storage/hard-state.ts';
 import { MemoryTransport, type MemoryTransportOptions } from '../../../src/transport/memory-transport.ts';
 import type { Forwarded } from '../../../src/transport/types.ts';
 import type { WatchSink } from '../../../src/watch/types.ts';
+import { isMembershipEntry } from '../checkers/membership-entry.ts';
 import type { SimEvent } from '../types.ts';
 import type { CrashPoint } from './crash-points.ts';
 
@@ -48,7 +49,10 @@ export class ObservedTransport extends MemoryTransport {
     for (const message of messages) {
       const point = pointOfMessage[message.kind];
       if (point !== undefined) tap.hit(point);
-      if (message.kind === 'append' && message.entries.length > 0) tap.hit('beforeEntriesSend');
+      if (message.kind !== 'append' || message.entries.length === 0) continue;
+      tap.hit('beforeEntriesSend');
+      // Its own log has it since this very turn.
+      if (message.entries.some(({ data }) => isMembershipEntry(data))) tap.hit('afterConfAppend');
     }
     if (tap.isOver) return false;
     const taken = super.send(to, messages, forwarded);
@@ -202,6 +206,7 @@ function tellTurn(turn: ConsensusTurn, tap: LifeTap, asked: Map<string, number>)
   }
   for (const entry of turn.committed) tap.tell({ kind: 'committed', member, life, entry });
   if (turn.committed.length > 0) tap.hit('beforeApplyBatch');
+  if (turn.committed.some(({ data }) => isMembershipEntry(data))) tap.hit('beforeConfApply');
   for (const { context, index } of turn.confirmedReads) {
     const key = `${context.boot} ${context.counter}`;
     const askedMs = asked.get(key);

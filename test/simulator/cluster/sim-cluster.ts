@@ -2,6 +2,9 @@ import { must } from '../../../src/base/assert.ts';
 import { StorageError } from '../../../src/base/errors.ts';
 import { type Random, SeededRandom } from '../../../src/base/random.ts';
 import { MemoryNetwork } from '../../../src/transport/memory-network.ts';
+import type { KnownMemberships } from '../checkers/known-memberships.ts';
+import type { LoggedMembership } from '../checkers/membership-entry.ts';
+import { askToJoin } from '../operators/join.ts';
 import type { SimEvent } from '../types.ts';
 import { Links } from '../world/links.ts';
 import { MachineClock } from '../world/process-clock.ts';
@@ -17,6 +20,8 @@ export type Side = 'both' | 'serving' | 'consensus';
 /** One machine and the member on it: what outlasts the lives of its process. */
 export interface SimMember {
   readonly id: string;
+  /** It came later, by joining: as a learner that waits to be promoted, or to vote as soon as it can. */
+  readonly joins: 'no' | 'learner' | 'voter';
   readonly machine: MachineClock;
   readonly disk: MachineDisk;
   life: Life | undefined;
@@ -36,6 +41,7 @@ export interface SimMember {
 }
 
 export interface SimClusterOptions {
+  /** Of the members that form the cluster. */
   readonly ids: readonly string[];
   readonly setup: MemberSetup;
   readonly world: WorldClock;
@@ -52,6 +58,8 @@ export interface SimClusterOptions {
   readonly syncMs: () => number;
   /** Milliseconds after which a process that is down is started again. */
   readonly restartAfterMs: () => number;
+  /** What is known of who belongs to the cluster. */
+  readonly memberships: KnownMemberships;
 }
 
 const stopGraceMs = 2_000;
@@ -67,9 +75,13 @@ interface ArmedPoint {
 export class SimCluster {
   readonly links: Links;
   readonly network: MemoryNetwork;
-  readonly members: readonly SimMember[];
   readonly #options: SimClusterOptions;
+  /** Also those whose machines are gone. */
+  readonly #all: SimMember[] = [];
+  #members: readonly SimMember[] = [];
   #armed: ArmedPoint[] = [];
+  /** Whom operators have ordered to be taken out, and have not given up on. */
+  readonly leaving = new Set<string>();
   /** Names that lead to other hosts than they should, by who dials. */
   readonly redirects = new Map<string, string>();
   /** How often each point was passed. */
@@ -86,18 +98,72 @@ export class SimCluster {
       resolve: (from, host) => this.redirects.get(`${from} ${host}`) ?? host,
     });
     this.links.add(this.network);
-    this.members = options.ids.map((id) => this.#newMember(id));
+    for (const id of options.ids) this.#add(id, 'no');
+  }
+
+  get world(): WorldClock {
+    return this.#options.world;
+  }
+
+  /** Those that have a machine. */
+  get members(): readonly SimMember[] {
+    return this.#members;
   }
 
   get ids(): readonly string[] {
+    return this.#members.map(({ id }) => id);
+  }
+
+  /** Of the members that formed the cluster: the ones that clients know from the beginning. */
+  get firstIds(): readonly string[] {
     return this.#options.ids;
   }
 
+  /** Also one whose machine is gone. */
   member(id: string): SimMember {
     return must(
-      this.members.find((one) => one.id === id),
+      this.#all.find((one) => one.id === id),
       `member ${id}`,
     );
+  }
+
+  /** As the newest committed entry says it. */
+  get membership(): LoggedMembership {
+    return this.#options.memberships.newest.membership;
+  }
+
+  /** They have votes that count. */
+  get voters(): readonly SimMember[] {
+    const { voters, outgoing } = this.membership;
+    return this.#members.filter(({ id }) => voters.includes(id) || outgoing.includes(id));
+  }
+
+  /** They belong to the cluster, by what is committed. */
+  get belonging(): readonly SimMember[] {
+    const { voters, outgoing, learners } = this.membership;
+    return this.#members.filter(({ id }) => [...voters, ...outgoing, ...learners].includes(id));
+  }
+
+  wasRemoved(member: SimMember): boolean {
+    return this.membership.removed.includes(member.id);
+  }
+
+  /** A new machine with an empty disk, and a process on it that asks to be taken in. */
+  join(as: 'learner' | 'voter'): SimMember {
+    const member = this.#add(String.fromCharCode('a'.charCodeAt(0) + this.#all.length), as);
+    // What goes to a member that stands still lies in its sockets, whoever sends it.
+    for (const other of this.members) {
+      if (other.life?.consensusClock.isFrozen === true) this.links.cut(member.id, other.id, 'frozen');
+    }
+    this.start(member);
+    return member;
+  }
+
+  /** The machine goes away for good. */
+  retire(member: SimMember): void {
+    member.held = true;
+    this.kill(member, false, false);
+    this.#members = this.#members.filter((one) => one !== member);
   }
 
   get running(): readonly SimMember[] {
@@ -117,6 +183,14 @@ export class SimCluster {
       if (status?.role === 'leader' && status.term > (found?.term ?? -1)) found = { member, term: status.term };
     }
     return found?.member;
+  }
+
+  /** A random member that answers, of those that this host reaches; undefined: there is none. */
+  anyServing(from: string): SimMember | undefined {
+    const found = this.awake.filter(({ id, life }) => {
+      return life?.replica?.phase === 'serving' && id !== from && !this.links.isCut(from, id);
+    });
+    return found[this.#options.random.below('who is asked', Math.max(1, found.length))];
   }
 
   /** What the present life of a member has synced; undefined where its directory is not its own. */
@@ -144,14 +218,16 @@ export class SimCluster {
   }
 
   start(member: SimMember): void {
-    if (member.life !== undefined) return;
-    const { setup, tell, random } = this.#options;
-    const life = new Life({
+    if (member.life !== undefined || !this.#members.includes(member)) return;
+    const { setup, tell, random, ids } = this.#options;
+    const isFirst = member.joins === 'no';
+    const life: Life = new Life({
       id: member.id,
       host: member.id,
       number: ++member.lives,
       setup,
-      initialMembers: this.ids.map((id) => ({ id, peerAddress: `${id}:1` })),
+      initialMembers: isFirst ? ids.map((id) => ({ id, peerAddress: `${id}:1` })) : [],
+      ...(isFirst ? {} : { join: { ask: (address: string) => askToJoin(this, member, life, address) } }),
       machine: member.machine,
       disk: member.disk,
       network: this.network,
@@ -307,10 +383,11 @@ export class SimCluster {
     return this.ids.filter((id) => id !== member.id);
   }
 
-  #newMember(id: string): SimMember {
+  #add(id: string, joins: SimMember['joins']): SimMember {
     const { world, random, syncMs } = this.#options;
     const member: SimMember = {
       id,
+      joins,
       machine: new MachineClock(world),
       disk: new MachineDisk({
         clock: world,
@@ -330,6 +407,8 @@ export class SimCluster {
       held: false,
       pauses: [],
     };
+    this.#all.push(member);
+    this.#members = [...this.#members, member];
     return member;
   }
 }

@@ -4,6 +4,7 @@ import type { Random } from '../../../src/base/random.ts';
 import type { ReplicaEvent } from '../../../src/replica/events.ts';
 import { ConsensusHost } from '../../../src/replica/consensus-host.ts';
 import type { ConsensusPort } from '../../../src/replica/consensus-port.ts';
+import type { JoinOptions } from '../../../src/replica/joining.ts';
 import { LocalConsensus } from '../../../src/replica/local-consensus.ts';
 import { MemberReplica } from '../../../src/replica/member-replica.ts';
 import { RemoteConsensus } from '../../../src/replica/remote-consensus.ts';
@@ -48,6 +49,8 @@ export interface LifeOptions {
   readonly number: number;
   readonly setup: MemberSetup;
   readonly initialMembers: readonly InitialMember[];
+  /** Of one that joins a cluster that runs. */
+  readonly join?: JoinOptions;
   readonly machine: MachineClock;
   readonly disk: MachineDisk;
   readonly network: MemoryNetwork;
@@ -116,7 +119,7 @@ export class Life implements LifeTap {
 
   /** Resolves when its storage is open and the replica has begun to start. */
   async start(): Promise<void> {
-    const { id, disk, setup, initialMembers, random } = this.#options;
+    const { id, host, disk, setup, initialMembers, join, random } = this.#options;
     disk.processClock = this.consensusClock;
     this.tell({ kind: 'started', member: id, life: this.life });
     const opened = await openMemberStorage({
@@ -132,7 +135,9 @@ export class Life implements LifeTap {
     const replica = new MemberReplica({
       memberId: id,
       initialMembers,
-      clientAddress: `${this.#options.host}:2`,
+      ...(join === undefined ? {} : { join }),
+      peerAddress: `${host}:1`,
+      clientAddress: `${host}:2`,
       clock: this.clock,
       random,
       consensus,

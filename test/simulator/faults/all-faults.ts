@@ -3,6 +3,7 @@ import { combinedFaults } from './combined-faults.ts';
 import { directoryFaults } from './directory-faults.ts';
 import { diskFaults } from './disk-faults.ts';
 import type { FaultKind } from './fault-kinds.ts';
+import { membershipFaults } from './membership-faults.ts';
 import { networkFaults } from './network-faults.ts';
 import { processFaults } from './process-faults.ts';
 
@@ -13,4 +14,5 @@ export const allFaults: readonly FaultKind[] = [
   ...directoryFaults,
   ...clockFaults,
   ...combinedFaults,
+  ...membershipFaults,
 ];

@@ -108,14 +108,16 @@ const old: FaultKind = {
     if (context.active.size > 0 || leader === undefined || leader === member) return undefined;
     copies.delete(member);
     const forMs = context.between(500, 2_000);
-    const others = cluster.members.filter((one) => one !== member).map(({ life }) => life);
+    const { members } = cluster;
+    const others = members.filter((one) => one !== member).map(({ life }) => life);
     const text = `${member.id} runs on a copy of its directory of start ${copy.boot} for ${forMs} ms`;
     const begun = onOther(context, member, copy.directory, forMs, text);
     member.held = true;
     const watch = (): void => {
       if (member.life === undefined || !member.suffered.has('data')) return;
       // Whoever starts anew has heard nothing: the copy must be gone before.
-      const isGone = others.some((life) => life?.isOver !== false) || !cluster.leads(leader);
+      const isGone =
+        members !== cluster.members || others.some((life) => life?.isOver !== false) || !cluster.leads(leader);
       if (isGone) cluster.kill(member, false, false);
       else context.world.setTimer(1, watch);
     };
@@ -174,7 +176,8 @@ const oddState: FaultKind = {
   weight: 4,
   begin: (context) => {
     const { cluster } = context;
-    const member = context.victim(cluster.awake);
+    // Hashes of those that vote are compared.
+    const member = context.victim(cluster.awake.filter(({ id }) => cluster.membership.voters.includes(id)));
     const life = member?.life;
     if (member === undefined || life === undefined || !mayLose(context, member)) return undefined;
     life.isOdd = true;

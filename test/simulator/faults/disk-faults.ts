@@ -79,12 +79,16 @@ const full: FaultKind = {
   },
 };
 
+/** However many members there are: a whole cluster of empty directories would form anew. */
+const lostMax = 2;
+
 /** Too many directories that cannot be used leave no majority: at most a minority at a time. */
 export function mayLose(context: FaultContext, member: SimMember): boolean {
   const lost = context.cluster.members.filter(
     ({ suffered, held }) => held || suffered.has('data') || suffered.has('odd'),
   );
-  return !lost.includes(member) && lost.length < context.cluster.members.length - context.majority;
+  if (lost.includes(member) || lost.length >= lostMax) return false;
+  return lost.length < context.cluster.membership.voters.length - context.majority;
 }
 
 /**

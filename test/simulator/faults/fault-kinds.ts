@@ -72,7 +72,7 @@ export class FaultContext {
   }
 
   get majority(): number {
-    return Math.floor(this.cluster.members.length / 2) + 1;
+    return Math.floor(this.cluster.membership.voters.length / 2) + 1;
   }
 }
 
@@ -88,7 +88,7 @@ export interface BegunFault {
 export interface FaultKind {
   readonly name: string;
   /** What it is about: profiles weigh by it. */
-  readonly area: 'process' | 'network' | 'disk' | 'directory' | 'clock';
+  readonly area: 'process' | 'network' | 'disk' | 'directory' | 'clock' | 'membership';
   readonly weight: number;
   /** Undefined where it does not fit now. */
   begin(context: FaultContext): BegunFault | undefined;

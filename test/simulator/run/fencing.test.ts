@@ -22,6 +22,7 @@ class Told {
     const { members } = this;
     const cluster: FencedCluster = {
       members,
+      voters: members,
       awake: members,
       member: (id) => members.find((one) => one.id === id) ?? { id, life: undefined, suffered: new Set() },
     };

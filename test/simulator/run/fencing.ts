@@ -12,6 +12,8 @@ type FencedMember = Pick<SimMember, 'id' | 'suffered'> & {
 /** What the checker looks at of a cluster. */
 export interface FencedCluster {
   readonly members: readonly FencedMember[];
+  /** Their hashes are compared. */
+  readonly voters: readonly FencedMember[];
   readonly awake: readonly FencedMember[];
   member(id: string): FencedMember;
 }
@@ -76,7 +78,7 @@ export class Fencing implements Observer {
   #hears(key: string, compared: Compared): void {
     const { index, answers } = compared;
     const isOdd = index >= (this.#oddFrom.get(key)?.index ?? Number.POSITIVE_INFINITY);
-    const { members } = this.#cluster;
+    const { voters: members } = this.#cluster;
     const odd = members.filter(({ suffered }) => suffered.has('odd')).length;
     if (isOdd && 2 * (answers - odd) > members.length) this.#compared.set(key, compared);
   }
@@ -89,6 +91,7 @@ export class Fencing implements Observer {
   }
 
   #check({ id, life }: FencedMember): void {
+    if (!this.#cluster.voters.some((one) => one.id === id)) return;
     if (life?.isOdd !== true || this.#fenced.has(`${id} ${life.life}`)) return;
     const compared = this.#compared.get(`${id} ${life.life}`);
     if (compared !== undefined && this.#view.nowMs > compared.atMs) {

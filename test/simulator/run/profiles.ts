@@ -38,7 +38,7 @@ export interface RunPlan {
   readonly syncMsMax: number;
 }
 
-const even = { process: 1, network: 1, disk: 1, directory: 1, clock: 1 };
+const even = { process: 1, network: 1, disk: 1, directory: 1, clock: 1, membership: 1 };
 const mixedWork = { ttlScale: 1, clients: 6, writes: 5, reads: 4, leases: 2, sessions: 4, watches: 1 };
 
 const dense = [50, 100, 200, 200] as const;
@@ -58,19 +58,19 @@ const slowMixed: Shape = {
   safetyMs: 1_800_000,
   tickMs: [200, 200, 500],
   actions: 1_200,
-  faults: 120,
+  faults: 140,
   weights: even,
   work: { ...mixedWork, ttlScale: 6 },
 };
 
 const shapes: { readonly [Name in ProfileName]: Shape } = {
-  mixed: { safetyMs: 90_000, tickMs: dense, actions: 1_200, faults: 24, weights: even, work: mixedWork },
+  mixed: { safetyMs: 90_000, tickMs: dense, actions: 1_200, faults: 28, weights: even, work: mixedWork },
   soak: {
     safetyMs: 3_600_000,
     tickMs: [500],
     actions: 600,
     faults: 40,
-    weights: { process: 2, network: 2, disk: 1, directory: 0.5, clock: 1 },
+    weights: { process: 2, network: 2, disk: 1, directory: 0.5, clock: 1, membership: 2 },
     work: { ...mixedWork, ttlScale: 10, clients: 4, leases: 1, sessions: 2 },
   },
   chaos: {
@@ -78,7 +78,7 @@ const shapes: { readonly [Name in ProfileName]: Shape } = {
     tickMs: dense,
     actions: 800,
     faults: 60,
-    weights: { process: 3, network: 3, disk: 1, directory: 0.3, clock: 1 },
+    weights: { process: 3, network: 3, disk: 1, directory: 0.3, clock: 1, membership: 2 },
     work: mixedWork,
   },
   storage: {
@@ -86,7 +86,7 @@ const shapes: { readonly [Name in ProfileName]: Shape } = {
     tickMs: dense,
     actions: 800,
     faults: 30,
-    weights: { process: 2, network: 0.3, disk: 4, directory: 3, clock: 0 },
+    weights: { process: 2, network: 0.3, disk: 4, directory: 3, clock: 0, membership: 0.3 },
     work: mixedWork,
   },
   leases: {
@@ -94,7 +94,7 @@ const shapes: { readonly [Name in ProfileName]: Shape } = {
     tickMs: dense,
     actions: 800,
     faults: 20,
-    weights: { process: 3, network: 2, disk: 0.5, directory: 0.2, clock: 3 },
+    weights: { process: 3, network: 2, disk: 0.5, directory: 0.2, clock: 3, membership: 0.5 },
     work: { ...mixedWork, writes: 1, reads: 2, leases: 6, sessions: 6 },
   },
   watch: {

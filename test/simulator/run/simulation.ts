@@ -1,7 +1,9 @@
 import { StorageError } from '../../../src/base/errors.ts';
 import { SeededRandom } from '../../../src/base/random.ts';
 import { allCheckers } from '../checkers/all.ts';
+import { KnownMemberships } from '../checkers/known-memberships.ts';
 import { Linearizability } from '../checkers/linearizability.ts';
+import { Memberships } from '../checkers/memberships.ts';
 import { RaftDisks } from '../checkers/raft-disks.ts';
 import { defaultResetBounds, type ResetBounds } from '../checkers/watches.ts';
 import { Workload } from '../clients/workload.ts';
@@ -59,6 +61,8 @@ const stepsPerTurn = 200;
 const formMsMax = 60_000;
 /** Behind the end of all calls: as long as a lease of these runs, that nobody renews, may last. */
 const restMs = 20_000;
+/** Who asks to be taken in asks again behind a pause; a removed one dials until somebody tells it. */
+const settleMsMax = 60_000;
 /** No event of these runs is larger. */
 const eventBytesMax = 600;
 
@@ -86,7 +90,8 @@ export class Simulation {
     const tell = (event: SimEvent): void => this.#tell(event);
     this.#trace = new Trace(now);
     this.#recorder = new RunRecorder(now, tell);
-    this.#cluster = new SimCluster({
+    const memberships = new KnownMemberships(plan.ids);
+    const cluster = (this.#cluster = new SimCluster({
       ids: plan.ids,
       setup: plan.setup,
       world: this.world,
@@ -98,14 +103,17 @@ export class Simulation {
       onDown: (member) => this.#frontEnds.gone(member),
       syncMs: () => (plan.syncMsMax === 0 ? 0 : random.below('sync', plan.syncMsMax + 1)),
       restartAfterMs: () => 20 + random.below('restart', plan.restartMsMax),
-    });
+      memberships,
+    }));
     this.#frontEnds = new FrontEnds(this.world, this.#cluster.links);
     this.#workload = new Workload({
       seed: plan.seed,
       world: this.world,
       wire: this.#frontEnds.wire,
       recorder: this.#recorder,
-      addresses: plan.ids.map((id) => `${id}:2`),
+      get addresses() {
+        return cluster.ids.map((id) => `${id}:2`);
+      },
       mix: plan.work,
       durationMs: plan.safetyMs,
       momentsMs: faultTimes({ seed: plan.seed, mix: plan.faults, fromMs: 0, toMs: plan.safetyMs }),
@@ -127,6 +135,7 @@ export class Simulation {
     const active = (): ReadonlySet<string> => this.#faults.active;
     this.#situations = new Situations(this.#cluster, this.#recorder, active);
     this.#observers = [
+      new Memberships(view, memberships),
       ...allCheckers(view, {
         resetBounds: resetBoundsOf(plan),
         pauses: {
@@ -135,7 +144,7 @@ export class Simulation {
         },
       }),
       new Fencing(view, this.#cluster, active),
-      new RaftDisks({ view, members: plan.ids, diskOf: (id) => this.#cluster.syncedDisk(id) }),
+      new RaftDisks({ view, memberships, diskOf: (id) => this.#cluster.syncedDisk(id) }),
       this.#trace,
       this.#situations,
       ...(options.observers?.(view) ?? []),
@@ -190,21 +199,42 @@ export class Simulation {
       this.#cluster.start(member);
     }
     await this.#until('an end of all calls', 90_000, () => this.#recorder.open.size === 0);
+    await this.#until('the members that were ordered', settleMsMax, () => this.#isSettled());
     await this.#until('equal states', 10 * electionTimeoutMs, () => this.#isEqual());
     // Leases that nobody renews end within a bound, and watches have told all.
     await this.#advance(restMs * this.plan.work.ttlScale);
     await this.#until('equal states at the end', 10 * electionTimeoutMs, () => this.#isEqual());
   }
 
-  /** A forming cluster needs all of its members. */
+  /** A forming cluster needs all of its members, and clients one of those that they know. */
   #minority(): readonly SimMember[] {
-    const { members } = this.#cluster;
-    if (!members.every(({ formed }) => formed)) return [];
-    const first = this.#random.below('which stays away', members.length);
-    const count = Math.floor((members.length - 1) / 2);
-    return Array.from({ length: count }, (_, i) => members[(first + i) % members.length]).filter(
-      (member) => member !== undefined,
-    );
+    const { voters, members, firstIds, membership } = this.#cluster;
+    if (!members.every(({ formed, joins }) => formed || joins !== 'no') || membership.outgoing.length > 0) return [];
+    const first = this.#random.below('which stays away', voters.length);
+    const absent: SimMember[] = [];
+    for (let i = 0; i < Math.floor((voters.length - 1) / 2); i++) {
+      const member = voters[(first + i) % voters.length];
+      if (member === undefined) continue;
+      const left = members.filter((one) => one !== member && !absent.includes(one));
+      if (left.some(({ id }) => firstIds.includes(id))) absent.push(member);
+    }
+    return absent;
+  }
+
+  /** Whoever came is taken in, whoever went has been told, and no change is under way. */
+  #isSettled(): boolean {
+    const { members, membership, belonging } = this.#cluster;
+    for (const member of members.filter((one) => this.#cluster.wasRemoved(one))) {
+      const known = member.life?.replica?.phase === 'serving' ? member.life.replica.admin.membership().members : [];
+      // Of all that it knows nobody is there any more that could tell it.
+      const isLost = known.length > 0 && !known.some(({ memberId }) => belonging.some(({ id }) => id === memberId));
+      if (isLost) this.#cluster.retire(member);
+      return false;
+    }
+    if (membership.outgoing.length > 0) return false;
+    return members.every(({ id, joins }) => {
+      return joins === 'learner' ? belonging.some((one) => one.id === id) : membership.voters.includes(id);
+    });
   }
 
   get #formed(): boolean {
@@ -212,7 +242,7 @@ export class Simulation {
   }
 
   #commonLeader(): string | undefined {
-    const present = this.#cluster.members.filter(({ held }) => !held);
+    const present = this.#cluster.belonging.filter(({ held }) => !held);
     const statuses = present.map(({ life }) => life?.replica?.status());
     const named = new Set(statuses.map((status) => (status?.phase === 'serving' ? status.leader : '')));
     const [leader] = named;
@@ -221,7 +251,7 @@ export class Simulation {
   }
 
   #isEqual(): boolean {
-    const statuses = this.#cluster.members.map(({ life }) => life?.replica?.status());
+    const statuses = this.#cluster.belonging.map(({ life }) => life?.replica?.status());
     const [first] = statuses;
     return statuses.every((status) => {
       return status?.applied === first?.applied && status?.stateHash === first?.stateHash && status !== undefined;
@@ -285,6 +315,11 @@ export class Simulation {
 
   /** A process ended by itself: only for what its disk was made to suffer. */
   #ended(member: SimMember, error: unknown): void {
+    if (error instanceof StorageError && error.kind === 'refused' && this.#cluster.wasRemoved(member)) {
+      this.#tell({ kind: 'note', text: 'a removed member ends' });
+      this.#cluster.retire(member);
+      return;
+    }
     if (!isExpected(member, error)) {
       const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
       this.#note('process', `member ${member.id} ended by itself, and nothing was done to it: ${stack}`);

@@ -1,4 +1,5 @@
 import type { ReplicaEvent } from '../../../src/replica/events.ts';
+import { isMembershipEntry, readMembershipEntry } from '../checkers/membership-entry.ts';
 import type { SimCluster } from '../cluster/sim-cluster.ts';
 import type { Observer, SimEvent, WatchStep } from '../types.ts';
 import type { RunRecorder } from './recorder.ts';
@@ -31,6 +32,7 @@ export class Situations implements Observer {
     if (kind === 'fault') this.#came(event.name);
     else if (kind === 'note') this.#came(event.text);
     else if (kind === 'role') this.#role(event);
+    else if (kind === 'committed') this.#committed(event);
     else if (kind === 'replica') this.#replica(event);
     else if (kind === 'watched') this.#watched(event.step);
     else if (kind === 'returned') this.#returned(event.operation.outcome?.kind, event.operation.action.kind);
@@ -46,6 +48,13 @@ export class Situations implements Observer {
     if (kind === 'reset') this.#came('a watch is reset');
   }
 
+  #committed({ member, entry }: Extract<SimEvent, { kind: 'committed' }>): void {
+    if (!isMembershipEntry(entry.data)) return;
+    const { voters, outgoing } = readMembershipEntry(entry.data);
+    if (outgoing.length > 0) this.#came('a joint state is committed');
+    else if (!voters.includes(member) && this.#cluster.leader?.id === member) this.#came('the leader removes itself');
+  }
+
   #role({ member, term, role }: Extract<SimEvent, { kind: 'role' }>): void {
     if (role === 'leader') this.#came('a leader is elected');
     if (role !== 'candidate') return;
@@ -59,6 +68,7 @@ export class Situations implements Observer {
     if (event.kind === 'snapshot-installed') this.#receiving.delete(member);
     const torn = event.kind === 'recovered' && event.torn !== '';
     const text = torn ? 'a torn log is wiped' : turns[event.kind];
+    if (event.kind === 'transferred') this.#came(`a hand-over ends: ${event.outcome}`);
     if (text !== undefined) this.#came(text);
   }
 
@@ -73,8 +83,11 @@ export class Situations implements Observer {
   }
 
   *#conditions(): Generator<string> {
-    const { members, leader } = this.#cluster;
+    const { members, leader, membership } = this.#cluster;
     if (leader === undefined) yield 'without a leader';
+    if (membership.outgoing.length > 0) yield 'in a joint state';
+    if (membership.learners.length > 0) yield 'while there is a learner';
+    if (members.some(({ formed, joins }) => joins !== 'no' && !formed)) yield 'while a member asks to be taken in';
     if (members.some(({ life }) => life === undefined)) yield 'while a member is down';
     if (members.some(({ life }) => life !== undefined && life.replica?.phase !== 'serving'))
       yield 'while a member starts';
@@ -85,6 +98,7 @@ export class Situations implements Observer {
     const active = this.#active();
     if (active.size >= 3) yield 'with three faults under way';
     for (const name of active) {
+      if (name.startsWith('order-')) yield 'while an operator orders';
       if (cuts.test(name)) {
         yield 'while links are cut';
         break;
@@ -107,6 +121,10 @@ export class Situations implements Observer {
 const turns: { readonly [Kind in ReplicaEvent['kind']]?: string } = {
   'snapshot-receiving': 'a snapshot begins to come',
   'snapshot-installed': 'a snapshot is installed',
+  membership: 'a change of the members is done',
+  joined: 'a member is taken in',
+  removed: 'a member is told that it was removed',
+  suspected: 'a leader is suspected',
   'snapshot-failed': 'a snapshot fails',
   recovered: 'a member recovers',
   expired: 'leases end',

@@ -1,3 +1,4 @@
+import { isMembershipEntry, membershipText, readMembershipEntry } from '../checkers/membership-entry.ts';
 import type { Action, Observer, Operation, Outcome, SimEvent, WatchStep } from '../types.ts';
 
 /** Tells a run in lines that a person can follow: faults, elections, what clients did, how processes ended. */
@@ -49,6 +50,7 @@ const texts: {
   started: ({ member, life }) => `${member}  starts its life ${life}`,
   down: ({ member, how, reason }) => `${member}  ${how === 'ended' ? `ends by itself: ${reason}` : downs[how]}`,
   recovered: recoveredText,
+  committed: committedText,
   replica: replicaText,
   loaded: ({ member, index }) => (index === 0 ? undefined : `${member}  has state of index ${index}`),
   fault: ({ number, name, text }) => `!! fault ${number} ${name}: ${text}`,
@@ -61,6 +63,11 @@ const texts: {
   note: ({ text }) => `   ${text}`,
   detail: ({ text }) => `   ${text}`,
 };
+
+function committedText({ member, entry }: Extract<SimEvent, { kind: 'committed' }>): string | undefined {
+  if (!isMembershipEntry(entry.data)) return undefined;
+  return `${member}  commits entry ${entry.index}: ${membershipText(readMembershipEntry(entry.data))}`;
+}
 
 function recoveredText({ member, term, boot, baseIndex, entries }: Extract<SimEvent, { kind: 'recovered' }>): string {
   return `${member}  finds term ${term}, boot ${boot}, log ${baseIndex}+${entries.length}`;
