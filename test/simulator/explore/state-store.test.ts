@@ -52,10 +52,15 @@ describe('a list of numbers', () => {
 
 describe('a packed budget', () => {
   it('keeps each count apart', () => {
-    const all = packed(readBudget('campaigns=15 breaks=7, reads=1', noBudget));
-    expect([leftOf(all, 'campaigns'), leftOf(all, 'doubts'), leftOf(all, 'breaks')]).toEqual([15, 0, 7]);
+    const all = packed(readBudget('campaigns=15 breaks=3, reads=1 changes=3 suspicions=1', noBudget));
+    expect([leftOf(all, 'campaigns'), leftOf(all, 'doubts'), leftOf(all, 'breaks')]).toEqual([15, 0, 3]);
+    expect([leftOf(all, 'changes'), leftOf(all, 'transfers'), leftOf(all, 'suspicions')]).toEqual([3, 0, 1]);
     const less = spent(all, 'reads');
-    expect([leftOf(less, 'campaigns'), leftOf(less, 'reads'), leftOf(less, 'breaks')]).toEqual([15, 0, 7]);
+    expect([leftOf(less, 'campaigns'), leftOf(less, 'reads'), leftOf(less, 'breaks')]).toEqual([15, 0, 3]);
+    expect([leftOf(less, 'changes'), leftOf(less, 'suspicions')]).toEqual([3, 1]);
+    // The most of everything has room in 32 bits with a sign.
+    const most = 'campaigns=15 doubts=7 beats=15 repeats=7 crashes=7 proposals=7 reads=3 compacts=3 breaks=3';
+    expect(packed(readBudget(`${most} changes=3 transfers=1 suspicions=1`, noBudget))).toBe(2 ** 30 - 1);
   });
 
   it('refuses a count that has no room, and an unknown name', () => {
