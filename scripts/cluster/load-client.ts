@@ -52,8 +52,10 @@ export class LoadClient {
     this.#clients = options.addresses.map((address) => new Client(address, credentials.createInsecure(), channel));
   }
 
+  /** Begins at the first member again: after many rounds all clients would be at the same one otherwise. */
   start(): void {
     this.#running = true;
+    this.#at = this.#options.first;
     this.#lanes = Array.from({ length: this.#options.lanes }, () => this.#lane());
   }
 

@@ -35,8 +35,8 @@ export function suspectLeader(core: CoreState, campaigns: boolean): boolean {
 }
 
 /**
- * Asks for pre-votes again, since others may have come to suspect the leader meanwhile; also as a candidate, whose votes
- * may have been split with another that has seen the same leader die.
+ * Asks for pre-votes again, since others may have come to suspect the leader meanwhile; also as a candidate, whose
+ * votes may have been split with another that has seen the same leader die.
  */
 export function retrySuspicion(core: CoreState): boolean {
   if (!core.suspects || core.role === 'leader' || core.leader !== '' || !core.mayCampaign) return false;

@@ -26,7 +26,7 @@ export const ordersWaitingMax = 64;
 export interface ClusterOrdersOptions {
   readonly memberId: MemberId;
   readonly clusterId: string;
-  readonly consensus: ConsensusPort;
+  readonly consensus: Pick<ConsensusPort, 'askForm' | 'changeMembership' | 'status' | 'transferLeadership'>;
   /** As found at the start. */
   readonly membership: Membership;
   readonly soft: () => SoftState;

@@ -241,6 +241,7 @@ describe('a change of the members', () => {
       const { members } = membershipOf(cluster, leader);
       return members.every(({ peerAddress }) => peerAddress.endsWith(':7')) ? true : undefined;
     });
+    expect(cluster.replica(leader).state.counts().instances).toBe(2);
     await cluster.stop();
   });
 
