@@ -75,7 +75,7 @@ export class KnownMemberships {
   countedBy(term: number, index: number, counted: number): readonly LoggedMembership[] {
     const own = this.sentBy(term).filter((one) => one.term === term && one.index <= index);
     const least = Math.max(this.committedAt(index).index, ...own.map((one) => one.index));
-    const holding = [this.committedAt(index), ...this.#known.values()].filter(
+    const holding = [...new Set([this.committedAt(index), ...this.#known.values()])].filter(
       (one) => one.index >= least && one.term <= term,
     );
     const found = holding.map(({ membership }) => membership);

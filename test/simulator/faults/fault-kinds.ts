@@ -83,6 +83,8 @@ export interface BegunFault {
   /** It ends by itself after so long; absent: it was over at once. */
   readonly forMs?: number;
   readonly mend?: () => void;
+  /** It may be over earlier. */
+  readonly until?: Promise<unknown>;
 }
 
 export interface FaultKind {

@@ -122,6 +122,7 @@ export class FaultPlan {
       const under = { number, name, mend: begun.mend ?? ((): void => undefined) };
       this.#active.set(number, under);
       world.setTimer(begun.forMs, () => this.#end(under));
+      void begun.until?.then(() => this.#end(under));
       return;
     }
   }

@@ -18,10 +18,10 @@ function orderMs(context: FaultContext): number {
 function begun(context: FaultContext, text: string, work: (operator: Operator) => Promise<unknown>): BegunFault {
   const forMs = orderMs(context);
   const operator = new Operator(context, forMs);
-  void work(operator);
   return {
     text: `${text}, for ${forMs} ms at most`,
     forMs,
+    until: work(operator),
     mend: () => {
       operator.isOver = true;
     },
