@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Message } from '../../../src/raft/types.ts';
+import type { SimEvent } from '../types.ts';
 import { KnownMemberships } from './known-memberships.ts';
 import { RaftDisks } from './raft-disks.ts';
 
@@ -65,6 +66,10 @@ class Told {
       data: Buffer.alloc(0),
     }));
     this.#checker.see({ kind: 'recovered', member, life: 2, term: 1, vote: 'a', boot: 2, baseIndex, entries });
+  }
+
+  replica(member: string, event: Extract<SimEvent, { kind: 'replica' }>['event']): void {
+    this.#checker.see({ kind: 'replica', member, life: 1, event });
   }
 
   sent(...messages: readonly Message[]): void {
@@ -192,6 +197,21 @@ describe('the checker of messages against disks', () => {
     told.start('b');
     told.recovered('b', 1, 2);
     expect(told.breaches).toEqual(['raft-disks: b (life 2) finds a log that ends at 3, it was synced up to 4']);
+  });
+
+  it('passes a log that begins anew behind the snapshot that had come, and only there', () => {
+    const told = elected();
+    const base = { index: 3, term: 2, hash: '3-2' };
+    told.set('b', { lastIndex: 4 });
+    told.replica('b', { kind: 'snapshot-receiving', from: 'a', base });
+    told.down('b');
+    told.start('b');
+    told.recovered('b', 3, 0);
+    expect(told.breaches).toEqual([]);
+    told.down('b');
+    told.start('b');
+    told.recovered('b', 3, 0);
+    expect(told.breaches).toHaveLength(1);
   });
 
   it('asks for nothing where a write was under way, had failed, or the directory is not its own', () => {

@@ -40,6 +40,8 @@ export class RaftDisks implements Observer {
   readonly #terms = new Map<MemberId, number>();
   /** By member: where its log ended when its last life did. */
   readonly #ends = new Map<MemberId, number>();
+  /** By member: the index of the last snapshot that began to come. */
+  readonly #comes = new Map<MemberId, number>();
   readonly #counted = new Map<number, Counted>();
   /** Known to somebody by rights. */
   #committed = 0;
@@ -55,6 +57,9 @@ export class RaftDisks implements Observer {
       this.#disks.set(event.member, this.#options.diskOf(event.member));
     } else if (event.kind === 'recovered') this.#recovered(event);
     else if (event.kind === 'down') this.#down(event);
+    else if (event.kind === 'replica' && event.event.kind === 'snapshot-receiving') {
+      this.#comes.set(event.member, event.event.base.index);
+    }
   }
 
   #down({ member, how }: Extract<SimEvent, { kind: 'down' }>): void {
@@ -69,6 +74,11 @@ export class RaftDisks implements Observer {
 
   #recovered({ member, life, baseIndex, entries }: Extract<SimEvent, { kind: 'recovered' }>): void {
     const [end, found] = [this.#ends.get(member), baseIndex + entries.length];
+    // It died between taking a snapshot and beginning its log anew behind it. What the old one had above was another
+    // leader's, or is to be acknowledged anew: that it remembers what it accepted is the matter of raft-promises.
+    const isAnew = entries.length === 0 && this.#comes.get(member) === baseIndex;
+    this.#comes.delete(member);
+    if (isAnew) return;
     if (end === undefined || this.#disks.get(member) === undefined || found >= end) return;
     this.#breach(`${member} (life ${life}) finds a log that ends at ${found}, it was synced up to ${end}`);
   }
