@@ -119,6 +119,8 @@ export class PeerGate {
     const seen = this.#seen(memberId, directoryId);
     if (boot < seen.boot) return;
     assert(boot > seen.boot || startId === seen.startId, () => `two starts of ${memberId} with boot ${boot} let pass`);
+    // The same object for as long as it says the same: see PeerTransport, which encodes what follows from it once.
+    if (boot === seen.boot) return;
     this.#heard.set(memberId, { directoryId, boot, startId });
   }
 

@@ -239,7 +239,7 @@ export class PeerTransport implements Transport {
       random: this.#random,
       limits: this.#limits,
       owner: {
-        batchHead: () => encodeBatchHead(this.#identityFor(memberId)),
+        batchHead: () => this.#batchHead(peer),
         onAnswer: (identity) => this.#judgeAnswer(memberId, identity),
         onConnected: () => {
           // That of the start which has just answered.
@@ -268,6 +268,14 @@ export class PeerTransport implements Transport {
 
   #identityFor(to: MemberId): PeerIdentity {
     return must(this.#gate, 'gate of this member').identityFor(to);
+  }
+
+  /** It goes with every batch and changes only with the peer's start. */
+  #batchHead(peer: Peer): Uint8Array {
+    const { memberId } = peer.address;
+    const heard = must(this.#gate, 'gate of this member').heardOf(memberId);
+    if (peer.head?.heard !== heard) peer.head = { heard, bytes: encodeBatchHead(this.#identityFor(memberId)) };
+    return peer.head.bytes;
   }
 
   /** Who took our stream says who it is: an address may lead to another member, or to another copy of the right one. */

@@ -13,6 +13,8 @@ export class Peer {
   incoming: IncomingBatches | undefined;
   /** Boot of the start to which the link is connected, or was last. */
   linkedBoot = 0;
+  /** What each batch to it begins with, and what had been heard of it when that was encoded. */
+  head: { readonly heard: object; readonly bytes: Uint8Array } | undefined;
   clientAddress = '';
   lastHeardMs: number | undefined;
   sendingSnapshot = false;
