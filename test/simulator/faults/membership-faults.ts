@@ -4,6 +4,7 @@ import type { BegunFault, FaultContext, FaultKind } from './fault-kinds.ts';
 
 /** Members and those that wait to be taken in. */
 const membersMax = 7;
+const membersUsual = 5;
 /** No operator wants fewer voters. */
 const votersMin = 3;
 /** Of the members that clients know from the beginning, so many stay: a minority of them may be away. */
@@ -31,7 +32,11 @@ function begun(context: FaultContext, text: string, work: (operator: Operator) =
 const hasFormed = ({ cluster }: FaultContext): boolean =>
   cluster.members.every(({ formed, joins }) => formed || joins !== 'no');
 
-const isFull = ({ cluster }: FaultContext): boolean => cluster.members.length >= membersMax;
+/** Most clusters stay smaller: a run costs as much as it has members. */
+const isFull = (context: FaultContext): boolean => {
+  const { length } = context.cluster.members;
+  return length >= membersMax || (length >= membersUsual && !context.chance(4));
+};
 
 /** Whom an operator may want to take out. */
 function removable({ cluster }: FaultContext): readonly SimMember[] {
