@@ -132,6 +132,11 @@ export class SimCluster {
     return this.#options.memberships.newest.membership;
   }
 
+  /** As the last entry of any log says it, which may never be committed. */
+  get latestMembership(): LoggedMembership {
+    return this.#options.memberships.latest.membership;
+  }
+
   /** They have votes that count. */
   get voters(): readonly SimMember[] {
     const { voters, outgoing } = this.membership;

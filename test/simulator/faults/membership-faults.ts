@@ -258,8 +258,7 @@ const inTheMidst: FaultKind = {
     const hits = 1 + context.below(3);
     const [reason, lastMs] = [`fault ${number}`, 300 + context.below(4_000)];
     const trouble = (): void => {
-      const { membership } = cluster;
-      const isJoint = membership.outgoing.length > 0;
+      const isJoint = cluster.latestMembership.outgoing.length > 0;
       context.note(`the leader ${how} in the midst of a change${isJoint ? ' that is joint' : ''}`);
       if (how === 'is killed' || how === 'loses power') {
         cluster.kill(leader, how === 'loses power');
