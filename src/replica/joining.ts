@@ -38,7 +38,9 @@ export interface JoiningOptions {
 export async function joinCluster(own: Identity, options: JoiningOptions): Promise<Joined | undefined> {
   const membership = await askSponsors(own.memberId, options);
   if (membership === undefined) return undefined;
-  const { identityFile, consensus } = options;
+  const { identityFile, consensus, peerAddress } = options;
+  // Whoever the cluster has found at the address, it was not this member.
+  if (!membership.members.some(({ memberId }) => memberId === own.memberId)) throw notNamed(own, peerAddress);
   const sponsors = sponsorsOf(membership, own.memberId);
   if (own.phase === 'formed') {
     if (own.clusterId !== membership.clusterId) throw otherCluster(own, membership.clusterId);
@@ -75,6 +77,12 @@ function sponsorsOf({ members }: RecordedMembership, own: MemberId): PeerAddress
 export function knowsNobody({ memberId, clusterId }: Identity): StorageError {
   const problem = `member ${memberId} has joined cluster ${clusterId} and has not heard of any of its members yet`;
   return new StorageError('refused', 'log', `${problem}. Start it with --join ADDRESS once more.`);
+}
+
+function notNamed({ memberId }: Identity, peerAddress: string): StorageError {
+  const problem = `the cluster answers, and does not name member ${memberId} among its members`;
+  const advice = `See to it that ${peerAddress} leads to this member from all others, and start it again`;
+  return new StorageError('refused', 'identity', `${problem}. ${advice}.`);
 }
 
 function otherCluster(own: Identity, clusterId: string): StorageError {

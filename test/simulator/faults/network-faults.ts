@@ -174,6 +174,7 @@ const wrongMember: FaultKind = {
     if (from === undefined || to === undefined || instead === undefined) return undefined;
     const key = `${from} ${to}`;
     cluster.redirects.set(key, instead);
+    cluster.member(to).suffered.add('address');
     cluster.network.breakStreams(from, to);
     const forMs = context.between(500, 6_000);
     return {
@@ -201,6 +202,7 @@ const wrongCluster: FaultKind = {
     const host = `foreign${context.number}`;
     const end = cluster.startForeign(to, host);
     cluster.redirects.set(`${from} ${to}`, host);
+    cluster.member(to).suffered.add('address');
     cluster.network.breakStreams(from, to);
     const forMs = context.between(1_000, 6_000);
     return {

@@ -1,10 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { SeededRandom } from '../../../src/base/random.ts';
 import { isMembershipEntry, readMembershipEntry } from '../checkers/membership-entry.ts';
+import { KnownMemberships } from '../checkers/known-memberships.ts';
+import { SimCluster } from '../cluster/sim-cluster.ts';
 import { membershipFaults } from '../faults/membership-faults.ts';
 import { planRun } from '../run/profiles.ts';
 import { Simulation } from '../run/simulation.ts';
 import type { SimEvent } from '../types.ts';
+import { drainMicrotasks, outsidePromises } from '../world/microtasks.ts';
+import { WorldClock } from '../world/world-clock.ts';
 
 /** What came of the orders of operators, where nothing else happens to the members. */
 async function ordered(seed: number, names: readonly string[]) {
@@ -27,6 +31,62 @@ async function ordered(seed: number, names: readonly string[]) {
   );
   return { breach, notes, memberships, last: memberships.at(-1), events };
 }
+
+/** A cluster alone, without clients and faults; what its members say when they end. */
+function bareCluster() {
+  const ids = ['a', 'b', 'c'];
+  const { setup } = planRun(3, 'chaos', new SeededRandom(3));
+  const world = new WorldClock();
+  const memberships = new KnownMemberships(ids);
+  const ends: string[] = [];
+  const cluster = new SimCluster({
+    ids,
+    setup,
+    world,
+    random: new SeededRandom(3),
+    memberships,
+    tell: (event) => memberships.see(event),
+    onEnded: ({ id }, error) => ends.push(`${id}: ${String(error)}`),
+    onServing: () => undefined,
+    onStopping: () => Promise.resolve(),
+    onDown: () => undefined,
+    syncMs: () => 0,
+    restartAfterMs: () => 100,
+  });
+  const advance = async (ms: number): Promise<void> => {
+    const endMs = world.monotonicMs() + ms;
+    let goesOn = true;
+    while (goesOn) {
+      await outsidePromises(() => {
+        for (let i = 0; i < 200 && goesOn; i++) {
+          goesOn = world.step(endMs);
+          drainMicrotasks();
+        }
+      });
+    }
+  };
+  return { cluster, memberships, ends, advance };
+}
+
+describe('a member that asks to be taken in', () => {
+  it('ends where another one is found at its address, and comes in once its own is', async () => {
+    const { cluster, memberships, ends, advance } = bareCluster();
+    for (const member of cluster.members) cluster.start(member);
+    await advance(5_000);
+    for (const from of cluster.ids) cluster.redirects.set(`${from} d`, 'b');
+    const joining = cluster.join('voter');
+    await advance(1_000);
+    expect(ends).toHaveLength(1);
+    expect(ends[0]).toContain('the cluster answers, and does not name member d among its members');
+    expect(memberships.newest.membership.voters).toEqual(['a', 'b', 'c']);
+    cluster.redirects.clear();
+    cluster.start(joining);
+    await advance(5_000);
+    expect(ends).toHaveLength(1);
+    expect(memberships.newest.membership.voters).toEqual(['a', 'b', 'c', 'd']);
+    for (const { life } of cluster.members) life?.end();
+  });
+});
 
 describe('operators of a simulated cluster', () => {
   it('bring members in, take others out, and leave machines that have gone alone', async () => {

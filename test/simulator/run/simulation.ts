@@ -369,8 +369,10 @@ function resetBoundsOf({ setup }: RunPlan): ResetBounds {
   return { ...defaultResetBounds, revisionEventsMin, historyRevisionsMin: bounds.historyRevisionsMax };
 }
 
-function isExpected({ suffered }: SimMember, error: unknown): boolean {
+function isExpected({ suffered, formed }: SimMember, error: unknown): boolean {
   if (!(error instanceof StorageError)) return false;
+  // The cluster has taken another member for the one that asks to be taken in.
+  if (error.kind === 'refused' && suffered.has('address') && !formed) return true;
   switch (error.kind) {
     case 'io':
       return suffered.has('io');
