@@ -129,7 +129,17 @@ describe('the checker of memberships', () => {
   it('sees voters that change so that two majorities need not meet', () => {
     const told = new Told();
     told.append(1, 1, plain(1, 1), change(2, 1, membership('cde', '', '', ['a', 'b'])));
-    expect(told.breaches[0]).toContain('could decide without the others');
+    expect(told.breaches[0]).toContain('the voters are others, without a joint state');
+    expect(told.breaches[1]).toContain('could decide without the others');
+    const left = new Told();
+    const joint = change(2, 1, membership('abd', 'abc'));
+    left.append(1, 1, plain(1, 1), joint);
+    left.committed(joint);
+    left.append(1, 2, change(3, 1, membership('abc')));
+    expect(left.breaches[0]).toContain('a joint state is left for another membership');
+    const other = new Told();
+    other.append(1, 1, plain(1, 1), change(2, 1, membership('abcd', 'abd')));
+    expect(other.breaches[0]).toContain('others voted before');
     const meets = apart(
       { voters: ['a', 'b', 'c'], outgoing: [], learners: [], learnersNext: [], removed: [] },
       { voters: ['c', 'd', 'e'], outgoing: ['a', 'b', 'c'], learners: [], learnersNext: [], removed: [] },

@@ -1,7 +1,14 @@
 import type { AppendRequest, MemberId, Message, SnapshotMessage } from '../../../src/raft/types.ts';
 import type { Observer, RunView, SimEvent } from '../types.ts';
 import type { KnownMembership, KnownMemberships } from './known-memberships.ts';
-import { decides, everybodyOf, isJointState, type LoggedMembership, membershipText } from './membership-entry.ts';
+import {
+  decides,
+  everybodyOf,
+  isJointState,
+  type LoggedMembership,
+  membershipText,
+  withoutOutgoing,
+} from './membership-entry.ts';
 
 type Role = Extract<SimEvent, { kind: 'role' }>;
 
@@ -113,6 +120,8 @@ export class Memberships implements Observer {
     if (back !== undefined) this.#breach(`${who} makes ${what}: ${back} was removed`);
     const forgotten = before.removed.find((id) => !made.removed.includes(id));
     if (forgotten !== undefined) this.#breach(`${who} makes ${what}: that ${forgotten} was removed is forgotten`);
+    const odd = oddStep(before, made);
+    if (odd !== undefined) this.#breach(`${who} makes ${what} behind ${membershipText(before)}: ${odd}`);
     const parts = apart(before, made);
     if (parts !== undefined) {
       this.#breach(`${who} makes ${what} behind ${membershipText(before)}: ${parts} could decide without the others`);
@@ -157,6 +166,18 @@ export class Memberships implements Observer {
   #breach(text: string): void {
     this.#view.breach(this.name, text);
   }
+}
+
+/** What joint consensus does not allow of one membership that follows another; undefined: nothing. */
+function oddStep(before: LoggedMembership, made: LoggedMembership): string | undefined {
+  const same = (one: readonly string[], other: readonly string[]): boolean => one.join(' ') === other.join(' ');
+  if (isJointState(before)) {
+    const next = withoutOutgoing(before);
+    const isNext = same(next.voters, made.voters) && !isJointState(made) && same(next.learners, made.learners);
+    return isNext && same(next.removed, made.removed) ? undefined : 'a joint state is left for another membership';
+  }
+  if (isJointState(made)) return same(made.outgoing, before.voters) ? undefined : 'others voted before';
+  return same(made.voters, before.voters) ? undefined : 'the voters are others, without a joint state';
 }
 
 /** Voters that decide by one of the two while those who are left decide by the other; undefined: there are none. */

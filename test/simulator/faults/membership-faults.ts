@@ -108,6 +108,29 @@ const transferDies: FaultKind = {
   },
 };
 
+/** Leadership goes to a member that has only just come back, and lacks what was committed without it. */
+const transferToLate: FaultKind = {
+  name: 'order-transfer-late',
+  area: 'membership',
+  weight: 5,
+  begin: (context) => {
+    const { cluster } = context;
+    const [to] = context.sample(
+      cluster.voters.filter((one) => one !== cluster.leader && one.life !== undefined && !one.held),
+      1,
+    );
+    if (!hasFormed(context) || cluster.leader === undefined || to === undefined) return undefined;
+    const awayMs = 100 + context.below(3_000);
+    cluster.kill(to, false, false);
+    cluster.restartLater(to, awayMs);
+    const text = `${to.id} is killed; when it is back in ${awayMs} ms leadership is to be handed over to it`;
+    return begun(context, text, async (operator) => {
+      if (!(await operator.until(() => to.life?.replica?.phase === 'serving'))) return;
+      await operator.gives(`hand over to ${to.id}`, (admin) => admin.transferLeadership(to.id));
+    });
+  },
+};
+
 function joins(name: string, as: 'voter' | 'learner', weight: number): FaultKind {
   return {
     name,
@@ -293,6 +316,7 @@ const inTheMidst: FaultKind = {
 export const membershipFaults: readonly FaultKind[] = [
   transfer,
   transferDies,
+  transferToLate,
   joins('join-voter', 'voter', 8),
   joins('join-learner', 'learner', 6),
   promotes,
