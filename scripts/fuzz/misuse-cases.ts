@@ -31,7 +31,7 @@ export const misuseCases: readonly CaseKind[] = [
 type Sent = Pick<CallOptions, 'chunks' | 'end' | 'rstCode' | 'headers'>;
 
 function framingCase(world: World, draw: Draw): FuzzCase {
-  const method = draw.pick(world.methods.own);
+  const method = draw.pick(world.methods.drawn);
   const bytes = validBytes(method.request, draw);
   const { name, make } = draw.pick(framings);
   return alone(world, draw, method, `framing: ${name}`, make(bytes, draw));
@@ -94,7 +94,7 @@ const framings: readonly { readonly name: string; readonly make: (bytes: Buffer,
 ];
 
 function metadataCase(world: World, draw: Draw): FuzzCase {
-  const method = draw.pick(world.methods.own);
+  const method = draw.pick(world.methods.drawn);
   const bytes = validBytes(method.request, draw);
   const headers = draw.pick(oddHeaders)(draw);
   return alone(world, draw, method, 'metadata', { chunks: [framed(bytes)], end: 'close', headers });
@@ -217,7 +217,7 @@ function deafCase(world: World, draw: Draw): FuzzCase {
 
 function manyStreamsCase(world: World, draw: Draw): FuzzCase {
   const { client } = targetOf(world, draw);
-  const method = draw.pick(world.methods.own);
+  const method = draw.pick(world.methods.drawn);
   const count = draw.within(100, 200);
   const bytes = validBytes(method.request, draw);
   return {

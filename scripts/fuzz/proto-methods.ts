@@ -17,12 +17,24 @@ export interface FuzzMethod {
 export interface FuzzMethods {
   /** rollcall.v1: held to the closed list of reasons. */
   readonly own: readonly FuzzMethod[];
+  /**
+   * Those of them that are called with whatever is drawn. What changes the members or the leader is not: a request that
+   * happens to be right would dial strangers or take the cluster apart. The corpus holds what must be refused of it.
+   */
+  readonly drawn: readonly FuzzMethod[];
   /** Health and reflection. */
   readonly standard: readonly FuzzMethod[];
   /** rollcall.raft.v1 of the peer port. */
   readonly peer: readonly FuzzMethod[];
 }
 
+const changesCluster: ReadonlySet<string> = new Set([
+  'AddMember',
+  'PromoteMember',
+  'RemoveMember',
+  'ReplaceMember',
+  'TransferLeadership',
+]);
 const protoFolder = join(import.meta.dirname, '../../proto');
 
 export function loadMethods(): FuzzMethods {
@@ -39,7 +51,9 @@ export function loadMethods(): FuzzMethods {
   root.resolveAll();
   const all = servicesOf(root).flatMap((service) => methodsOf(service));
   const of = (prefix: string): FuzzMethod[] => all.filter(({ service }) => service.startsWith(prefix));
-  return { own: of('rollcall.v1.'), standard: of('grpc.'), peer: of('rollcall.raft.') };
+  const own = of('rollcall.v1.');
+  const drawn = own.filter(({ name }) => !changesCluster.has(name));
+  return { own, drawn, standard: of('grpc.'), peer: of('rollcall.raft.') };
 }
 
 function packageFile(name: string, path: string): string {

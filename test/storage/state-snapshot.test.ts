@@ -178,7 +178,7 @@ describe('a broken snapshot', () => {
   const withFormat = Buffer.from(head);
   withFormat.writeUInt16BE(2, 4);
   const withLongHead = Buffer.from(head);
-  withLongHead.writeUInt32BE(64 * 1_024 + 1, 6);
+  withLongHead.writeUInt32BE(256 * 1_024 + 1, 6);
   const json = Buffer.from(JSON.stringify({ mark: markOf(7, new Map()), membership, more: 1 }));
   const withUnknownField = Buffer.concat([head.subarray(0, 10), json]);
   withUnknownField.writeUInt32BE(json.length, 6);
@@ -194,7 +194,7 @@ describe('a broken snapshot', () => {
     ['an unknown tag', stream([Buffer.from([3])]), /unknown tag 3/],
     ['another beginning', Buffer.from('GET / HTTP/1.1\r\n'), /is not a snapshot/],
     // Refused before anything is allocated or waited for: nothing follows these lengths.
-    ['a head over its bound', withLongHead.subarray(0, 10), /head of 65537 bytes/],
+    ['a head over its bound', withLongHead.subarray(0, 10), /head of 262145 bytes/],
     ['a key over its bound', Buffer.concat([head, record(none, none, stateKeyBytesMax + 1)]), /key of 4097 bytes/],
     [
       'a value over its bound',
