@@ -76,6 +76,7 @@ export const usualSituations: readonly string[] = [
   'order-replace',
   'order-transfer',
   'order-transfer-dies',
+  'order-transfer-late',
   'partial',
   'pause-all',
   'pause-leader',
