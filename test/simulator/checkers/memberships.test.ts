@@ -9,13 +9,13 @@ import { apart, Memberships } from './memberships.ts';
 
 const record = (id: string) => ({ id, directoryId: id.charCodeAt(0).toString(16).repeat(16), peerAddress: `${id}:1` });
 const learner = (id: string) => ({ ...record(id), autoPromote: true });
-const records = (ids: string) => [...ids].map(record);
+const records = (ids: string) => ids.split('').map(record);
 
 function membership(voters: string, outgoing = '', learners = '', removedIds: readonly string[] = []): Membership {
   return {
     ...votersOnly(records(voters)),
     outgoing: records(outgoing),
-    learners: [...learners].map(learner),
+    learners: learners.split('').map(learner),
     removedIds,
   };
 }
@@ -88,7 +88,7 @@ describe('the reading of a membership entry', () => {
       learnersNext: ['c'],
       removed: ['x', 'yy'],
     });
-    expect(() => readMembershipEntry(data.subarray(0, data.length - 2))).toThrow();
+    expect(() => readMembershipEntry(data.subarray(0, data.length - 2))).toThrow('a membership entry');
     expect(isMembershipEntry(new Uint8Array(0))).toBe(false);
   });
 });
