@@ -62,6 +62,11 @@ export class KnownMemberships {
     return (this.#committed.findLast((one) => one.index <= index) ?? this.#committed[0]) as KnownMembership;
   }
 
+  /** Those that any log holds up to an index: of some that were superseded as well. */
+  upTo(index: number): readonly KnownMembership[] {
+    return [...this.#known.values()].filter((one) => one.index <= index);
+  }
+
   /** What the leader of a term has sent of them, of any term. */
   sentBy(term: number): readonly KnownMembership[] {
     return [...(this.#sent.get(term)?.values() ?? [])];

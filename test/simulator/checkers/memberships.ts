@@ -109,23 +109,16 @@ export class Memberships implements Observer {
       this.#breach(`${who} makes ${what}, and has committed nothing of its term: ${commit}`);
     }
     if (made.membership.voters.length === 0) this.#breach(`${who} makes ${what}: nobody votes`);
-    const own0 = this.#known.sentBy(term).filter(({ index }) => index < made.index);
-    const before = [this.#known.committedAt(made.index - 1), ...own0].toSorted((a, b) => a.index - b.index).at(-1);
-    if (before !== undefined) this.#follows(who, what, before.membership, made.membership);
-  }
-
-  #follows(who: string, what: string, before: LoggedMembership, made: LoggedMembership): void {
-    const gone = new Set(before.removed);
-    const back = everybodyOf(made).find((id) => gone.has(id));
-    if (back !== undefined) this.#breach(`${who} makes ${what}: ${back} was removed`);
-    const forgotten = before.removed.find((id) => !made.removed.includes(id));
-    if (forgotten !== undefined) this.#breach(`${who} makes ${what}: that ${forgotten} was removed is forgotten`);
-    const odd = oddStep(before, made);
-    if (odd !== undefined) this.#breach(`${who} makes ${what} behind ${membershipText(before)}: ${odd}`);
-    const parts = apart(before, made);
-    if (parts !== undefined) {
-      this.#breach(`${who} makes ${what} behind ${membershipText(before)}: ${parts} could decide without the others`);
-    }
+    // It may have committed what it found in its log just now, and have told nobody.
+    const holds = [...this.#known.sentBy(term), ...this.#known.upTo(commit)].filter(
+      (one) => one.index < made.index && one.term <= term,
+    );
+    const least = this.#known.committedAt(made.index - 1);
+    const index = Math.max(least.index, ...holds.map((one) => one.index));
+    const found = index === least.index ? [least] : holds.filter((one) => one.index === index);
+    const problems = found.map(({ membership }) => wrongStep(membership, made.membership));
+    const [problem] = problems;
+    if (problem !== undefined && !problems.includes(undefined)) this.#breach(`${who} makes ${what} ${problem}`);
   }
 
   #snapshot({ from, snapshot, membership }: SnapshotMessage): void {
@@ -166,6 +159,19 @@ export class Memberships implements Observer {
   #breach(text: string): void {
     this.#view.breach(this.name, text);
   }
+}
+
+/** Why one membership cannot follow the other; undefined: it can. */
+function wrongStep(before: LoggedMembership, made: LoggedMembership): string | undefined {
+  const behind = `behind ${membershipText(before)}`;
+  const back = everybodyOf(made).find((id) => before.removed.includes(id));
+  if (back !== undefined) return `${behind}: ${back} was removed`;
+  const forgotten = before.removed.find((id) => !made.removed.includes(id));
+  if (forgotten !== undefined) return `${behind}: that ${forgotten} was removed is forgotten`;
+  const parts = apart(before, made);
+  if (parts !== undefined) return `${behind}: ${parts} could decide without the others`;
+  const odd = oddStep(before, made);
+  return odd === undefined ? undefined : `${behind}: ${odd}`;
 }
 
 /** What joint consensus does not allow of one membership that follows another; undefined: nothing. */
