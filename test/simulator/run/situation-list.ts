@@ -363,10 +363,8 @@ export const combinedSituations: readonly string[] = [
 export const rareSituations: readonly string[] = [
   'a leader is elected in a joint state',
   'a leader is suspected while links are cut',
-  'an order is told QUORUM_AT_RISK',
   'dies at afterAppendBeforeSync',
   'dies at afterApplyBeforeReply',
-  'dies at afterConfAppend',
   'dies at afterHardStateBeforeVoteReply',
   'dies at afterInstallBeforeLogReset',
   'dies at afterLeaderElectedBeforeNoop',
