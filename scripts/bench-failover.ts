@@ -101,12 +101,15 @@ function report(results: readonly GapResult[]): string {
   );
   const totals = results.map(
     ({ name, acknowledged, lost, isComplete }) =>
-      `- ${name}: ${acknowledged} acknowledged writes, ${lost} of them lost${isComplete ? '' : '; not all rounds done'}`,
+      `- ${name}: ${acknowledged} acknowledged writes, ${lost} lost${isComplete ? '' : '; not all rounds done'}`,
   );
   return [
     '# Without a leader',
     '',
-    `Three processes on one machine (${cpus().length} cores, Node ${process.versions.node}), one store after the other, with the same clients. The gap is the longest time in which no client had a write acknowledged, from just before the leader was struck until writes had flowed again for half a second. Each write that fails is tried again at the next member, as the same write.`,
+    `Three processes on one machine (${cpus().length} cores, Node ${process.versions.node}), one store after the`,
+    'other, with the same clients. The gap is the longest time in which no client had a write acknowledged, from just',
+    'before the leader was struck until writes had flowed again for half a second. Each write that fails is tried again',
+    'at the next member, as the same write.',
     '',
     `    node --import tsx scripts/bench-failover.ts ${process.argv.slice(2).join(' ')}`,
     '',

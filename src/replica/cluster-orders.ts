@@ -259,9 +259,16 @@ export class ClusterOrders implements ClusterAdmin {
       );
     }
     const known = membersOf(this.#inForce).find((one) => one.id === id && one.directoryId === directoryId);
-    if (known !== undefined && known.peerAddress !== peerAddress) return { kind: 'set-address', id, peerAddress };
+    // One that is reached where it is recorded has not moved: the address that was ordered leads astray.
+    const isMoved = known !== undefined && known.peerAddress !== peerAddress && !this.#isReached(id);
+    if (isMoved) return { kind: 'set-address', id, peerAddress };
     if (holds(this.#inForce.voters, id) && known !== undefined) return undefined;
     return { kind: 'add-learner', member: { id, directoryId, peerAddress }, autoPromote };
+  }
+
+  #isReached(id: MemberId): boolean {
+    const { consensus, memberId } = this.#options;
+    return id === memberId || consensus.status().peers.some((peer) => peer.memberId === id && peer.connected);
   }
 
   async #move(memberId: MemberId, peerAddress: string): Promise<RecordedMembership> {

@@ -5,6 +5,7 @@ import { type Membership, votersOnly } from '../../src/raft/membership.ts';
 import type { SoftState } from '../../src/raft/types.ts';
 import { ClusterOrders, ordersWaitingMax } from '../../src/replica/cluster-orders.ts';
 import type { ExecuteOutcome } from '../../src/replica/forward-codec.ts';
+import type { FormState, PeerStatus } from '../../src/transport/types.ts';
 import { decodeMembershipAnswer, decodeOrder, encodeOrder, type HandedOrder } from '../../src/replica/order-codec.ts';
 
 const record = (id: string): Membership['voters'][number] => ({
@@ -14,28 +15,47 @@ const record = (id: string): Membership['voters'][number] => ({
 });
 const three = votersOnly(['a', 'b', 'c'].map(record));
 
+const clusterId = '1'.repeat(32);
+const nobody = (): RollcallError => new RollcallError('NOT_SERVING', 'nobody is there');
+
+function formOf(memberId: string, phase: FormState['phase'], ofCluster: string = clusterId): FormState {
+  const directoryId = memberId.repeat(32);
+  const isFormed = phase === 'formed';
+  return { memberId, directoryId, phase, clusterId: isFormed ? ofCluster : '', initialMembers: [], members: [] };
+}
+
+function connectedPeer(memberId: string): PeerStatus {
+  const rest = { boot: 1, clientAddress: '', lastHeardMs: 1, queuedBytes: 0, droppedBatches: 0 };
+  return { memberId, address: `${memberId}:1`, connected: true, ...rest };
+}
+
 /** A leader whose core takes every change, and commits what the test says. */
 class Bench {
   readonly orders: ClusterOrders;
   soft: SoftState = { role: 'leader', term: 1, leader: 'a', ownTermCommitted: true };
   asked: Uint8Array[] = [];
+  changes: string[] = [];
+  /** Who answers at an address that is asked. */
+  found: FormState | undefined;
+  connected: string[] = [];
   index = 10;
 
   constructor() {
     this.orders = new ClusterOrders({
       memberId: 'a',
-      clusterId: '1'.repeat(32),
+      clusterId,
       membership: three,
       soft: () => this.soft,
-      formState: () => {
-        throw new Error('not asked for');
-      },
+      formState: () => formOf('a', 'formed'),
       ownAddress: '',
       consensus: {
-        askForm: () => Promise.reject(new RollcallError('NOT_SERVING', 'nobody is there')),
-        changeMembership: () => Promise.resolve({ outcome: 'accepted', index: ++this.index, term: 1 }),
+        askForm: () => (this.found === undefined ? Promise.reject(nobody()) : Promise.resolve(this.found)),
+        changeMembership: (changes) => {
+          this.changes.push(...changes.map(({ kind }) => kind));
+          return Promise.resolve({ outcome: 'accepted', index: ++this.index, term: 1 });
+        },
         transferLeadership: () => Promise.resolve({ accepted: true }),
-        status: () => ({ core: undefined, logBytes: 0, peers: [] }),
+        status: () => ({ core: undefined, logBytes: 0, peers: this.connected.map(connectedPeer) }),
       },
       ask: (_to, request) => {
         if (request.kind === 'order') this.asked.push(request.order);
@@ -106,6 +126,34 @@ describe('ClusterOrders', () => {
 
   it('refuses what would leave no majority that is there', async () => {
     expect(await told(bench.orders.changeMembership({ kind: 'remove', memberId: 'b' }, false))).toBe('QUORUM_AT_RISK');
+  });
+
+  it('asks at the address who is there, and takes nobody in who is not to be', async () => {
+    const added = (): Promise<string> =>
+      told(bench.orders.changeMembership({ kind: 'add', peerAddress: 'd:1', autoPromote: true }, false));
+    expect(await added()).toBe('MEMBERSHIP_REFUSED');
+    bench.found = formOf('d', 'forming');
+    expect(await added()).toBe('MEMBERSHIP_REFUSED');
+    bench.found = formOf('d', 'formed', '2'.repeat(32));
+    expect(await added()).toBe('MEMBERSHIP_REFUSED');
+    expect(bench.changes).toEqual([]);
+    bench.found = formOf('d', 'joining');
+    added().catch(() => undefined);
+    await settled();
+    expect(bench.changes).toEqual(['add-learner']);
+  });
+
+  it('records another address of a member only where it is not reached at the one that is recorded', async () => {
+    const added = (): Promise<string> =>
+      told(bench.orders.changeMembership({ kind: 'add', peerAddress: 'elsewhere:1', autoPromote: true }, false));
+    bench.found = formOf('b', 'formed');
+    bench.connected = ['b'];
+    expect(await added()).toBe('done');
+    expect(bench.changes).toEqual([]);
+    bench.connected = [];
+    added().catch(() => undefined);
+    await settled();
+    expect(bench.changes).toEqual(['set-address']);
   });
 
   it('tells how a handover ended', async () => {

@@ -30,7 +30,8 @@ interface Counted {
 /**
  * Messages against disks: nothing is said that the sender could forget. A term and a vote are synced before they are
  * told, entries before they are acknowledged, and what is told as committed stands on the disks of a majority, of the
- * voters that the log names: those that have acknowledged it to this leader, and its own. Whoever starts on a log finds all that was synced of it.
+ * voters that the log names: those that have acknowledged it to this leader, and its own. Whoever starts on a log finds
+ * all that was synced of it.
  */
 export class RaftDisks implements Observer {
   readonly name = 'raft-disks';
