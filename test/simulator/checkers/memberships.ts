@@ -109,16 +109,20 @@ export class Memberships implements Observer {
       this.#breach(`${who} makes ${what}, and has committed nothing of its term: ${commit}`);
     }
     if (made.membership.voters.length === 0) this.#breach(`${who} makes ${what}: nobody votes`);
-    // It may have committed what it found in its log just now, and have told nobody.
-    const holds = [...this.#known.sentBy(term), ...this.#known.upTo(commit)].filter(
-      (one) => one.index < made.index && one.term <= term,
-    );
-    const least = this.#known.committedAt(made.index - 1);
-    const index = Math.max(least.index, ...holds.map((one) => one.index));
-    const found = index === least.index ? [least] : holds.filter((one) => one.index === index);
-    const problems = found.map(({ membership }) => wrongStep(membership, made.membership));
+    const problems = this.#before(made, term, commit).map(({ membership }) => wrongStep(membership, made.membership));
     const [problem] = problems;
     if (problem !== undefined && !problems.includes(undefined)) this.#breach(`${who} makes ${what} ${problem}`);
+  }
+
+  /** What the leader may have had in force before: what it surely holds, or anything newer that it may hold. */
+  #before(made: KnownMembership, term: number, commit: number): KnownMembership[] {
+    const isBefore = (one: KnownMembership): boolean => one.index < made.index && one.term <= term;
+    const sure = [this.#known.committedAt(made.index - 1), ...this.#known.sentBy(term).filter(isBefore)];
+    const least = Math.max(...sure.map(({ index }) => index));
+    // It may have committed what it found in its log just now, and have told nobody. Some of these were superseded by
+    // others' entries, and it never held them.
+    const perhaps = this.#known.upTo(commit).filter((one) => isBefore(one) && one.index > least);
+    return [...sure.filter(({ index }) => index === least), ...perhaps];
   }
 
   #snapshot({ from, snapshot, membership }: SnapshotMessage): void {
