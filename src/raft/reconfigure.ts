@@ -73,7 +73,7 @@ export function settleMembership(core: CoreState): void {
   } else if (!core.quorum.has(core.id)) {
     // The others learn what is committed, and need not wait for a timeout.
     sendAppends(core);
-    const successor = mostAdvanced(core);
+    const successor = successorOf(core);
     if (successor !== undefined) core.send({ kind: 'timeout-now', to: successor, term: core.term });
     becomeFollower(core, core.term, '');
   }
@@ -121,12 +121,13 @@ function appendMembership(core: CoreState, membership: Membership): void {
   confirmReadRounds(core);
 }
 
-/** The voter that holds most; the first of several. */
-function mostAdvanced(core: CoreState): MemberId | undefined {
+/** Leader: who is to lead in its place: of the voters that are there the one that holds most, the first of several. */
+export function successorOf(core: CoreState): MemberId | undefined {
   let best: MemberId | undefined;
   let most = -1;
   for (const [peer, progress] of core.progress) {
-    if (!holds(core.memberships.inForce.voters, peer) || progress.match <= most) continue;
+    const mayLead = holds(core.memberships.inForce.voters, peer) && isActive(core, progress);
+    if (!mayLead || progress.match <= most) continue;
     best = peer;
     most = progress.match;
   }

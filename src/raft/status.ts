@@ -2,7 +2,7 @@ import type { CoreState, Transfer } from './core-state.ts';
 import type { DropReason } from './drops.ts';
 import type { Membership } from './membership.ts';
 import type { ProgressState } from './progress.ts';
-import { isActive, isCaughtUp } from './reconfigure.ts';
+import { isActive, isCaughtUp, successorOf } from './reconfigure.ts';
 import type { LogBase, MemberId, Role } from './types.ts';
 
 /** What a leader knows of one peer. */
@@ -36,6 +36,8 @@ export interface RaftStatus {
   readonly membershipIndex: number;
   /** Leadership on its way to another member, since a tick of this core; undefined where it stays. */
   readonly transfer: Transfer | undefined;
+  /** Leader only: who is to lead in its place where nobody is named; '' where no other voter is there. */
+  readonly successor: MemberId;
   readonly ownTermCommitted: boolean;
   readonly base: LogBase;
   readonly applied: number;
@@ -67,6 +69,7 @@ export function statusOf(core: CoreState): RaftStatus {
     membership: core.memberships.inForce,
     membershipIndex: core.memberships.index,
     transfer: core.transfer,
+    successor: successorOf(core) ?? '',
     ownTermCommitted: core.ownTermCommitted,
     base: log.base,
     applied: log.applied,

@@ -10,8 +10,9 @@
  *
  * Counts and numbers are varints; texts have their length before them; a directory id is its 16 bytes.
  */
-import { assert, InvariantError } from '../base/assert.ts';
-import { WireError, WireReader } from '../base/wire-reader.ts';
+import { assert } from '../base/assert.ts';
+import { decodeStrictly, expectFormat, readFlag } from '../base/strict-decode.ts';
+import { WireError, type WireReader } from '../base/wire-reader.ts';
 import { WireWriter } from '../base/wire-writer.ts';
 import { checkMembership, membersMax, membershipProblem, removedIdsMax } from './membership.ts';
 import type { LearnerRecord, MemberRecord, Membership } from './membership.ts';
@@ -56,9 +57,9 @@ export function encodeMembership(membership: Membership): Uint8Array {
 
 /** @throws InvariantError for anything that `encodeMembership` does not write: a member that skipped it would part. */
 export function decodeMembership(data: Uint8Array): Membership {
-  return strictly('membership entry', data, (reader) => {
-    expectByte(reader, membershipTag, 'tag');
-    expectByte(reader, membershipFormat, 'format');
+  return decodeStrictly('membership entry', data, (reader) => {
+    expectTag(reader, membershipTag);
+    expectFormat(reader, membershipFormat);
     const membership: Membership = {
       voters: readList(reader, membersMax, readMember),
       outgoing: readList(reader, membersMax, readMember),
@@ -81,8 +82,8 @@ export function encodeFeatureLevel(level: number): Uint8Array {
 
 /** @throws InvariantError for anything that `encodeFeatureLevel` does not write. */
 export function decodeFeatureLevel(data: Uint8Array): number {
-  return strictly('feature level entry', data, (reader) => {
-    expectByte(reader, featureLevelTag, 'tag');
+  return decodeStrictly('feature level entry', data, (reader) => {
+    expectTag(reader, featureLevelTag);
     const level = reader.varint();
     if (!isFeatureLevel(level)) throw new WireError(`feature level is ${level}`, reader.offset);
     return level;
@@ -127,24 +128,10 @@ function readMember(reader: WireReader): MemberRecord {
 
 function readLearner(reader: WireReader): LearnerRecord {
   const member = readMember(reader);
-  const flag = reader.byte();
-  if (flag > 1) throw new WireError(`flag of ${flag}`, reader.offset - 1);
-  return { ...member, autoPromote: flag === 1 };
+  return { ...member, autoPromote: readFlag(reader) };
 }
 
-function expectByte(reader: WireReader, expected: number, what: string): void {
+function expectTag(reader: WireReader, expected: number): void {
   const found = reader.byte();
-  if (found !== expected) throw new WireError(`${what} ${found}, this version knows ${expected}`, reader.offset - 1);
-}
-
-function strictly<T>(what: string, data: Uint8Array, read: (reader: WireReader) => T): T {
-  try {
-    const reader = new WireReader(data);
-    const value = read(reader);
-    if (reader.left > 0) throw new WireError(`${reader.left} bytes left over`, reader.offset);
-    return value;
-  } catch (thrown) {
-    if (thrown instanceof WireError) throw new InvariantError(`${what}: ${thrown.message}`, { cause: thrown });
-    throw thrown;
-  }
+  if (found !== expected) throw new WireError(`tag ${found}, expected is ${expected}`, reader.offset - 1);
 }

@@ -18,7 +18,6 @@ import {
 } from './order-codec.ts';
 import { membershipRefused, orderOutcomeUnknown, quorumAtRisk, refusalOf, transferFailed } from './order-refusals.ts';
 import { recordedMembership } from './recorded-membership.ts';
-import { successorOf } from './successor.ts';
 
 /** Orders of this member that wait for their end at once; more are refused as OVERLOADED. */
 export const ordersWaitingMax = 64;
@@ -327,9 +326,8 @@ export class ClusterOrders implements ClusterAdmin {
   }
 
   #successor(): MemberId {
-    const { core } = this.#options.consensus.status();
-    const successor = core === undefined ? undefined : successorOf(core);
-    if (successor === undefined) throw transferFailed('(none)', 'no other voter is there');
+    const successor = this.#options.consensus.status().core?.successor ?? '';
+    if (successor === '') throw transferFailed('(none)', 'no other voter is there');
     return successor;
   }
 

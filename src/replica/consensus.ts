@@ -22,7 +22,6 @@ import type { Transport } from '../transport/types.ts';
 import { type LateKind, SilenceWatch } from './lateness.ts';
 import type { Persister } from './persister.ts';
 import { SlowDisk } from './slow-disk.ts';
-import { successorOf } from './successor.ts';
 
 /** Election timeouts between two times that a leader leaves for its slow disk. */
 const slowDiskRests = 10;
@@ -303,8 +302,8 @@ export class Consensus {
   #leaveSlowDisk(): void {
     const { role, durableIndex, commit } = this.#core;
     if (!this.#slowDisk.tick({ leads: role === 'leader', durableIndex, commit })) return;
-    const successor = successorOf(this.#core.status());
-    if (successor !== undefined) this.#core.transferLeadership(successor);
+    const { successor } = this.#core.status();
+    if (successor !== '') this.#core.transferLeadership(successor);
   }
 
   #suspicion(ask: () => boolean): boolean {

@@ -6,7 +6,7 @@ import { instanceKey, serviceKey } from './keys.ts';
 import type { PersistedRecords } from './persisted-records.ts';
 import type { ServiceArena } from './service-arena.ts';
 import { SortedStrings } from './sorted-strings.ts';
-import { decodeStrictly, expectFormat } from './strict-decode.ts';
+import { decodeStrictly, expectFormat } from '../base/strict-decode.ts';
 import type { InstanceName } from './types.ts';
 
 const serviceFormat = 1;

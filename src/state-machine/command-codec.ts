@@ -22,7 +22,7 @@ import type { WireReader } from '../base/wire-reader.ts';
 import { WireWriter } from '../base/wire-writer.ts';
 import { instanceKey } from './keys.ts';
 import { isInstanceName, isRequestId } from './names.ts';
-import { decodeStrictly, expectFormat, readChoice, readFlag } from './strict-decode.ts';
+import { decodeStrictly, expectFormat, readChoice, readFlag } from '../base/strict-decode.ts';
 import { stateMachineBounds } from './types.ts';
 import type {
   BatchItem,

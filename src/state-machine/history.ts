@@ -6,7 +6,7 @@ import { isInstanceName } from './names.ts';
 import type { PersistedRecords } from './persisted-records.ts';
 import { RecordQueue } from './record-queue.ts';
 import { SequenceList } from './sequence-list.ts';
-import { decodeStrictly, expectFormat, readChoice, readFlag } from './strict-decode.ts';
+import { decodeStrictly, expectFormat, readChoice, readFlag } from '../base/strict-decode.ts';
 import type { ChangeEvent, InstanceName, RemovalCause } from './types.ts';
 import { checkedMetaOf, metaOf } from './view-codec.ts';
 

@@ -8,7 +8,7 @@ import { LeaseIndex } from './lease-index.ts';
 import { LeaseMembers } from './lease-members.ts';
 import type { PersistedRecords } from './persisted-records.ts';
 import type { ServiceArena } from './service-arena.ts';
-import { decodeStrictly, expectFormat, readChoice, readFlag } from './strict-decode.ts';
+import { decodeStrictly, expectFormat, readChoice, readFlag } from '../base/strict-decode.ts';
 import type { InstanceName } from './types.ts';
 
 const leaseFormat = 1;

@@ -1,5 +1,5 @@
 import { WireWriter } from '../base/wire-writer.ts';
-import { decodeStrictly, expectFormat } from './strict-decode.ts';
+import { decodeStrictly, expectFormat } from '../base/strict-decode.ts';
 
 /** The counters of the whole state; part of the state hash. */
 export interface MetaRecord {

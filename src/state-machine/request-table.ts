@@ -5,7 +5,7 @@ import { requestKey } from './keys.ts';
 import type { PersistedRecords } from './persisted-records.ts';
 import { RecordQueue } from './record-queue.ts';
 import { decodeResult, encodeResult } from './result-codec.ts';
-import { decodeStrictly, expectFormat } from './strict-decode.ts';
+import { decodeStrictly, expectFormat } from '../base/strict-decode.ts';
 import type { CommandResult } from './types.ts';
 
 const requestFormat = 1;

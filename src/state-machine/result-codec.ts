@@ -12,7 +12,7 @@
 import { assert, unreachable } from '../base/assert.ts';
 import type { WireReader } from '../base/wire-reader.ts';
 import { WireWriter } from '../base/wire-writer.ts';
-import { decodeStrictly, expectFormat, readChoice, readFlag } from './strict-decode.ts';
+import { decodeStrictly, expectFormat, readChoice, readFlag } from '../base/strict-decode.ts';
 import { stateMachineBounds } from './types.ts';
 import type { BatchOutcome, CommandResult, RefusalReason, SessionOutcome } from './types.ts';
 

@@ -6,7 +6,7 @@ import type { LeaseTable } from './lease-table.ts';
 import type { PersistedRecords } from './persisted-records.ts';
 import { decodeResult, encodeResult } from './result-codec.ts';
 import { SlotArena } from './slot-arena.ts';
-import { decodeStrictly, expectFormat, readFlag } from './strict-decode.ts';
+import { decodeStrictly, expectFormat, readFlag } from '../base/strict-decode.ts';
 import type { CommandResult, InstanceName, LostInstance } from './types.ts';
 
 /*

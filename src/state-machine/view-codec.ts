@@ -5,7 +5,7 @@
 import { assert } from '../base/assert.ts';
 import { WireReader } from '../base/wire-reader.ts';
 import { WireWriter } from '../base/wire-writer.ts';
-import { decodeStrictly } from './strict-decode.ts';
+import { decodeStrictly } from '../base/strict-decode.ts';
 
 /** InstanceMeta of the proto file; createRevision <= incarnation <= modifyRevision. */
 export interface InstanceMeta {

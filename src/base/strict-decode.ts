@@ -1,5 +1,5 @@
-import { InvariantError } from '../base/assert.ts';
-import { WireError, WireReader } from '../base/wire-reader.ts';
+import { InvariantError } from './assert.ts';
+import { WireError, WireReader } from './wire-reader.ts';
 
 /**
  * Decodes what this version of Rollcall must have written itself. Anything else, be it one byte left over, halts the
