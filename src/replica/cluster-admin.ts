@@ -19,7 +19,7 @@ export interface RecordedMember {
 /** Who belongs to the cluster, as the log of one member has it. */
 export interface RecordedMembership {
   readonly clusterId: string;
-  /** Index of the entry that says so; 0: as the cluster was formed, or as a snapshot brought it. */
+  /** Index of the entry that says so; 0: it is not committed yet, or as the cluster was formed. */
   readonly index: number;
   /** By id in code unit order. */
   readonly members: readonly RecordedMember[];

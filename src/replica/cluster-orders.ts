@@ -19,8 +19,8 @@ import {
 import { membershipRefused, orderOutcomeUnknown, quorumAtRisk, refusalOf, transferFailed } from './order-refusals.ts';
 import { recordedMembership } from './recorded-membership.ts';
 
-/** Orders of this member that wait for their end at once; more are refused as OVERLOADED. */
-export const ordersWaitingMax = 64;
+/** Orders that this member carries out at once, until their end; more are refused as OVERLOADED. */
+export const ordersOpenMax = 64;
 
 export interface ClusterOrdersOptions {
   readonly memberId: MemberId;
@@ -39,7 +39,7 @@ export interface ClusterOrdersOptions {
     request: ForwardRequest,
     onAnswer: (answer: ForwardAnswer | undefined) => void,
   ) => boolean;
-  /** What is not done by then is of unknown outcome. */
+  /** What is not done by then is of unknown outcome; also how long it waits before it tells its address again. */
   readonly timeoutTicks: number;
   readonly tickMs: number;
   readonly onFatal: (error: unknown) => void;
@@ -61,7 +61,10 @@ export class ClusterOrders implements ClusterAdmin {
   #committed: Membership;
   #committedIndex = 0;
   #nowTick = 0;
-  #moving = false;
+  /** Carried out now, as the leader. */
+  #open = 0;
+  /** The leader is asked to record where this member is, not before this tick again. */
+  #moveTick = 0;
   #stopped = false;
   #changes: (Waiter<RecordedMembership> & { readonly index: number })[] = [];
   #transfers: (Waiter<MemberId> & { readonly to: MemberId })[] = [];
@@ -78,16 +81,12 @@ export class ClusterOrders implements ClusterAdmin {
     return [...new Set([...voters, ...outgoing].map(({ id }) => id))];
   }
 
-  get inForce(): Membership {
-    return this.#inForce;
-  }
-
   membership(): RecordedMembership {
     return recordedMembership(this.#options.clusterId, this.#inForce, this.#committedIndex);
   }
 
   async changeMembership(order: MembershipOrder, force: boolean): Promise<RecordedMembership> {
-    if (this.#leads) return this.#change(order, force);
+    if (this.#leads) return this.#counted(() => this.#change(order, force));
     const answer = await this.#handOn({ kind: 'membership', order, force });
     try {
       return decodeMembershipAnswer(answer);
@@ -98,7 +97,7 @@ export class ClusterOrders implements ClusterAdmin {
   }
 
   async transferLeadership(to: MemberId): Promise<MemberId> {
-    if (this.#leads) return this.#transfer(to);
+    if (this.#leads) return this.#counted(() => this.#transfer(to));
     const { leader: asked } = this.#options.soft();
     try {
       return Buffer.from(await this.#handOn({ kind: 'transfer', to })).toString();
@@ -111,9 +110,10 @@ export class ClusterOrders implements ClusterAdmin {
     }
   }
 
-  /** Another member hands an order on. */
-  handle(bytes: Uint8Array, answer: (outcome: ExecuteOutcome) => void): void {
-    this.#handled(decodeOrder(bytes)).then(
+  /** Another member hands an order on. Throws WireError where it is none. */
+  handle(from: MemberId, bytes: Uint8Array, answer: (outcome: ExecuteOutcome) => void): void {
+    const order = decodeOrder(bytes);
+    this.#counted(() => this.#handled(from, order)).then(
       (result) => answer({ ok: true, result }),
       (error: unknown) => {
         if (error instanceof RollcallError) answer({ ok: false, error });
@@ -173,7 +173,20 @@ export class ClusterOrders implements ClusterAdmin {
     return false;
   }
 
-  async #handled(order: HandedOrder): Promise<Uint8Array> {
+  /** Orders may wait for a member to answer, and for the log: so they are bounded in number. */
+  async #counted<T>(carryOut: () => Promise<T>): Promise<T> {
+    if (this.#open >= ordersOpenMax) {
+      throw new RollcallError('OVERLOADED', 'too many orders wait for their end', { retryAfterMs: 1_000 });
+    }
+    this.#open += 1;
+    try {
+      return await carryOut();
+    } finally {
+      this.#open -= 1;
+    }
+  }
+
+  async #handled(from: MemberId, order: HandedOrder): Promise<Uint8Array> {
     if (!this.#leads) throw new RollcallError('NOT_PROPOSED', 'the leader changed; order again', { retryAfterMs: 200 });
     switch (order.kind) {
       case 'membership':
@@ -181,7 +194,7 @@ export class ClusterOrders implements ClusterAdmin {
       case 'transfer':
         return Buffer.from(await this.#transfer(order.to));
       case 'move':
-        return encodeMembershipAnswer(await this.#move(order.memberId, order.peerAddress));
+        return encodeMembershipAnswer(await this.#move(from, order.peerAddress));
       default:
         return unreachable(order);
     }
@@ -275,9 +288,6 @@ export class ClusterOrders implements ClusterAdmin {
   }
 
   async #propose(change: MembershipChange, force: boolean): Promise<RecordedMembership> {
-    if (this.#changes.length >= ordersWaitingMax) {
-      throw new RollcallError('OVERLOADED', 'too many orders wait for their end', { retryAfterMs: 1_000 });
-    }
     if (!force) this.#refuseRisk(change);
     const result = await this.#options.consensus.changeMembership([change], force);
     if (result.outcome === 'refused') throw refusalOf(result.reason, result.ids);
@@ -337,19 +347,19 @@ export class ClusterOrders implements ClusterAdmin {
 
   /** The log learns where this member is now: others may know only where it was. */
   #tellOwnAddress(): void {
-    const { memberId, ownAddress } = this.#options;
-    const own = [...this.#committed.voters, ...this.#committed.learners].find(({ id }) => id === memberId);
+    const { memberId, ownAddress, timeoutTicks } = this.#options;
     const { leader } = this.#options.soft();
-    if (this.#stopped || this.#moving || ownAddress === '' || leader === '') return;
+    if (this.#stopped || ownAddress === '' || leader === '' || this.#nowTick < this.#moveTick) return;
+    const own = membersOf(this.#committed).find(({ id }) => id === memberId);
     if (own === undefined || own.peerAddress === ownAddress || this.#inForce !== this.#committed) return;
-    this.#moving = true;
-    const order = { kind: 'move', memberId, peerAddress: ownAddress } as const;
-    const moved = this.#leads ? this.#move(memberId, ownAddress) : this.#handOn(order);
-    const over = (): void => {
-      this.#moving = false;
-    };
-    // What does not come about is tried again with a later tick.
-    moved.then(over, over);
+    // What does not come about is tried again, and not at every tick.
+    this.#moveTick = this.#nowTick + timeoutTicks;
+    const told = this.#leads
+      ? this.#move(memberId, ownAddress)
+      : this.#handOn({ kind: 'move', peerAddress: ownAddress });
+    told.catch((error: unknown) => {
+      if (!(error instanceof RollcallError)) this.#options.onFatal(error);
+    });
   }
 }
 

@@ -6,8 +6,8 @@ import type { MembershipOrder, RecordedMember, RecordedMembership } from './clus
 export type HandedOrder =
   | { readonly kind: 'membership'; readonly order: MembershipOrder; readonly force: boolean }
   | { readonly kind: 'transfer'; readonly to: string }
-  /** Where this member itself is to be reached from now on. */
-  | { readonly kind: 'move'; readonly memberId: string; readonly peerAddress: string };
+  /** Where whoever hands it on is to be reached from now on. */
+  | { readonly kind: 'move'; readonly peerAddress: string };
 
 /** Orders are rare, so they travel as JSON; like all that comes from a peer they are checked field by field. */
 export function encodeOrder(order: HandedOrder): Uint8Array {
@@ -23,10 +23,8 @@ export function decodeOrder(bytes: Uint8Array): HandedOrder {
   }
   const transfer = recordOf(value, ['kind', 'to']);
   if (transfer?.kind === 'transfer' && typeof transfer.to === 'string') return { kind: 'transfer', to: transfer.to };
-  const move = recordOf(value, ['kind', 'memberId', 'peerAddress']);
-  if (move?.kind === 'move' && isText(move.memberId) && isText(move.peerAddress)) {
-    return { kind: 'move', memberId: move.memberId, peerAddress: move.peerAddress };
-  }
+  const move = recordOf(value, ['kind', 'peerAddress']);
+  if (move?.kind === 'move' && isText(move.peerAddress)) return { kind: 'move', peerAddress: move.peerAddress };
   throw new WireError('an order that this version does not know', 0);
 }
 

@@ -1,5 +1,6 @@
 import { InvariantError } from '../base/assert.ts';
 import { RollcallError } from '../base/errors.ts';
+import type { MemberId } from '../raft/types.ts';
 import { decodeCommand } from '../state-machine/command-codec.ts';
 import type { ClusterOrders } from './cluster-orders.ts';
 import type { ExecuteOutcome, ForwardAnswer, ForwardedCommand, ForwardRequest } from './forward-codec.ts';
@@ -28,7 +29,7 @@ export class PeerRequests {
     this.#options = options;
   }
 
-  handle(request: ForwardRequest, answer: (answer: ForwardAnswer) => void): void {
+  handle(from: MemberId, request: ForwardRequest, answer: (answer: ForwardAnswer) => void): void {
     switch (request.kind) {
       case 'execute':
         this.#execute(request.commands, answer);
@@ -46,7 +47,7 @@ export class PeerRequests {
         this.#options.hashes.judge(request.index, request.hashes);
         return;
       case 'order':
-        this.#options.orders.handle(request.order, (outcome) => answer({ kind: 'ordered', outcome }));
+        this.#options.orders.handle(from, request.order, (outcome) => answer({ kind: 'ordered', outcome }));
     }
   }
 

@@ -69,7 +69,7 @@ export class Serving {
     this.#forwarder = new Forwarder({
       forward: (to, boot, forwarded) => consensus.forward(to, boot, forwarded),
       askTimeoutTicks: times.callTimeoutTicks,
-      onRequest: (_from, request, answer) => this.#requests.handle(request, answer),
+      onRequest: (from, request, answer) => this.#requests.handle(from, request, answer),
       onMalformed: (from, error) => options.observer.event({ kind: 'malformed-forward', from, problem: error.message }),
     });
     this.#calls = new WriteCalls({

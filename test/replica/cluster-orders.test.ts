@@ -2,8 +2,9 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { RollcallError } from '../../src/base/errors.ts';
 import { WireError } from '../../src/base/wire-reader.ts';
 import { type Membership, votersOnly } from '../../src/raft/membership.ts';
+import type { MembershipChange } from '../../src/raft/membership-plan.ts';
 import type { SoftState } from '../../src/raft/types.ts';
-import { ClusterOrders, ordersWaitingMax } from '../../src/replica/cluster-orders.ts';
+import { ClusterOrders, ordersOpenMax } from '../../src/replica/cluster-orders.ts';
 import type { ExecuteOutcome } from '../../src/replica/forward-codec.ts';
 import type { FormState, PeerStatus } from '../../src/transport/types.ts';
 import { decodeMembershipAnswer, decodeOrder, encodeOrder, type HandedOrder } from '../../src/replica/order-codec.ts';
@@ -34,24 +35,28 @@ class Bench {
   readonly orders: ClusterOrders;
   soft: SoftState = { role: 'leader', term: 1, leader: 'a', ownTermCommitted: true };
   asked: Uint8Array[] = [];
-  changes: string[] = [];
+  readonly proposed: MembershipChange[] = [];
   /** Who answers at an address that is asked. */
   found: FormState | undefined;
   connected: string[] = [];
+
+  get changes(): string[] {
+    return this.proposed.map(({ kind }) => kind);
+  }
   index = 10;
 
-  constructor() {
+  constructor(ownAddress: string = '') {
     this.orders = new ClusterOrders({
       memberId: 'a',
       clusterId,
       membership: three,
       soft: () => this.soft,
       formState: () => formOf('a', 'formed'),
-      ownAddress: '',
+      ownAddress,
       consensus: {
         askForm: () => (this.found === undefined ? Promise.reject(nobody()) : Promise.resolve(this.found)),
         changeMembership: (changes) => {
-          this.changes.push(...changes.map(({ kind }) => kind));
+          this.proposed.push(...changes);
           return Promise.resolve({ outcome: 'accepted', index: ++this.index, term: 1 });
         },
         transferLeadership: () => Promise.resolve({ accepted: true }),
@@ -104,12 +109,41 @@ describe('ClusterOrders', () => {
     expect(bench.orders.voters).toEqual(['a', 'b', 'c', 'd']);
   });
 
-  it('lets so many wait and refuses the next', async () => {
-    const waiting = Array.from({ length: ordersWaitingMax }, () => told(promote()));
-    await settled();
+  it('lets so many wait at once, of whatever kind, and refuses the next', async () => {
+    const waiting = Array.from({ length: ordersOpenMax - 1 }, () => told(promote()));
+    waiting.push(told(bench.orders.transferLeadership('b')));
+    // Not one of them has got as far as the core.
     expect(await told(promote())).toBe('OVERLOADED');
+    expect(await told(bench.orders.transferLeadership('c'))).toBe('OVERLOADED');
+    const answers: ExecuteOutcome[] = [];
+    bench.orders.handle('b', encodeOrder({ kind: 'transfer', to: 'b' }), (outcome) => answers.push(outcome));
+    await settled();
+    expect(answers).toMatchObject([{ ok: false, error: { reason: 'OVERLOADED' } }]);
     bench.orders.stop(new RollcallError('NOT_SERVING', 'stops'));
     expect(new Set(await Promise.all(waiting))).toEqual(new Set(['NOT_SERVING']));
+    promote().catch(() => undefined);
+    await settled();
+    expect(bench.changes).toHaveLength(ordersOpenMax);
+  });
+
+  it('records an address for whoever hands it on, and for nobody else', async () => {
+    bench.orders.handle('b', encodeOrder({ kind: 'move', peerAddress: 'b:2' }), () => undefined);
+    await settled();
+    expect(bench.proposed).toEqual([{ kind: 'set-address', id: 'b', peerAddress: 'b:2' }]);
+  });
+
+  it('tells the leader where it is itself, and again only after a while', async () => {
+    bench = new Bench('a:9');
+    bench.soft = { role: 'follower', term: 2, leader: 'b', ownTermCommitted: false };
+    bench.orders.known({ inForce: three, committed: three, committedIndex: 0 });
+    for (let tick = 1; tick <= 39; tick++) bench.orders.tick(tick);
+    expect(bench.asked.map(decodeOrder)).toEqual([{ kind: 'move', peerAddress: 'a:9' }]);
+    bench.orders.tick(40);
+    expect(bench.asked).toHaveLength(2);
+    const moved = votersOnly(three.voters.map((one) => (one.id === 'a' ? { ...one, peerAddress: 'a:9' } : one)));
+    bench.orders.known({ inForce: moved, committed: moved, committedIndex: 12 });
+    for (let tick = 41; tick <= 200; tick++) bench.orders.tick(tick);
+    expect(bench.asked).toHaveLength(2);
   });
 
   it('says that the outcome is unknown at its deadline, and when another leads', async () => {
@@ -170,7 +204,7 @@ describe('ClusterOrders', () => {
   it('does nothing for a peer that takes it for the leader', async () => {
     bench.soft = { role: 'follower', term: 2, leader: 'b', ownTermCommitted: false };
     const answers: ExecuteOutcome[] = [];
-    bench.orders.handle(encodeOrder({ kind: 'transfer', to: 'b' }), (outcome) => answers.push(outcome));
+    bench.orders.handle('b', encodeOrder({ kind: 'transfer', to: 'b' }), (outcome) => answers.push(outcome));
     await settled();
     expect(answers).toMatchObject([{ ok: false, error: { reason: 'NOT_PROPOSED' } }]);
   });
@@ -191,7 +225,7 @@ describe('the form of orders between members', () => {
     { kind: 'membership', order: { kind: 'remove', memberId: 'b' }, force: true },
     { kind: 'membership', order: { kind: 'replace', memberId: 'b', by: 'd' }, force: false },
     { kind: 'transfer', to: '' },
-    { kind: 'move', memberId: 'a', peerAddress: 'a:2' },
+    { kind: 'move', peerAddress: 'a:2' },
   ];
 
   it.each(orders)('keeps %j', (order) => {
@@ -206,7 +240,8 @@ describe('the form of orders between members', () => {
     '{"kind":"transfer"}',
     '{"kind":"transfer","to":7}',
     '{"kind":"transfer","to":"b","more":1}',
-    '{"kind":"move","memberId":"","peerAddress":"a:2"}',
+    '{"kind":"move","peerAddress":""}',
+    '{"kind":"move","memberId":"b","peerAddress":"a:2"}',
     '{"kind":"membership","order":{"kind":"remove"},"force":true}',
     '{"kind":"membership","order":{"kind":"expel","memberId":"b"},"force":true}',
     '{"kind":"membership","order":{"kind":"remove","memberId":"b"},"force":"yes"}',
